@@ -1,0 +1,1 @@
+//! The in-process callback registry: BEFORE, PRECOMMIT and AFTER events with veto.

@@ -1,0 +1,1 @@
+//! oslo.config-compatible INI files and typed options.

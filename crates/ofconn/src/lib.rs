@@ -1,0 +1,1 @@
+//! OpenFlow controller end: handshake, bundles, barriers, multipart, reconnect.

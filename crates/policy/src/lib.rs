@@ -1,0 +1,1 @@
+//! The oslo.policy rule language and Neutron's default rules.

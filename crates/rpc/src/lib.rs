@@ -1,0 +1,1 @@
+//! Neutron's topics, methods and oslo envelope over the embedded transport.

@@ -1,0 +1,1 @@
+//! The API server: axum router, identity, controllers, RPC endpoints, periodic tasks.

@@ -1,0 +1,1 @@
+//! Service plugins: agents, quotas, availability zones, tags, RBAC, service providers.
