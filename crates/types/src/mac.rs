@@ -1,0 +1,117 @@
+//! Ethernet addresses.
+
+use std::{fmt, str::FromStr};
+
+/// A 48-bit Ethernet address; displays as Neutron writes it: lower-case, colon separated.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct MacAddr(pub [u8; 6]);
+
+/// The text was not a MAC address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a valid MAC address")]
+pub struct MacParseError(pub String);
+
+impl MacAddr {
+    /// ff:ff:ff:ff:ff:ff.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+    /// 00:00:00:00:00:00.
+    pub const ZERO: Self = Self([0; 6]);
+
+    /// The IPv6 interface identifier made of this MAC (modified EUI-64, RFC 4291 appendix A).
+    #[must_use]
+    pub fn eui64(self) -> [u8; 8] {
+        let m = self.0;
+        [m[0] ^ 0x02, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]]
+    }
+
+    /// The address SLAAC makes of `prefix` (its first 64 bits) and this MAC.
+    #[must_use]
+    pub fn eui64_address(self, prefix: std::net::Ipv6Addr) -> std::net::Ipv6Addr {
+        let mut octets = prefix.octets();
+        octets[8..].copy_from_slice(&self.eui64());
+        octets.into()
+    }
+
+    /// The link-local address of an interface with this MAC.
+    #[must_use]
+    pub fn link_local(self) -> std::net::Ipv6Addr {
+        self.eui64_address(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0))
+    }
+
+    /// Whether the group bit is set (multicast or broadcast).
+    #[must_use]
+    pub fn is_multicast(self) -> bool {
+        self.0[0] & 1 == 1
+    }
+}
+
+impl fmt::Display for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for MacAddr {
+    type Err = MacParseError;
+
+    /// Accepts six colon- or hyphen-separated octets of one or two hex digits, in either case.
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let bad = || MacParseError(s.to_string());
+        let separator = if s.contains('-') { '-' } else { ':' };
+        let mut out = [0u8; 6];
+        let mut parts = s.split(separator);
+        for octet in &mut out {
+            let part = parts.next().ok_or_else(bad)?;
+            if part.is_empty() || part.len() > 2 || !part.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(bad());
+            }
+            *octet = u8::from_str_radix(part, 16).map_err(|_| bad())?;
+        }
+        if parts.next().is_some() { Err(bad()) } else { Ok(Self(out)) }
+    }
+}
+
+impl serde::Serialize for MacAddr {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for MacAddr {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn link_local_flips_universal_bit() {
+        let mac: MacAddr = "fa:16:3e:e7:78:2d".parse().expect("valid");
+        assert_eq!(mac.link_local().to_string(), "fe80::f816:3eff:fee7:782d");
+    }
+
+    proptest! {
+        #[test]
+        fn display_parses_back(octets: [u8; 6]) {
+            let mac = MacAddr(octets);
+            prop_assert_eq!(mac.to_string().parse::<MacAddr>(), Ok(mac));
+        }
+
+        #[test]
+        fn any_text_is_answered(s in ".{0,40}") {
+            let _ = s.parse::<MacAddr>();
+        }
+    }
+}

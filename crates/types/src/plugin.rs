@@ -1,0 +1,35 @@
+//! The seam between the HTTP layer and the plugins behind it.
+
+use async_trait::async_trait;
+
+use crate::{ApiResult, Attrs, Context, ListQuery};
+
+/// One API resource (a collection such as `networks`) as the plugin that owns it serves it.
+///
+/// The caller has validated the attributes against `api-defs` (types converted, defaults filled
+/// in, unknown ones refused; attributes the user did not give and that have no default are
+/// absent) and has checked the policy. The plugin answers *all* visible attributes; the caller
+/// removes what policy or `fields` hides.
+#[async_trait]
+pub trait ResourcePlugin: Send + Sync {
+    /// Creates all of `items` or none, answering them in the same order.
+    async fn create(&self, ctx: &Context, items: Vec<Attrs>) -> ApiResult<Vec<Attrs>>;
+
+    /// Lists what `ctx` may see: everything for admins; else own, shared and (networks) external.
+    async fn list(&self, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>>;
+
+    /// One resource, or `<Resource>NotFound` when it is absent or not visible to `ctx`.
+    async fn get(&self, ctx: &Context, id: &str) -> ApiResult<Attrs>;
+
+    /// Changes the given attributes. `if_match` is the revision number the user insists on.
+    async fn update(
+        &self,
+        ctx: &Context,
+        id: &str,
+        changes: Attrs,
+        if_match: Option<i64>,
+    ) -> ApiResult<Attrs>;
+
+    /// Deletes the resource. `if_match` as in [`ResourcePlugin::update`].
+    async fn delete(&self, ctx: &Context, id: &str, if_match: Option<i64>) -> ApiResult<()>;
+}
