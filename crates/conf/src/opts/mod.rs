@@ -1,0 +1,45 @@
+//! Every option of every component, defined once. A group is a module.
+
+mod agents;
+mod server;
+
+pub use agents::{agent, ovs, securitygroup};
+pub use server::{
+    database, default, identity, ml2, ml2_type_flat, ml2_type_geneve, ml2_type_gre, ml2_type_vlan,
+    ml2_type_vxlan, oslo_policy, quotas, rpc,
+};
+
+use crate::AnyOpt;
+
+/// All options, group by group.
+#[must_use]
+pub fn all() -> Vec<&'static dyn AnyOpt> {
+    [server::all(), agents::all()].concat()
+}
+
+/// The option that answers to `name` in `group`.
+#[must_use]
+pub fn find(group: &str, name: &str) -> Option<&'static dyn AnyOpt> {
+    all().into_iter().find(|o| o.answers_to(group, name))
+}
+
+/// Declares the options of one group as constants in a module, and the list of them.
+macro_rules! group {
+    ($(#[$doc:meta])* $module:ident = $group:literal {
+        $($name:ident: $ty:ty = $key:literal, $help:literal $(, $method:ident($($arg:expr),*))* ;)*
+    }) => {
+        $(#[$doc])*
+        pub mod $module {
+            #[allow(unused_imports, reason = "not every group has a map option")]
+            use std::collections::BTreeMap;
+            use crate::{AnyOpt, Opt};
+            $(
+                #[doc = $help]
+                pub const $name: Opt<$ty> = Opt::new($group, $key, $help)$(.$method($($arg),*))*;
+            )*
+            /// The options of this group.
+            pub(crate) const ALL: &[&dyn AnyOpt] = &[$(&$name),*];
+        }
+    };
+}
+pub(crate) use group;

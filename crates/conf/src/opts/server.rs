@@ -1,0 +1,170 @@
+//! Options of `neutron.conf` and `ml2_conf.ini`.
+
+use super::group;
+use crate::AnyOpt;
+
+/// All options of the server's groups.
+pub(super) fn all() -> Vec<&'static dyn AnyOpt> {
+    [
+        default::ALL,
+        database::ALL,
+        quotas::ALL,
+        oslo_policy::ALL,
+        identity::ALL,
+        rpc::ALL,
+        ml2::ALL,
+        ml2_type_flat::ALL,
+        ml2_type_vlan::ALL,
+        ml2_type_gre::ALL,
+        ml2_type_vxlan::ALL,
+        ml2_type_geneve::ALL,
+    ]
+    .concat()
+}
+
+group! {
+    /// `[DEFAULT]`.
+    default = "DEFAULT" {
+        HOST: Option<String> = "host", "Name of this host, as agents report it. Defaults to the system's host name.";
+        DEBUG: bool = "debug", "Log debug messages.", default("false");
+        LOG_FILE: Option<String> = "log_file", "File to log to instead of standard error.", deprecated(&[("DEFAULT", "logfile")]);
+        LOG_DIR: Option<String> = "log_dir", "Directory of log_file; without log_file the command's name is used.", deprecated(&[("DEFAULT", "logdir")]);
+        STATE_PATH: String = "state_path", "Where agents keep files.", default("/var/lib/neutron");
+        BIND_HOST: String = "bind_host", "Address the API listens on.", default("0.0.0.0");
+        BIND_PORT: i64 = "bind_port", "Port the API listens on.", default("9696"), range(0, 65535);
+        AUTH_STRATEGY: String = "auth_strategy", "How requests are authenticated: noauth trusts the X- headers and takes a request without them for admin; local is the identity service built in, see [local_identity].", default("local"), choices(&["noauth", "local"]);
+        CORE_PLUGIN: String = "core_plugin", "The core plugin; ml2 is the only one.", default("ml2");
+        SERVICE_PLUGINS: Vec<String> = "service_plugins", "Service plugins to load.";
+        BASE_MAC: String = "base_mac", "Pattern of generated MAC addresses: the first three octets stay, the fourth too unless it is 00.", default("fa:16:3e:00:00:00");
+        DNS_DOMAIN: String = "dns_domain", "Domain of instances' names.", default("openstacklocal");
+        GLOBAL_PHYSNET_MTU: i64 = "global_physnet_mtu", "MTU in bytes of the physical networks that carry all traffic, tunnels included.", default("1500"), deprecated(&[("ml2", "segment_mtu")]);
+        PAGINATION_MAX_LIMIT: String = "pagination_max_limit", "Largest page of a list; infinite or -1 for none.", default("-1");
+        MAX_DNS_NAMESERVERS: i64 = "max_dns_nameservers", "DNS servers per subnet.", default("5");
+        MAX_SUBNET_HOST_ROUTES: i64 = "max_subnet_host_routes", "Host routes per subnet.", default("20");
+        MAX_ALLOWED_ADDRESS_PAIR: i64 = "max_allowed_address_pair", "Allowed address pairs per port; -1 for no limit.", default("10");
+        ALLOW_BULK: bool = "allow_bulk", "Accept several resources in one create request.", default("true");
+        VLAN_TRANSPARENT: bool = "vlan_transparent", "Accept networks with vlan_transparent.", default("false");
+        AGENT_DOWN_TIME: i64 = "agent_down_time", "Seconds without a report after which an agent counts as dead; at least twice report_interval.", default("75"), range(1, 2_147_483);
+        ENABLE_NEW_AGENTS: bool = "enable_new_agents", "admin_state_up of an agent that reports for the first time.", default("true");
+        DEFAULT_AVAILABILITY_ZONES: Vec<String> = "default_availability_zones", "Zones used when a resource names none.";
+        DHCP_LOAD_TYPE: String = "dhcp_load_type", "What counts as load of a DHCP agent.", default("networks"), choices(&["networks", "subnets", "ports"]);
+        DHCP_AGENT_NOTIFICATION: bool = "dhcp_agent_notification", "Notify DHCP agents of changes.", default("true");
+        RPC_RESPONSE_TIMEOUT: i64 = "rpc_response_timeout", "Seconds to wait for the answer to an RPC call.", default("60"), range(1, 86_400);
+        TRANSPORT_URL: Option<String> = "transport_url", "Message bus. embedded://HOST:PORT is the bus inside the server (agents), embedded:// or nothing the same inside the server itself.";
+        CONTROL_EXCHANGE: String = "control_exchange", "Exchange of RPC topics.", default("neutron");
+        API_WORKERS: Option<i64> = "api_workers", "Threads that serve the API; defaults to the number of processors.";
+    }
+}
+
+group! {
+    /// `[database]`.
+    database = "database" {
+        CONNECTION: String = "connection", "SQLAlchemy-style URL of the database: sqlite:////absolute/path.", default("sqlite:////var/lib/neutron/neutron.sqlite"), deprecated(&[("DEFAULT", "sql_connection"), ("DATABASE", "sql_connection")]);
+        READERS: i64 = "sqlite_readers", "Read connections to SQLite.", default("2"), range(1, 64);
+    }
+}
+
+group! {
+    /// `[quotas]`: -1 is no limit.
+    quotas = "quotas" {
+        DEFAULT_QUOTA: i64 = "default_quota", "Limit of resources without a limit of their own.", default("-1");
+        QUOTA_NETWORK: i64 = "quota_network", "Networks per project.", default("100");
+        QUOTA_SUBNET: i64 = "quota_subnet", "Subnets per project.", default("100");
+        QUOTA_PORT: i64 = "quota_port", "Ports per project.", default("500");
+        QUOTA_ROUTER: i64 = "quota_router", "Routers per project.", default("10");
+        QUOTA_FLOATINGIP: i64 = "quota_floatingip", "Floating IPs per project.", default("50");
+        QUOTA_SECURITY_GROUP: i64 = "quota_security_group", "Security groups per project.", default("10");
+        QUOTA_SECURITY_GROUP_RULE: i64 = "quota_security_group_rule", "Security group rules per project.", default("100");
+        QUOTA_RBAC_POLICY: i64 = "quota_rbac_policy", "RBAC policies per project.", default("10"), deprecated(&[("quotas", "quota_rbac_entry")]);
+    }
+}
+
+group! {
+    /// `[oslo_policy]`.
+    oslo_policy = "oslo_policy" {
+        POLICY_FILE: String = "policy_file", "File of rules that override the defaults; read when it exists.", default("policy.yaml");
+        ENFORCE_SCOPE: bool = "enforce_scope", "Check the scope of tokens.", default("true");
+        ENFORCE_NEW_DEFAULTS: bool = "enforce_new_defaults", "Use only the role-based defaults, without the deprecated rules.", default("true");
+    }
+}
+
+group! {
+    /// `[local_identity]`: the identity service built into the server.
+    identity = "local_identity" {
+        CONFIG_FILE: String = "config_file", "TOML file of domains, projects, users and roles.", default("/etc/neutron/identity.toml");
+        BIND_HOST: String = "bind_host", "Address the identity API listens on.", default("0.0.0.0");
+        BIND_PORT: i64 = "bind_port", "Port the identity API listens on.", default("5000"), range(0, 65535);
+        NETWORK_ENDPOINT: Option<String> = "network_endpoint", "URL of this server's network API in the catalog, without /v2.0; made from the request's host by default.";
+        IDENTITY_ENDPOINT: Option<String> = "identity_endpoint", "URL of the identity API in the catalog, ending in /v3; made from the request's host by default.";
+        REGION: String = "region", "Region of the catalog's endpoints.", default("RegionOne");
+        TOKEN_EXPIRATION: i64 = "token_expiration", "Seconds a token is valid.", default("3600"), range(1, 31_536_000);
+        SECRET: Option<String> = "secret", "Key that signs tokens. Without it a random one is kept in state_path.";
+    }
+}
+
+group! {
+    /// `[embedded_bus]`: the message bus inside the server.
+    rpc = "embedded_bus" {
+        BIND_HOST: String = "bind_host", "Address agents connect to.", default("0.0.0.0");
+        BIND_PORT: i64 = "bind_port", "Port agents connect to.", default("9697"), range(0, 65535);
+        SECRET: Option<String> = "secret", "Secret shared by server and agents; both prove that they know it.";
+        SECRET_FILE: Option<String> = "secret_file", "File that holds the secret instead.";
+        USE_TLS: bool = "use_tls", "Encrypt connections.", default("false");
+        CERT_FILE: Option<String> = "cert_file", "PEM certificate chain of the server.";
+        KEY_FILE: Option<String> = "key_file", "PEM private key of the server.";
+        CA_FILE: Option<String> = "ca_file", "PEM certificates agents trust.";
+        QUEUE_LIMIT: i64 = "queue_limit", "Notifications kept for an agent that does not read; past that they are dropped and the agent resynchronises.", default("10000"), range(16, 10_000_000);
+    }
+}
+
+group! {
+    /// `[ml2]`.
+    ml2 = "ml2" {
+        TYPE_DRIVERS: Vec<String> = "type_drivers", "Network types to offer.", default("local,flat,vlan,gre,vxlan,geneve");
+        PROJECT_NETWORK_TYPES: Vec<String> = "project_network_types", "Types tried in order for a project's network.", default("local"), deprecated(&[("ml2", "tenant_network_types")]);
+        MECHANISM_DRIVERS: Vec<String> = "mechanism_drivers", "Mechanism drivers in order.";
+        EXTENSION_DRIVERS: Vec<String> = "extension_drivers", "Extension drivers in order.";
+        PATH_MTU: i64 = "path_mtu", "Largest IP packet in bytes the tunnel network carries; 0 to go by global_physnet_mtu.", default("0");
+        PHYSICAL_NETWORK_MTUS: BTreeMap<String, String> = "physical_network_mtus", "MTU of physical networks that differ from global_physnet_mtu.";
+        EXTERNAL_NETWORK_TYPE: Option<String> = "external_network_type", "Type of external networks without provider attributes.";
+        OVERLAY_IP_VERSION: i64 = "overlay_ip_version", "IP version of tunnel endpoints.", default("4"), range(4, 6);
+        TUNNELLED_NETWORK_RP_NAME: String = "tunnelled_network_rp_name", "Resource provider of tunnelled networks.", default("rp_tunnelled");
+    }
+}
+
+group! {
+    /// `[ml2_type_flat]`.
+    ml2_type_flat = "ml2_type_flat" {
+        FLAT_NETWORKS: Vec<String> = "flat_networks", "Physical networks that may carry a flat network; * for any, empty for none.", default("*");
+    }
+}
+
+group! {
+    /// `[ml2_type_vlan]`.
+    ml2_type_vlan = "ml2_type_vlan" {
+        NETWORK_VLAN_RANGES: Vec<String> = "network_vlan_ranges", "physical_network[:vlan_min:vlan_max] entries; VLANs of the ranges go to projects.";
+    }
+}
+
+group! {
+    /// `[ml2_type_gre]`.
+    ml2_type_gre = "ml2_type_gre" {
+        TUNNEL_ID_RANGES: Vec<String> = "tunnel_id_ranges", "min:max entries of GRE tunnel ids for projects.";
+    }
+}
+
+group! {
+    /// `[ml2_type_vxlan]`.
+    ml2_type_vxlan = "ml2_type_vxlan" {
+        VNI_RANGES: Vec<String> = "vni_ranges", "min:max entries of VXLAN VNIs for projects.";
+        VXLAN_GROUP: Option<String> = "vxlan_group", "Multicast group; not used by the Open vSwitch agent.";
+    }
+}
+
+group! {
+    /// `[ml2_type_geneve]`.
+    ml2_type_geneve = "ml2_type_geneve" {
+        VNI_RANGES: Vec<String> = "vni_ranges", "min:max entries of Geneve VNIs for projects.";
+        MAX_HEADER_SIZE: i64 = "max_header_size", "Bytes of Geneve encapsulation without the IP header.", default("30");
+    }
+}
