@@ -1,1 +1,26 @@
-//! Schema, migrations, list engine and transactions.
+//! Neutrino's database: schema, migrations, transactions, and the list engine.
+//!
+//! Owns every table and the way to run statements against it. Owns no resource's meaning: that is
+//! the plugins' (`ml2`, `services`). Every statement, DDL included, is a sea-query value, so that
+//! it renders for SQLite, MariaDB/MySQL and PostgreSQL; SQLite is the backend that runs today,
+//! driven on threads of its own with one hop per statement.
+
+mod conn;
+mod db;
+mod error;
+pub mod ip;
+
+pub mod migrations;
+
+mod row;
+pub mod schema;
+
+pub mod testing;
+pub mod time;
+mod worker;
+
+pub use conn::{Conn, Prepared, StatementCounts, Tx};
+pub use db::Db;
+pub use error::{DbError, DbResult};
+pub use row::{Row, RowRef};
+pub use sea_query;

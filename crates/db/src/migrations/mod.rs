@@ -1,0 +1,130 @@
+//! Migrations: numbered steps from nothing to the newest schema, recorded in the database.
+//!
+//! Each is a module that answers its statements as sea-query values; a migration that has been
+//! released never changes, the next one corrects it. Their rendering for every backend is kept
+//! as golden files.
+
+use sea_query::{
+    Expr, IndexCreateStatement, MysqlQueryBuilder, Order, PostgresQueryBuilder, Query,
+    SqliteQueryBuilder, TableCreateStatement,
+};
+
+use crate::{
+    Conn, Db, DbError, DbResult,
+    schema::{self, Revisions},
+    time,
+};
+
+mod ddl;
+mod m0001_first_light;
+
+/// One step of the schema.
+pub struct Migration {
+    /// Its name, recorded in the database; sorts by age.
+    pub revision: &'static str,
+    /// What it does, for people.
+    pub title: &'static str,
+    /// Its statements, in order.
+    pub steps: fn() -> Vec<Step>,
+}
+
+/// Every migration, oldest first.
+pub const ALL: &[Migration] = &[Migration {
+    revision: "0001_first_light",
+    title: "networks, subnets, ports, ML2, agents, quotas, tags",
+    steps: m0001_first_light::steps,
+}];
+
+/// A DDL statement. Boxed: a table statement is large.
+pub enum Step {
+    /// CREATE TABLE.
+    Table(Box<TableCreateStatement>),
+    /// CREATE INDEX.
+    Index(Box<IndexCreateStatement>),
+}
+
+/// The SQL dialects the schema renders for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite 3.
+    Sqlite,
+    /// MariaDB and MySQL.
+    Mysql,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Step {
+    /// The statement in `dialect`.
+    #[must_use]
+    pub fn render(&self, dialect: Dialect) -> String {
+        match (self, dialect) {
+            (Self::Table(t), Dialect::Sqlite) => t.to_string(SqliteQueryBuilder),
+            (Self::Table(t), Dialect::Mysql) => {
+                // Neutron's collation ignores case; text filters here are exact on every backend.
+                let mut t = t.as_ref().clone();
+                t.engine("InnoDB").character_set("utf8mb4").collate("utf8mb4_bin");
+                t.to_string(MysqlQueryBuilder)
+            }
+            (Self::Table(t), Dialect::Postgres) => t.to_string(PostgresQueryBuilder),
+            (Self::Index(i), Dialect::Sqlite) => i.to_string(SqliteQueryBuilder),
+            (Self::Index(i), Dialect::Mysql) => i.to_string(MysqlQueryBuilder),
+            (Self::Index(i), Dialect::Postgres) => i.to_string(PostgresQueryBuilder),
+        }
+    }
+}
+
+/// The newest revision.
+#[must_use]
+pub fn head() -> &'static str {
+    ALL.last().map_or("base", |m| m.revision)
+}
+
+/// The migrations still to be applied to a schema at `current`.
+///
+/// # Errors
+/// [`DbError::UnknownRevision`].
+pub fn pending(current: Option<&str>) -> DbResult<&'static [Migration]> {
+    let Some(current) = current else { return Ok(ALL) };
+    match ALL.iter().position(|m| m.revision == current) {
+        Some(at) => Ok(&ALL[at + 1..]),
+        None => Err(DbError::UnknownRevision { found: current.to_string() }),
+    }
+}
+
+/// The revision the schema seen by `conn` (the writer) is at.
+pub(crate) async fn current(conn: &Conn) -> DbResult<Option<String>> {
+    conn.execute_ddl(vec![ddl::revisions_table().render(Dialect::Sqlite)]).await?;
+    let newest = Query::select()
+        .column(Revisions::Revision)
+        .from(Revisions::Table)
+        .order_by(Revisions::Revision, Order::Desc)
+        .limit(1)
+        .to_owned();
+    Ok(conn.fetch_opt(&newest).await?.map(|row| row.text(0)))
+}
+
+pub(crate) async fn upgrade(db: &Db) -> DbResult<Vec<&'static str>> {
+    let mut applied = Vec::new();
+    loop {
+        // Looked up again in each transaction: another process may be upgrading too.
+        let tx = db.begin().await?;
+        let at = current(&tx).await?;
+        let Some(next) = pending(at.as_deref())?.first() else {
+            // Keeps the table of revisions, which `current` may just have made.
+            tx.commit().await?;
+            return Ok(applied);
+        };
+        tracing::info!(revision = next.revision, title = next.title, "upgrading the database");
+        let sql = (next.steps)().iter().map(|step| step.render(Dialect::Sqlite)).collect();
+        tx.execute_ddl(sql).await?;
+        let mut record = Query::insert();
+        record
+            .into_table(schema::Revisions::Table)
+            .columns([Revisions::Revision, Revisions::AppliedAt])
+            .values_panic([Expr::val(next.revision), Expr::val(time::now())]);
+        tx.execute(&record).await?;
+        tx.commit().await?;
+        applied.push(next.revision);
+    }
+}

@@ -1,0 +1,29 @@
+//! Agents, quotas, tags, and the database's own revision.
+
+tables! {
+    /// Agents. `configurations`, `resource_versions` and `resources_synced` as Neutron: JSON
+    /// objects and a nullable boolean.
+    Agents "agents" {
+        Id "id", AgentType "agent_type", Binary "binary", Topic "topic", Host "host",
+        AvailabilityZone "availability_zone", AdminStateUp "admin_state_up",
+        CreatedAt "created_at", StartedAt "started_at",
+        HeartbeatTimestamp "heartbeat_timestamp", Description "description",
+        Configurations "configurations", ResourceVersions "resource_versions", Load "load",
+        ResourcesSynced "resources_synced",
+    }
+
+    /// Limits that differ from the configured default; -1 is unlimited.
+    Quotas "quotas" {
+        ProjectId "project_id", Resource "resource", Limit "limit",
+    }
+
+    /// Tags of resources. `resource_type` is the collection, e.g. `networks`.
+    Tags "tags" {
+        ResourceId "resource_id", Tag "tag", ResourceType "resource_type",
+    }
+
+    /// The migrations that were applied.
+    Revisions "neutrino_revisions" {
+        Revision "revision", AppliedAt "applied_at",
+    }
+}
