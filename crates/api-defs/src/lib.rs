@@ -1,1 +1,37 @@
 //! Every API resource and extension as data: attributes, validation, filters, policy hooks, OpenAPI.
+//!
+//! One [`Attribute`] says everything about an attribute; [`validate`], [`query`], the OpenAPI document and
+//! the `policy` crate read it. Facts are Neutron's; where Neutron fails with an internal error on
+//! a hostile value, this crate answers 400 instead. Owns no I/O, no state and no policy decision.
+
+pub mod attribute;
+pub mod convert;
+pub mod pytext;
+pub mod query;
+pub mod resource;
+pub mod resources;
+pub mod validate;
+pub mod validators;
+
+pub use attribute::{Attribute, Convert, Initial, Shape, Validate};
+pub use resource::{Operations, Parent, Resource};
+pub use resources::{
+    agent::{AGENTS, AVAILABILITY_ZONES},
+    network::NETWORKS,
+    port::{PORT_BINDINGS, PORTS},
+    quota::QUOTAS,
+    service_provider::SERVICE_PROVIDERS,
+    subnet::SUBNETS,
+};
+
+/// Every resource, sub-resources included.
+#[must_use]
+pub fn resources() -> &'static [&'static Resource] {
+    resources::all()
+}
+
+/// The top-level resource whose plural is `collection`, e.g. `networks`.
+#[must_use]
+pub fn resource(collection: &str) -> Option<&'static Resource> {
+    resources().iter().copied().find(|r| r.parent.is_none() && r.collection == collection)
+}

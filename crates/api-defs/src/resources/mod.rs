@@ -1,0 +1,28 @@
+//! The resources, one file each. A new resource is a new file and one line in [`all`].
+
+pub mod agent;
+pub mod network;
+pub mod port;
+pub mod quota;
+pub mod service_provider;
+pub mod standard;
+pub mod subnet;
+
+use crate::resource::Resource;
+
+static ALL: [&Resource; 8] = [
+    &network::NETWORKS,
+    &subnet::SUBNETS,
+    &port::PORTS,
+    &port::PORT_BINDINGS,
+    &agent::AGENTS,
+    &agent::AVAILABILITY_ZONES,
+    &quota::QUOTAS,
+    &service_provider::SERVICE_PROVIDERS,
+];
+
+/// Every resource, sub-resources included.
+#[must_use]
+pub fn all() -> &'static [&'static Resource] {
+    &ALL
+}

@@ -1,0 +1,35 @@
+//! `quotas`: one attribute per counted resource.
+//!
+//! PUT bodies may also hold `force` and `check_limit`, which are no attributes: the quota
+//! controller takes them out before validation.
+
+use crate::{
+    attribute::{Attribute, Convert, Shape, Validate},
+    resource::{Operations, resource},
+};
+
+/// A limit on how many resources of one kind a project may have.
+const fn limit(name: &'static str, doc: &'static str) -> Attribute {
+    Attribute::update_only(name, Shape::Int, doc)
+        .convert(Convert::Int)
+        .validate(Validate::Range(-1, i32::MAX as i64))
+}
+
+resource! {
+    /// Limits of projects; -1 means none.
+    QUOTAS: [
+        limit("network", "Most networks."),
+        limit("subnet", "Most subnets."),
+        limit("port", "Most ports."),
+    ], {
+        collection: "quotas",
+        member: "quota",
+        path: "quotas",
+        parent: None,
+        operations: Operations {
+            list: true, show: true, create: false, bulk: false, update: true, delete: true,
+        },
+        validates_filters: false,
+        standard_attributes: false,
+    }
+}
