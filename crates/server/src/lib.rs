@@ -1,1 +1,51 @@
-//! The API server: axum router, identity, controllers, RPC endpoints, periodic tasks.
+//! The API server: HTTP, identity, controllers, RPC endpoints, periodic tasks.
+//!
+//! Owns everything between a socket and a plugin: routing, authentication, policy, the shapes of
+//! requests, answers and errors. What a network, subnet or port *is* lives in `neutrino-ml2` and
+//! `neutrino-services`.
+
+pub mod app;
+pub mod config;
+pub mod http;
+pub mod identity;
+pub mod middleware;
+mod router;
+pub mod serve;
+pub mod versions;
+
+/// Why the server could not start or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An option cannot be used.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// The identity file cannot be used.
+    #[error("setting up the built-in identity service")]
+    Identity(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An address cannot be listened on.
+    #[error("listening on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// SIGTERM cannot be waited for.
+    #[error("installing signal handlers")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs the server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`ServerError`] when a part cannot be built or an address cannot be bound.
+pub async fn run(conf: neutrino_conf::Conf) -> Result<(), ServerError> {
+    let config = config::ServerConfig::from_conf(&conf)?;
+    let server = app::Server::start(config).await?;
+    tracing::info!(address = %server.api.address, "network API listens");
+    serve::shutdown_signal().await.map_err(ServerError::Signals)?;
+    tracing::info!("stopping");
+    server.stop().await;
+    Ok(())
+}

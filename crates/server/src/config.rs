@@ -1,0 +1,125 @@
+//! What the server itself takes from the configuration; plugins read their own options.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use neutrino_conf::{Conf, opts};
+
+use crate::ServerError;
+
+/// Who may use the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthStrategy {
+    /// Everybody is an administrator.
+    NoAuth,
+    /// The identity service built in.
+    Local,
+}
+
+/// Options of the built-in identity service.
+#[derive(Debug, Clone)]
+pub struct IdentityConfig {
+    /// The TOML file of users and projects.
+    pub file: PathBuf,
+    /// Where the identity API listens.
+    pub bind: SocketAddr,
+    /// Key that signs tokens; without it one is kept in `state_path`.
+    pub secret: Option<String>,
+    /// Directory of the generated key.
+    pub state_path: PathBuf,
+    /// Catalog and token lifetime.
+    pub settings: crate::identity::local::LocalSettings,
+}
+
+/// Options of the server process.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where the network API listens.
+    pub bind: SocketAddr,
+    /// Who may use it.
+    pub auth_strategy: AuthStrategy,
+    /// Present with [`AuthStrategy::Local`].
+    pub identity: Option<IdentityConfig>,
+    /// Largest page of a list; `None` for no cap.
+    pub pagination_max_limit: Option<u64>,
+    /// Whether a create request may hold several resources.
+    pub allow_bulk: bool,
+    /// File that overrides policy defaults, if it exists.
+    pub policy_file: PathBuf,
+}
+
+impl ServerConfig {
+    /// Reads the server's options.
+    ///
+    /// # Errors
+    /// [`ServerError::Config`] when an address is not an IP address.
+    pub fn from_conf(conf: &Conf) -> Result<Self, ServerError> {
+        let bind = address(
+            &conf.get(&opts::default::BIND_HOST),
+            conf.get(&opts::default::BIND_PORT),
+            "bind_host",
+        )?;
+        let auth_strategy = match conf.get(&opts::default::AUTH_STRATEGY).as_str() {
+            "noauth" => AuthStrategy::NoAuth,
+            _ => AuthStrategy::Local,
+        };
+        let identity = match auth_strategy {
+            AuthStrategy::NoAuth => None,
+            AuthStrategy::Local => Some(identity(conf, bind.port())?),
+        };
+        Ok(Self {
+            bind,
+            auth_strategy,
+            identity,
+            pagination_max_limit: max_limit(&conf.get(&opts::default::PAGINATION_MAX_LIMIT)),
+            allow_bulk: conf.get(&opts::default::ALLOW_BULK),
+            policy_file: PathBuf::from(conf.get(&opts::oslo_policy::POLICY_FILE)),
+        })
+    }
+}
+
+fn identity(conf: &Conf, network_port: u16) -> Result<IdentityConfig, ServerError> {
+    let bind = address(
+        &conf.get(&opts::identity::BIND_HOST),
+        conf.get(&opts::identity::BIND_PORT),
+        "[local_identity] bind_host",
+    )?;
+    let trimmed = |url: Option<String>| url.map(|u| u.trim_end_matches('/').to_string());
+    Ok(IdentityConfig {
+        file: PathBuf::from(conf.get(&opts::identity::CONFIG_FILE)),
+        bind,
+        secret: conf.get(&opts::identity::SECRET),
+        state_path: PathBuf::from(conf.get(&opts::default::STATE_PATH)),
+        settings: crate::identity::local::LocalSettings {
+            region: conf.get(&opts::identity::REGION),
+            token_expiration_secs: conf.get(&opts::identity::TOKEN_EXPIRATION),
+            identity_endpoint: trimmed(conf.get(&opts::identity::IDENTITY_ENDPOINT)),
+            network_endpoint: trimmed(conf.get(&opts::identity::NETWORK_ENDPOINT)),
+            network_port,
+        },
+    })
+}
+
+fn address(host: &str, port: i64, option: &str) -> Result<SocketAddr, ServerError> {
+    let ip = host
+        .trim_matches(['[', ']'])
+        .parse()
+        .map_err(|_| ServerError::Config(format!("{option}: '{host}' is not an IP address")))?;
+    let port = u16::try_from(port)
+        .map_err(|_| ServerError::Config(format!("{option}: port {port} is out of range")))?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// Neutron ignores what is not a positive number (and says so once).
+fn max_limit(text: &str) -> Option<u64> {
+    match text.trim() {
+        "-1" => None,
+        t if t.eq_ignore_ascii_case("infinite") => None,
+        t => match t.parse() {
+            Ok(n) if n > 0 => Some(n),
+            _ => {
+                tracing::warn!(pagination_max_limit = t, "not an integer greater than 0, ignored");
+                None
+            }
+        },
+    }
+}

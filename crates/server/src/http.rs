@@ -1,0 +1,254 @@
+//! Small pieces of HTTP that several controllers need: bodies, query strings, links.
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, Uri},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use neutrino_types::{ApiResult, Attrs, ListQuery};
+use serde_json::Value;
+
+use crate::middleware::error::{bad_request, too_large};
+
+/// Largest request body read. Neutron itself has no limit (its front end may); 16 MiB is a bulk
+/// create of some 20,000 ports, and bounds what one request can make the server hold.
+pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Reads the whole body.
+///
+/// # Errors
+/// 413 when it is larger than [`MAX_BODY_BYTES`], 400 when the client stops sending.
+pub async fn read_body(body: Body) -> ApiResult<Bytes> {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(e) if e.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
+        Err(e) => Err(bad_request("The request body could not be read.").caused_by(e)),
+    }
+}
+
+/// The body as a JSON object; `None` when there is no body.
+///
+/// # Errors
+/// 400 with Neutron's text when it is no JSON object.
+pub fn json_object(body: &[u8]) -> ApiResult<Option<Attrs>> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(map)) => Ok(Some(map)),
+        _ => Err(bad_request("Body contains invalid data")),
+    }
+}
+
+/// Scheme and authority the client used: `http://host:port`.
+#[must_use]
+pub fn base_url(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let scheme = text("x-forwarded-proto").filter(|p| matches!(*p, "http" | "https"));
+    format!("{}://{}", scheme.unwrap_or("http"), text("host").unwrap_or("localhost"))
+}
+
+/// The decoded parameters of the query string, in order.
+#[must_use]
+pub fn query_params(uri: &Uri) -> Vec<(String, String)> {
+    uri.query().map(parse_query).unwrap_or_default()
+}
+
+fn parse_query(query: &str) -> Vec<(String, String)> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        })
+        .collect()
+}
+
+/// Decodes `%XX` and `+`; what is not a valid escape stays as it is.
+fn decode(text: &str) -> String {
+    if !text.contains(['%', '+']) {
+        return text.to_string();
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
+        let code = hex
+            .and_then(|h| std::str::from_utf8(h).ok())
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
+        match (code, bytes[at]) {
+            (Some(code), _) => {
+                out.push(code);
+                at += 2;
+            }
+            (None, b'+') => out.push(b' '),
+            (None, other) => out.push(other),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Encodes as Python's `quote_plus`, which the links of Neutron are made with.
+fn encode(out: &mut String, text: &str) {
+    for b in text.bytes() {
+        match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {
+                out.push(char::from(b));
+            }
+            b' ' => out.push('+'),
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                out.push('%');
+                out.push(char::from(HEX[usize::from(b >> 4)]));
+                out.push(char::from(HEX[usize::from(b & 15)]));
+            }
+        }
+    }
+}
+
+/// Where a page was asked for: the ingredients of its links.
+#[derive(Debug)]
+pub struct PageRequest<'r> {
+    /// URL of the collection as the client wrote it, without query.
+    pub url: String,
+    /// The client's parameters.
+    pub params: &'r [(String, String)],
+    /// The parsed query.
+    pub query: &'r ListQuery,
+}
+
+/// `<collection>_links` of a page of `count` items; `None` when no limit is effective.
+///
+/// As in Neutron, `next` is left out of a short page read forwards, `previous` of a short page
+/// read backwards.
+#[must_use]
+pub fn page_links(
+    request: &PageRequest<'_>,
+    count: usize,
+    first: Option<&str>,
+    last: Option<&str>,
+) -> Option<Value> {
+    let limit = request.query.limit?;
+    let short = (count as u64) < limit;
+    let mut links = Vec::new();
+    if !short || request.query.page_reverse {
+        let href = link(request, last, &["marker", "page_reverse"], None);
+        links.push(serde_json::json!({"rel": "next", "href": href}));
+    }
+    if !short || !request.query.page_reverse {
+        let href = link(request, first, &["marker", "page_reverse"], Some("True"));
+        links.push(serde_json::json!({"rel": "previous", "href": href}));
+    }
+    (!links.is_empty()).then_some(Value::Array(links))
+}
+
+fn link(
+    request: &PageRequest<'_>,
+    marker: Option<&str>,
+    without: &[&str],
+    page_reverse: Option<&str>,
+) -> String {
+    let mut out = request.url.clone();
+    let kept = request.params.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+    let kept = kept.filter(|(k, _)| !without.contains(k));
+    let added = [("marker", marker), ("page_reverse", page_reverse)];
+    let added = added.into_iter().filter_map(|(k, v)| Some((k, v?)));
+    for (n, (key, value)) in kept.chain(added).enumerate() {
+        out.push(if n == 0 { '?' } else { '&' });
+        encode(&mut out, key);
+        out.push('=');
+        encode(&mut out, value);
+    }
+    out
+}
+
+/// The revision a client insists on with `If-Match: revision_number=N`.
+///
+/// # Errors
+/// 400 when the header names several revisions or something that is no number.
+pub fn if_match(headers: &HeaderMap) -> ApiResult<Option<i64>> {
+    let Some(text) = headers.get(axum::http::header::IF_MATCH).and_then(|v| v.to_str().ok()) else {
+        return Ok(None);
+    };
+    let mut found = None;
+    for etag in text.split(',') {
+        let etag = etag.trim().trim_matches('"');
+        let Some(number) = etag.strip_prefix("revision_number=") else { continue };
+        if found.is_some() {
+            return Err(if_match_error("Multiple revision_number etags are not supported."));
+        }
+        let text = "Revision number etag must be in the format of revision_number=<int>";
+        found = Some(number.trim().parse().map_err(|_| if_match_error(text))?);
+    }
+    Ok(found)
+}
+
+fn if_match_error(text: &str) -> neutrino_types::ApiError {
+    let message = format!("Bad if-match request: {text}.");
+    neutrino_types::ApiError::bad_request("BadRequest", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn links(limit: u64, count: usize, page_reverse: bool) -> Vec<(String, String)> {
+        let query = ListQuery { limit: Some(limit), page_reverse, ..ListQuery::default() };
+        let params = parse_query("limit=2&name=a%20b&marker=old");
+        let request =
+            PageRequest { url: "http://h/v2.0/ports".into(), params: &params, query: &query };
+        let links = page_links(&request, count, Some("first"), Some("last"));
+        let Some(Value::Array(links)) = links else { return Vec::new() };
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_string();
+        links.iter().map(|l| (text(&l["rel"]), text(&l["href"]))).collect()
+    }
+
+    #[test]
+    fn full_page_links_both_ways() {
+        let found = links(2, 2, false);
+        assert_eq!(found[0].1, "http://h/v2.0/ports?limit=2&name=a+b&marker=last");
+        assert_eq!(
+            found[1].1,
+            "http://h/v2.0/ports?limit=2&name=a+b&marker=first&page_reverse=True"
+        );
+    }
+
+    #[test]
+    fn short_page_lacks_the_link_onwards() {
+        let rels = |v: Vec<(String, String)>| v.into_iter().map(|(r, _)| r).collect::<Vec<_>>();
+        assert_eq!(rels(links(2, 1, false)), ["previous"]);
+        assert_eq!(rels(links(2, 1, true)), ["next"]);
+    }
+
+    #[test]
+    fn if_match_reads_one_revision() {
+        let parse = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("if-match", text.parse().expect("value"));
+            if_match(&headers)
+        };
+        assert_eq!(parse("revision_number=7").expect("ok"), Some(7));
+        assert_eq!(parse("\"revision_number=7\"").expect("ok"), Some(7));
+        assert_eq!(parse("\"other\"").expect("ok"), None);
+        assert_eq!(parse("revision_number=x").expect_err("bad").status, 400);
+        assert_eq!(parse("revision_number=1, revision_number=2").expect_err("bad").status, 400);
+    }
+
+    proptest! {
+        #[test]
+        fn encoded_text_decodes_back(text in ".{0,40}") {
+            let mut out = String::new();
+            encode(&mut out, &text);
+            prop_assert_eq!(decode(&out), text);
+        }
+
+        #[test]
+        fn any_query_is_answered(text in ".{0,80}") {
+            let _ = parse_query(&text);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What every request passes through: request id and panic guard, authentication, error bodies.
+
+pub mod auth;
+pub mod error;
+pub mod path;
+pub mod request_id;

@@ -1,0 +1,4 @@
+//! Integration tests of the server: real TCP, real router, real SQLite.
+
+mod identity;
+mod support;

@@ -1,0 +1,3 @@
+//! What the tests share: a small HTTP client and servers on ports the system chooses.
+
+pub mod client;
