@@ -17,8 +17,8 @@ use crate::{
     worker::{Role, Worker},
 };
 
-/// Most snapshots open at once; more readers wait their turn.
-const READERS: usize = 8;
+/// Most snapshots open at once by default; more readers wait their turn.
+pub const DEFAULT_READERS: usize = 8;
 /// How long to wait for a reader before reporting that none comes free.
 const READER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -59,6 +59,14 @@ impl Db {
     /// # Errors
     /// As [`Db::open`].
     pub async fn open_as_is(url: &str) -> DbResult<Self> {
+        Self::open_with_readers(url, DEFAULT_READERS).await
+    }
+
+    /// Opens the database without touching its schema, for at most `readers` snapshots at once.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn open_with_readers(url: &str, readers: usize) -> DbResult<Self> {
         let wrong = |reason: String| DbError::Url { url: redacted(url), reason };
         let Some(path) = url.strip_prefix("sqlite://") else {
             return Err(wrong("only sqlite:///path is supported".into()));
@@ -79,12 +87,12 @@ impl Db {
             (path, None)
         };
         // SQLite blocks: the async threads must not.
-        tokio::task::spawn_blocking(move || Self::start(path, private)).await.map_err(|e| {
-            DbError::Other { attempted: "opening the database".into(), source: Box::new(e) }
-        })?
+        tokio::task::spawn_blocking(move || Self::start(path, private, readers)).await.map_err(
+            |e| DbError::Other { attempted: "opening the database".into(), source: Box::new(e) },
+        )?
     }
 
-    fn start(path: PathBuf, private: Option<TempDir>) -> DbResult<Self> {
+    fn start(path: PathBuf, private: Option<TempDir>, readers: usize) -> DbResult<Self> {
         let durable = private.is_none();
         let (writer, thread) = Worker::spawn(&path, Role::Writer, durable, "db-writer".into())?;
         Ok(Self(Arc::new(DbInner {
@@ -93,7 +101,7 @@ impl Db {
             durable,
             writer,
             write_turn: Arc::new(Semaphore::new(1)),
-            read_turn: Arc::new(Semaphore::new(READERS)),
+            read_turn: Arc::new(Semaphore::new(readers.max(1))),
             idle_readers: Mutex::default(),
             threads: Mutex::new(vec![thread]),
             _private: private,

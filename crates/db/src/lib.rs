@@ -5,22 +5,26 @@
 //! it renders for SQLite, MariaDB/MySQL and PostgreSQL; SQLite is the backend that runs today,
 //! driven on threads of its own with one hop per statement.
 
+pub mod agents;
 mod conn;
 mod db;
 mod error;
 pub mod ip;
 
+pub mod list;
 pub mod migrations;
+pub mod quotas;
 
 mod row;
 pub mod schema;
 
+pub mod tags;
 pub mod testing;
 pub mod time;
 mod worker;
 
 pub use conn::{Conn, Prepared, StatementCounts, Tx};
-pub use db::Db;
+pub use db::{DEFAULT_READERS, Db};
 pub use error::{DbError, DbResult};
 pub use row::{Row, RowRef};
 pub use sea_query;
