@@ -1,1 +1,57 @@
 //! What every agent shares: heartbeat, server API, notifications, reconciler loop.
+//!
+//! - [`connect`] opens the bus and answers a [`ServerApi`] (typed calls) and the stream of
+//!   [`Notification`]s;
+//! - [`heartbeat`] reports the agent's state and turns "revived" into a resync;
+//! - [`reconciler`] runs a role's activation: woken, never told what to do.
+//!
+//! Owns nothing that belongs to one role.
+
+pub mod api;
+pub mod config;
+pub mod heartbeat;
+pub mod notification;
+pub mod reconciler;
+
+use std::sync::Arc;
+
+use neutrino_rpc::{
+    RpcClient, RpcError,
+    transport::embedded::{BusClient, Subscription},
+};
+use tokio::sync::mpsc;
+
+pub use api::{AgentStatus, ServerApi};
+pub use config::AgentConfig;
+pub use heartbeat::Heartbeat;
+pub use notification::{Notification, ResyncReason};
+pub use reconciler::{Reconcile, Reconciler, Status, Waker};
+
+/// Notifications waiting for the agent's loop; further ones wait in the server's queue, where
+/// they are merged.
+const NOTIFICATIONS: usize = 256;
+
+/// Opens the bus in the background. The first [`Notification`] is `Connected`, whenever the
+/// server can be reached; until then calls fail with a retriable error. Fails only on an unusable
+/// configuration.
+///
+/// The stream ends when the last [`ServerApi`] is dropped.
+pub async fn connect(
+    config: &AgentConfig,
+) -> Result<(ServerApi, mpsc::Receiver<Notification>), RpcError> {
+    let (sender, receiver) = mpsc::channel(NOTIFICATIONS);
+    let handler = Arc::new(notification::Receiver::new(sender.clone()));
+    let subscriptions = config
+        .topics
+        .iter()
+        .map(|topic| Subscription {
+            topic: topic.clone(),
+            server: config.host.clone(),
+            handler: Arc::clone(&handler) as Arc<dyn neutrino_rpc::Handler>,
+        })
+        .collect();
+    let bus = BusClient::start(config.bus.clone(), subscriptions)?;
+    let client =
+        RpcClient::new(Arc::clone(&bus) as Arc<dyn neutrino_rpc::Transport>, config.timeouts);
+    Ok((ServerApi::new(client, config, bus.connected(), sender.downgrade()), receiver))
+}

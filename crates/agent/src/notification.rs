@@ -1,0 +1,265 @@
+//! What the server tells an L2 agent without being asked.
+
+use async_trait::async_trait;
+use neutrino_rpc::{
+    BusEvent, Failure, Handler, Request, Version, methods,
+    shapes::{FdbEntries, FdbUpdate},
+    transport::Answer,
+};
+use neutrino_types::Attrs;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+
+/// Why everything must be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResyncReason {
+    /// The server dropped notifications because this agent was slow.
+    Overflow,
+    /// The server had taken this agent for dead.
+    Revived,
+}
+
+/// One notification, in the order the server sent them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notification {
+    /// Connected and subscribed. What was sent before is lost: read everything again.
+    Connected,
+    /// The server cannot be reached. Nothing on the host may change because of it.
+    Disconnected,
+    /// Still connected, but notifications are missing: read everything again, as after
+    /// [`Notification::Connected`].
+    Resync(ResyncReason),
+    /// A port changed.
+    PortUpdate {
+        /// The port's id.
+        port_id: String,
+        /// The port as the API shows it.
+        port: Attrs,
+        /// Of the bound segment.
+        network_type: Option<String>,
+        /// Of the bound segment.
+        segmentation_id: Option<u32>,
+        /// Of the bound segment.
+        physical_network: Option<String>,
+    },
+    /// A port was deleted.
+    PortDelete {
+        /// The port's id.
+        port_id: String,
+    },
+    /// A network changed.
+    NetworkUpdate {
+        /// The network's id.
+        network_id: String,
+        /// The network as the API shows it.
+        network: Attrs,
+    },
+    /// A network was deleted.
+    NetworkDelete {
+        /// The network's id.
+        network_id: String,
+    },
+    /// A tunnel endpoint appeared.
+    TunnelUpdate {
+        /// Its address.
+        tunnel_ip: String,
+        /// `vxlan`, `gre` or `geneve`.
+        tunnel_type: String,
+    },
+    /// A tunnel endpoint went away.
+    TunnelDelete {
+        /// Its address.
+        tunnel_ip: String,
+        /// `vxlan`, `gre` or `geneve`.
+        tunnel_type: String,
+    },
+    /// Forwarding entries to add.
+    AddFdb(FdbEntries),
+    /// Forwarding entries to remove.
+    RemoveFdb(FdbEntries),
+    /// Forwarding entries whose address changed.
+    UpdateFdb(FdbUpdate),
+}
+
+#[derive(Deserialize)]
+struct PortArgs {
+    port: Attrs,
+    #[serde(default)]
+    network_type: Option<String>,
+    #[serde(default)]
+    segmentation_id: Option<u32>,
+    #[serde(default)]
+    physical_network: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NetworkArgs {
+    network: Attrs,
+}
+
+#[derive(Deserialize)]
+struct PortId {
+    port_id: String,
+}
+
+#[derive(Deserialize)]
+struct NetworkId {
+    network_id: String,
+}
+
+#[derive(Deserialize)]
+struct Tunnel {
+    tunnel_ip: String,
+    tunnel_type: String,
+}
+
+#[derive(Deserialize)]
+struct Fdb<T> {
+    fdb_entries: T,
+}
+
+impl Notification {
+    /// The notification behind a method and its arguments.
+    pub fn decode(method: &str, args: Map<String, Value>) -> Result<Self, Failure> {
+        let m = method;
+        let out = if m == methods::PORT_UPDATE.name {
+            let args: PortArgs = arguments(m, args)?;
+            Self::PortUpdate {
+                port_id: id_of(m, &args.port)?,
+                port: args.port,
+                network_type: args.network_type,
+                segmentation_id: args.segmentation_id,
+                physical_network: args.physical_network,
+            }
+        } else if m == methods::PORT_DELETE.name {
+            Self::PortDelete { port_id: arguments::<PortId>(m, args)?.port_id }
+        } else if m == methods::NETWORK_UPDATE.name {
+            let NetworkArgs { network } = arguments(m, args)?;
+            Self::NetworkUpdate { network_id: id_of(m, &network)?, network }
+        } else if m == methods::NETWORK_DELETE.name {
+            Self::NetworkDelete { network_id: arguments::<NetworkId>(m, args)?.network_id }
+        } else if m == methods::TUNNEL_UPDATE.name {
+            let Tunnel { tunnel_ip, tunnel_type } = arguments(m, args)?;
+            Self::TunnelUpdate { tunnel_ip, tunnel_type }
+        } else if m == methods::TUNNEL_DELETE.name {
+            let Tunnel { tunnel_ip, tunnel_type } = arguments(m, args)?;
+            Self::TunnelDelete { tunnel_ip, tunnel_type }
+        } else if m == methods::ADD_FDB_ENTRIES.name {
+            Self::AddFdb(arguments::<Fdb<FdbEntries>>(m, args)?.fdb_entries)
+        } else if m == methods::REMOVE_FDB_ENTRIES.name {
+            Self::RemoveFdb(arguments::<Fdb<FdbEntries>>(m, args)?.fdb_entries)
+        } else if m == methods::UPDATE_FDB_ENTRIES.name {
+            Self::UpdateFdb(arguments::<Fdb<FdbUpdate>>(m, args)?.fdb_entries)
+        } else {
+            return Err(Failure::no_such_method(m));
+        };
+        Ok(out)
+    }
+}
+
+fn arguments<T: DeserializeOwned>(method: &str, args: Map<String, Value>) -> Result<T, Failure> {
+    serde_json::from_value(Value::Object(args)).map_err(|e| Failure::bad_arguments(method, e))
+}
+
+fn id_of(method: &str, resource: &Attrs) -> Result<String, Failure> {
+    resource
+        .get("id")
+        .and_then(Value::as_str)
+        .map(str::to_string)
+        .ok_or_else(|| Failure::bad_arguments(method, "the resource has no id"))
+}
+
+/// Turns messages into notifications. Waits when the agent's loop is behind, which in turn makes
+/// the server merge what is still to come.
+pub(crate) struct Receiver {
+    sender: mpsc::Sender<Notification>,
+}
+
+impl Receiver {
+    pub(crate) fn new(sender: mpsc::Sender<Notification>) -> Self {
+        Self { sender }
+    }
+
+    async fn send(&self, notification: Notification) {
+        // An error means that the agent stops.
+        let _ = self.sender.send(notification).await;
+    }
+}
+
+#[async_trait]
+impl Handler for Receiver {
+    async fn handle(&self, request: Request) -> Answer {
+        let asked = request.version.as_deref().unwrap_or("1.0");
+        let served: Version = methods::AGENT_VERSION.parse().unwrap_or(Version::DEFAULT);
+        let supported = asked.parse::<Version>().is_ok_and(|asked| served.serves(asked));
+        let decoded = if supported {
+            Notification::decode(&request.method, request.args)
+        } else {
+            Err(Failure::unsupported_version(asked, &request.method))
+        };
+        match decoded {
+            Ok(notification) => {
+                self.send(notification).await;
+                Ok(Value::Null)
+            }
+            Err(failure) => {
+                tracing::warn!(
+                    method = request.method,
+                    error = failure.message,
+                    "notification not understood"
+                );
+                Err(failure)
+            }
+        }
+    }
+
+    async fn event(&self, event: BusEvent) {
+        self.send(match event {
+            BusEvent::Connected => Notification::Connected,
+            BusEvent::Disconnected => Notification::Disconnected,
+            BusEvent::Resync => Notification::Resync(ResyncReason::Overflow),
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn decode(method: &str, args: Value) -> Result<Notification, Failure> {
+        Notification::decode(method, args.as_object().expect("object").clone())
+    }
+
+    #[test]
+    fn port_update_carries_the_segment() {
+        let args = json!({"port": {"id": "p"}, "network_type": "vxlan", "segmentation_id": 7,
+                          "physical_network": null});
+        let Ok(Notification::PortUpdate { port_id, segmentation_id, .. }) =
+            decode("port_update", args)
+        else {
+            panic!("not a port update")
+        };
+        assert_eq!((port_id.as_str(), segmentation_id), ("p", Some(7)));
+    }
+
+    #[test]
+    fn fdb_entries_decode_from_neutrons_shape() {
+        let args = json!({"fdb_entries": {"net": {"segment_id": 5, "network_type": "vxlan",
+            "ports": {"10.0.0.1": [["00:00:00:00:00:00", "0.0.0.0"]]}}}});
+        let Ok(Notification::AddFdb(entries)) = decode("add_fdb_entries", args) else {
+            panic!("not fdb entries")
+        };
+        assert!(entries["net"].ports["10.0.0.1"][0].is_flooding());
+    }
+
+    #[test]
+    fn malformed_arguments_are_a_type_error() {
+        let failure = decode("port_delete", json!({"port": 1})).expect_err("refused");
+        assert_eq!(failure.known_class(), Some("TypeError"));
+        let failure = decode("frobnicate", json!({})).expect_err("refused");
+        assert_eq!(failure.known_class(), Some("NoSuchMethod"));
+    }
+}

@@ -1,0 +1,130 @@
+//! RPC methods between server and L2 agents: name, version and topic, stated once and read by the
+//! calling and by the serving side.
+
+use serde_json::{Map, Value};
+
+use crate::topics;
+
+/// One method as its caller addresses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Method {
+    /// Name on the wire.
+    pub name: &'static str,
+    /// Lowest interface version that has it with these arguments.
+    pub version: &'static str,
+    /// Topic it is sent to.
+    pub topic: &'static str,
+}
+
+const fn method(topic: &'static str, name: &'static str, version: &'static str) -> Method {
+    Method { name, version, topic }
+}
+
+/// Version of the L2 plugin interface served on [`topics::PLUGIN`] (ML2 `RpcCallbacks`).
+pub const PLUGIN_VERSION: &str = "1.9";
+/// Version of the agent report interface (`AgentExtRpcCallback`).
+pub const REPORTS_VERSION: &str = "1.4";
+/// Version of the notification interface an L2 agent serves.
+pub const AGENT_VERSION: &str = "1.5";
+
+/// Agent liveness and configuration.
+pub const REPORT_STATE: Method = method(topics::REPORTS, "report_state", "1.4");
+/// Whether a server answers and its database is reachable.
+pub const HAS_ALIVE_NEUTRON_SERVER: Method =
+    method(topics::REPORTS, "has_alive_neutron_server", "1.4");
+/// Agents matching filters.
+pub const GET_AGENTS: Method = method(topics::REPORTS, "get_agents", "1.4");
+/// Removes an agent's row.
+pub const DELETE_AGENT: Method = method(topics::REPORTS, "delete_agent", "1.4");
+
+/// Details of one device.
+pub const GET_DEVICE_DETAILS: Method = method(topics::PLUGIN, "get_device_details", "1.9");
+/// Details of several devices.
+pub const GET_DEVICES_DETAILS_LIST: Method =
+    method(topics::PLUGIN, "get_devices_details_list", "1.9");
+/// Details of several devices, and the devices that failed.
+pub const GET_DEVICES_DETAILS_LIST_AND_FAILED: Method =
+    method(topics::PLUGIN, "get_devices_details_list_and_failed_devices", "1.5");
+/// A network as the API shows it.
+pub const GET_NETWORK_DETAILS: Method = method(topics::PLUGIN, "get_network_details", "1.6");
+/// A device is wired.
+pub const UPDATE_DEVICE_UP: Method = method(topics::PLUGIN, "update_device_up", "1.9");
+/// A device is gone.
+pub const UPDATE_DEVICE_DOWN: Method = method(topics::PLUGIN, "update_device_down", "1.9");
+/// Several devices are wired or gone.
+pub const UPDATE_DEVICE_LIST: Method = method(topics::PLUGIN, "update_device_list", "1.9");
+/// Announces this host's tunnel endpoint, answers all of them.
+pub const TUNNEL_SYNC: Method = method(topics::PLUGIN, "tunnel_sync", "1.4");
+/// Ports of one VNIC type bound to a host.
+pub const GET_PORTS_BY_VNIC_TYPE_AND_HOST: Method =
+    method(topics::PLUGIN, "get_ports_by_vnic_type_and_host", "1.7");
+
+/// A port changed.
+pub const PORT_UPDATE: Method = method(topics::PORT_UPDATE, "port_update", "1.0");
+/// A port was deleted.
+pub const PORT_DELETE: Method = method(topics::PORT_DELETE, "port_delete", "1.0");
+/// A network changed.
+pub const NETWORK_UPDATE: Method = method(topics::NETWORK_UPDATE, "network_update", "1.4");
+/// A network was deleted.
+pub const NETWORK_DELETE: Method = method(topics::NETWORK_DELETE, "network_delete", "1.0");
+/// A tunnel endpoint appeared.
+pub const TUNNEL_UPDATE: Method = method(topics::TUNNEL_UPDATE, "tunnel_update", "1.0");
+/// A tunnel endpoint went away.
+pub const TUNNEL_DELETE: Method = method(topics::TUNNEL_DELETE, "tunnel_delete", "1.0");
+/// Forwarding entries to add.
+pub const ADD_FDB_ENTRIES: Method = method(topics::L2POPULATION_UPDATE, "add_fdb_entries", "1.0");
+/// Forwarding entries to remove.
+pub const REMOVE_FDB_ENTRIES: Method =
+    method(topics::L2POPULATION_UPDATE, "remove_fdb_entries", "1.0");
+/// Forwarding entries whose address changed.
+pub const UPDATE_FDB_ENTRIES: Method =
+    method(topics::L2POPULATION_UPDATE, "update_fdb_entries", "1.0");
+
+/// What a queued notification is about, if a later one about the same makes it superfluous.
+///
+/// A slow agent's queue keeps only the newest notification of each key. Only notifications that
+/// carry the whole new state (or say "look again") have one: forwarding entries are changes that
+/// build on each other and must all arrive.
+#[must_use]
+pub fn coalesce_key(name: &str, args: &Map<String, Value>) -> Option<String> {
+    let text = |key: &str| args.get(key).and_then(Value::as_str);
+    let id_of = |key: &str| args.get(key)?.get("id").and_then(Value::as_str);
+    let key = if name == PORT_UPDATE.name {
+        format!("port {}", id_of("port")?)
+    } else if name == PORT_DELETE.name {
+        format!("port {}", text("port_id")?)
+    } else if name == NETWORK_UPDATE.name {
+        format!("network {}", id_of("network")?)
+    } else if name == NETWORK_DELETE.name {
+        format!("network {}", text("network_id")?)
+    } else if name == TUNNEL_UPDATE.name || name == TUNNEL_DELETE.name {
+        format!("tunnel {} {}", text("tunnel_type").unwrap_or(""), text("tunnel_ip")?)
+    } else {
+        return None;
+    };
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn key(name: &str, args: Value) -> Option<String> {
+        coalesce_key(name, args.as_object().expect("object"))
+    }
+
+    #[test]
+    fn update_and_delete_of_one_port_share_a_key() {
+        let update = key("port_update", json!({"port": {"id": "p"}}));
+        assert!(update.is_some());
+        assert_eq!(update, key("port_delete", json!({"port_id": "p"})));
+        assert_ne!(update, key("network_delete", json!({"network_id": "p"})));
+    }
+
+    #[test]
+    fn forwarding_entries_and_malformed_arguments_have_no_key() {
+        assert_eq!(key("add_fdb_entries", json!({"fdb_entries": {}})), None);
+        assert_eq!(key("port_update", json!({"port": 5})), None);
+    }
+}
