@@ -7,7 +7,10 @@ use std::collections::VecDeque;
 use neutrino_types::Context;
 use serde_json::{Map, Value};
 
-use crate::{context, error::Failure};
+use crate::{
+    context,
+    error::{Failure, PythonException},
+};
 
 /// Envelope version sent and understood.
 const ENVELOPE_VERSION: &str = "2.0";
@@ -287,20 +290,22 @@ fn decode_failure(text: &str) -> Result<Failure, EnvelopeError> {
         class: take_text(&mut map, "class").unwrap_or_default(),
         module: take_text(&mut map, "module").unwrap_or_default(),
         message: take_text(&mut map, "message").unwrap_or_default(),
-        tb: match map.remove("tb") {
-            Some(Value::Array(lines)) => {
-                lines.iter().filter_map(Value::as_str).map(str::to_string).collect()
-            }
-            _ => Vec::new(),
-        },
-        args: match map.remove("args") {
-            Some(Value::Array(args)) => args,
-            _ => Vec::new(),
-        },
-        kwargs: match map.remove("kwargs") {
-            Some(Value::Object(kwargs)) => kwargs,
-            _ => Map::new(),
-        },
+        python: Box::new(PythonException {
+            tb: match map.remove("tb") {
+                Some(Value::Array(lines)) => {
+                    lines.iter().filter_map(Value::as_str).map(str::to_string).collect()
+                }
+                _ => Vec::new(),
+            },
+            args: match map.remove("args") {
+                Some(Value::Array(args)) => args,
+                _ => Vec::new(),
+            },
+            kwargs: match map.remove("kwargs") {
+                Some(Value::Object(kwargs)) => kwargs,
+                _ => Map::new(),
+            },
+        }),
         expected: true,
     })
 }

@@ -39,18 +39,26 @@ pub struct Failure {
     /// `str(exception)`.
     #[serde(default)]
     pub message: String,
-    /// Traceback lines; empty from Neutrino.
-    #[serde(default)]
-    pub tb: Vec<String>,
-    /// Positional arguments to rebuild the exception from.
-    #[serde(default)]
-    pub args: Vec<Value>,
-    /// Keyword arguments to rebuild the exception from.
-    #[serde(default)]
-    pub kwargs: serde_json::Map<String, Value>,
+    /// What a Python client rebuilds the exception from.
+    #[serde(flatten)]
+    pub python: Box<PythonException>,
     /// Whether the method documents this error: answered, but not worth a log line.
     #[serde(skip)]
     pub expected: bool,
+}
+
+/// The part of a [`Failure`] that only Python needs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PythonException {
+    /// Traceback lines; empty from Neutrino.
+    #[serde(default)]
+    pub tb: Vec<String>,
+    /// Positional arguments of the constructor.
+    #[serde(default)]
+    pub args: Vec<Value>,
+    /// Keyword arguments of the constructor.
+    #[serde(default)]
+    pub kwargs: serde_json::Map<String, Value>,
 }
 
 impl Failure {
@@ -61,9 +69,12 @@ impl Failure {
         Self {
             class: class.into(),
             module: module.into(),
-            args: vec![Value::String(message.clone())],
+            python: Box::new(PythonException {
+                args: vec![Value::String(message.clone())],
+                ..PythonException::default()
+            }),
             message,
-            ..Self::default()
+            expected: false,
         }
     }
 
