@@ -50,6 +50,8 @@ group! {
         DHCP_LOAD_TYPE: String = "dhcp_load_type", "What counts as load of a DHCP agent.", default("networks"), choices(&["networks", "subnets", "ports"]);
         DHCP_AGENT_NOTIFICATION: bool = "dhcp_agent_notification", "Notify DHCP agents of changes.", default("true");
         RPC_RESPONSE_TIMEOUT: i64 = "rpc_response_timeout", "Seconds to wait for the answer to an RPC call.", default("60"), range(1, 86_400);
+        RPC_RESPONSE_MAX_TIMEOUT: i64 = "rpc_response_max_timeout", "Longest time in seconds to wait for an answer; the wait doubles with every timeout up to it.", default("600"), range(1, 86_400);
+        RPC_RESOURCES_PROCESSING_STEP: i64 = "rpc_resources_processing_step", "Ports an agent asks for or reports in one RPC call.", default("20"), range(1, 10_000);
         TRANSPORT_URL: Option<String> = "transport_url", "Message bus. embedded://HOST:PORT is the bus inside the server (agents), embedded:// or nothing the same inside the server itself.";
         CONTROL_EXCHANGE: String = "control_exchange", "Exchange of RPC topics.", default("neutron");
         API_WORKERS: Option<i64> = "api_workers", "Threads that serve the API; defaults to the number of processors.";
@@ -113,6 +115,7 @@ group! {
         CERT_FILE: Option<String> = "cert_file", "PEM certificate chain of the server.";
         KEY_FILE: Option<String> = "key_file", "PEM private key of the server.";
         CA_FILE: Option<String> = "ca_file", "PEM certificates agents trust.";
+        HEARTBEAT_INTERVAL: f64 = "heartbeat_interval", "Seconds of silence after which server and agents send a sign of life; after three times as long the other end counts as gone.", default("10");
         QUEUE_LIMIT: i64 = "queue_limit", "Notifications kept for an agent that does not read; past that they are dropped and the agent resynchronises.", default("10000"), range(16, 10_000_000);
     }
 }
