@@ -2,7 +2,33 @@
 
 use std::time::Duration;
 
-use neutrino_rpc::{RpcError, client::Timeouts, topics, transport::embedded::ClientConfig};
+use neutrino_conf::{Conf, opts};
+use neutrino_rpc::{
+    RpcError,
+    client::Timeouts,
+    topics,
+    transport::embedded::{ClientConfig, ClientTls},
+};
+
+/// An agent cannot be configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// An option that has no default is not set.
+    #[error("set {0}")]
+    Missing(&'static str),
+    /// A file named by an option cannot be read.
+    #[error("reading {path}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The bus's options do not fit together.
+    #[error("configuring the message bus")]
+    Bus(#[from] RpcError),
+}
 
 /// How one agent reaches its server.
 #[derive(Clone, Debug)]
@@ -42,7 +68,60 @@ pub fn l2_topics(l2_population: bool) -> Vec<String> {
     out
 }
 
+/// `[DEFAULT] host`, or the system's host name.
+pub fn host_name(conf: &Conf) -> Result<String, ConfigError> {
+    if let Some(host) = conf.get(&opts::default::HOST) {
+        return Ok(host);
+    }
+    let path = "/proc/sys/kernel/hostname";
+    match std::fs::read_to_string(path) {
+        Ok(name) => Ok(name.trim().to_string()),
+        Err(source) => Err(ConfigError::File { path: path.into(), source }),
+    }
+}
+
+/// The bus's shared secret: `[embedded_bus] secret`, or what `secret_file` holds.
+pub fn bus_secret(conf: &Conf) -> Result<Option<String>, ConfigError> {
+    if let Some(secret) = conf.get(&opts::rpc::SECRET) {
+        return Ok(Some(secret));
+    }
+    let Some(path) = conf.get(&opts::rpc::SECRET_FILE) else { return Ok(None) };
+    match std::fs::read_to_string(&path) {
+        Ok(secret) => Ok(Some(secret.trim().to_string())),
+        Err(source) => Err(ConfigError::File { path, source }),
+    }
+}
+
 impl AgentConfig {
+    /// The Open vSwitch agent's configuration.
+    pub fn ovs_from_conf(conf: &Conf) -> Result<Self, ConfigError> {
+        let host = host_name(conf)?;
+        let url = conf
+            .get(&opts::default::TRANSPORT_URL)
+            .ok_or(ConfigError::Missing("[DEFAULT] transport_url, e.g. embedded://controller"))?;
+        let secret = bus_secret(conf)?.ok_or(ConfigError::Missing(
+            "[embedded_bus] secret or secret_file, as on the server",
+        ))?;
+        let mut out = Self::ovs(&host, &url, &secret)?;
+        if conf.get(&opts::rpc::USE_TLS) {
+            let ca_file = conf
+                .get(&opts::rpc::CA_FILE)
+                .ok_or(ConfigError::Missing("[embedded_bus] ca_file, as use_tls is on"))?;
+            out.bus.tls = Some(ClientTls { ca_file: ca_file.into(), server_name: None });
+        }
+        out.timeouts = Timeouts {
+            initial: secs(conf.get(&opts::default::RPC_RESPONSE_TIMEOUT)),
+            max: secs(conf.get(&opts::default::RPC_RESPONSE_MAX_TIMEOUT)),
+        };
+        // A report every 50 ms is the least that makes any sense, also in tests.
+        let interval = conf.get(&opts::agent::REPORT_INTERVAL).clamp(0.05, 86_400.0);
+        out.report_interval = Duration::from_secs_f64(interval);
+        out.processing_step =
+            usize::try_from(conf.get(&opts::default::RPC_RESOURCES_PROCESSING_STEP)).unwrap_or(20);
+        out.topics = l2_topics(conf.get(&opts::agent::L2_POPULATION));
+        Ok(out)
+    }
+
     /// Neutron's defaults for an Open vSwitch agent on `host` with `transport_url`
     /// (`embedded://server:9697`) and the bus's shared secret.
     pub fn ovs(host: &str, transport_url: &str, secret: &str) -> Result<Self, RpcError> {
@@ -60,4 +139,8 @@ impl AgentConfig {
             topics: l2_topics(true),
         })
     }
+}
+
+fn secs(value: i64) -> Duration {
+    Duration::from_secs(u64::try_from(value).unwrap_or(0))
 }

@@ -22,7 +22,7 @@ use neutrino_rpc::{
 use tokio::sync::mpsc;
 
 pub use api::{AgentStatus, ServerApi};
-pub use config::AgentConfig;
+pub use config::{AgentConfig, ConfigError};
 pub use heartbeat::Heartbeat;
 pub use notification::{Notification, ResyncReason};
 pub use reconciler::{Reconcile, Reconciler, Status, Waker};
