@@ -1,1 +1,14 @@
-//! Pure functions from a host view to desired flows, with diff and lint.
+//! Pure functions from what a host looks like to the OpenFlow flows its bridges should have.
+//!
+//! [`view::HostView`] is the input; [`br_int`], [`br_tun`] and [`br_phys`] each answer the
+//! complete flows of one bridge, which are Neutron's table for table; [`diff`] turns them and
+//! what is installed into the least changes; [`names`] and [`tables`] hold what operators know
+//! by heart. Nothing here does I/O: the agent applies.
+
+pub mod br_int;
+pub mod br_phys;
+pub mod br_tun;
+pub mod diff;
+pub mod names;
+pub mod tables;
+pub mod view;

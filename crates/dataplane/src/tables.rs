@@ -1,0 +1,182 @@
+//! Every OpenFlow table number and priority the agent uses, under Neutron's names.
+//!
+//! Owns the numbers only; which flow goes where is the business of the per-bridge modules.
+//! Table numbers are a contract with operators' runbooks and never change.
+
+/// Tables of the integration bridge.
+pub mod int {
+    /// Entry table.
+    pub const LOCAL_SWITCHING: u8 = 0;
+    /// DVR source MAC rewriting, tunnel networks.
+    pub const DVR_TO_SRC_MAC: u8 = 1;
+    /// DVR source MAC rewriting, physical networks.
+    pub const DVR_TO_SRC_MAC_PHYSICAL: u8 = 2;
+    /// One drop flow whose absence says that Open vSwitch lost its flows.
+    pub const CANARY_TABLE: u8 = 23;
+    /// ARP and neighbour-advertisement anti-spoofing.
+    pub const ARP_SPOOF_TABLE: u8 = 24;
+    /// MAC anti-spoofing.
+    pub const MAC_SPOOF_TABLE: u8 = 25;
+    /// Entry of the local-IP extension.
+    pub const LOCAL_EGRESS_TABLE: u8 = 30;
+    /// NAT and ARP of the local-IP extension.
+    pub const LOCAL_IP_TABLE: u8 = 31;
+    /// QoS packet meters.
+    pub const PACKET_RATE_LIMIT: u8 = 58;
+    /// QoS bandwidth meters.
+    pub const BANDWIDTH_RATE_LIMIT: u8 = 59;
+    /// Entry of the firewall, or NORMAL.
+    pub const TRANSIENT_TABLE: u8 = 60;
+    /// Direct local delivery.
+    pub const LOCAL_MAC_DIRECT: u8 = 61;
+    /// Direct remote delivery.
+    pub const TRANSIENT_EGRESS_TABLE: u8 = 62;
+
+    /// Tables the stale-flow cleanup walks, in Neutron's order.
+    pub const ALL: &[u8] = &[
+        LOCAL_SWITCHING,
+        DVR_TO_SRC_MAC,
+        DVR_TO_SRC_MAC_PHYSICAL,
+        CANARY_TABLE,
+        ARP_SPOOF_TABLE,
+        MAC_SPOOF_TABLE,
+        LOCAL_MAC_DIRECT,
+        LOCAL_EGRESS_TABLE,
+        LOCAL_IP_TABLE,
+        PACKET_RATE_LIMIT,
+        BANDWIDTH_RATE_LIMIT,
+        TRANSIENT_TABLE,
+        TRANSIENT_EGRESS_TABLE,
+        71,
+        72,
+        73,
+        77,
+        78,
+        81,
+        82,
+        91,
+        92,
+        93,
+    ];
+
+    /// Priorities of table 0 and of the anti-spoofing tables.
+    pub mod priority {
+        /// Drop of the dead VLAN: above everything.
+        pub const DEAD_VLAN: u16 = 65535;
+        /// ARP and NA of a protected port into the anti-spoofing table.
+        pub const SPOOF_ARP: u16 = 10;
+        /// Everything else of a protected port into the MAC table.
+        pub const SPOOF_MAC: u16 = 9;
+        /// Translation of a physical network's VLAN to the local VLAN.
+        pub const LOCAL_VLAN: u16 = 3;
+        /// Drop of a dead port, or of untranslated frames from a physical bridge.
+        pub const DROP_PORT: u16 = 2;
+        /// Addresses a protected port may use (tables 24 and 25).
+        pub const SPOOF_ALLOW: u16 = 2;
+        /// NORMAL in [`super::TRANSIENT_TABLE`].
+        pub const TRANSIENT: u16 = 1;
+        /// NORMAL in [`super::TRANSIENT_EGRESS_TABLE`].
+        pub const TRANSIENT_EGRESS: u16 = 3;
+        /// Table misses.
+        pub const DEFAULT: u16 = 0;
+    }
+}
+
+/// Tables of the tunnel bridge.
+pub mod tun {
+    use neutrino_types::NetworkType;
+
+    /// Entry table: sorts by where a frame came from.
+    pub const LOCAL_SWITCHING: u8 = 0;
+    /// DVR, frames from br-int.
+    pub const DVR_PROCESS: u8 = 1;
+    /// Frames from br-int: unicast or flood.
+    pub const PATCH_LV_TO_TUN: u8 = 2;
+    /// GRE key to local VLAN.
+    pub const GRE_TUN_TO_LV: u8 = 3;
+    /// VXLAN VNI to local VLAN.
+    pub const VXLAN_TUN_TO_LV: u8 = 4;
+    /// Geneve VNI to local VLAN.
+    pub const GENEVE_TUN_TO_LV: u8 = 6;
+    /// DVR: MACs not to learn.
+    pub const DVR_NOT_LEARN: u8 = 9;
+    /// Learns the remote MAC into [`UCAST_TO_TUN`].
+    pub const LEARN_FROM_TUN: u8 = 10;
+    /// Known remote MACs, learned or from l2population.
+    pub const UCAST_TO_TUN: u8 = 20;
+    /// Local answers to ARP for remote addresses.
+    pub const ARP_RESPONDER: u8 = 21;
+    /// Floods to every host of the network.
+    pub const FLOOD_TO_TUN: u8 = 22;
+
+    /// Tables the stale-flow cleanup walks.
+    pub const ALL: &[u8] = &[
+        LOCAL_SWITCHING,
+        DVR_PROCESS,
+        PATCH_LV_TO_TUN,
+        GRE_TUN_TO_LV,
+        VXLAN_TUN_TO_LV,
+        GENEVE_TUN_TO_LV,
+        DVR_NOT_LEARN,
+        LEARN_FROM_TUN,
+        UCAST_TO_TUN,
+        ARP_RESPONDER,
+        FLOOD_TO_TUN,
+    ];
+
+    /// The tunnel types of Neutron's OVS agent, with the table each decapsulates into.
+    pub const TUN_TABLES: [(NetworkType, u8); 3] = [
+        (NetworkType::Gre, GRE_TUN_TO_LV),
+        (NetworkType::Vxlan, VXLAN_TUN_TO_LV),
+        (NetworkType::Geneve, GENEVE_TUN_TO_LV),
+    ];
+
+    /// The `*_TUN_TO_LV` table of a network type; `None` when the type is not tunnelled.
+    #[must_use]
+    pub fn tun_to_lv(network_type: NetworkType) -> Option<u8> {
+        TUN_TABLES.iter().find(|(t, _)| *t == network_type).map(|(_, table)| *table)
+    }
+
+    /// Priorities.
+    pub mod priority {
+        /// Table misses, and the unicast/multicast split of table 2.
+        pub const DEFAULT: u16 = 0;
+        /// Every specific flow that no other may overlap.
+        pub const MATCH: u16 = 1;
+        /// Learned remote MACs (table 20).
+        pub const LEARNED: u16 = 1;
+        /// Remote MACs from l2population (table 20): above learned ones.
+        pub const FDB: u16 = 2;
+        /// ARP and ND announcements that must be learned at once (table 10).
+        pub const LEARN_ANNOUNCE: u16 = 2;
+    }
+
+    /// Seconds after which a learned remote MAC is forgotten.
+    pub const LEARNED_HARD_TIMEOUT_SECS: u16 = 300;
+}
+
+/// Tables of the physical bridges.
+pub mod phys {
+    /// Entry table.
+    pub const LOCAL_SWITCHING: u8 = 0;
+    /// DVR.
+    pub const DVR_PROCESS: u8 = 1;
+    /// DVR: local VLAN to the segment's.
+    pub const LOCAL_VLAN_TRANSLATION: u8 = 2;
+    /// DVR: MACs not to learn.
+    pub const DVR_NOT_LEARN: u8 = 3;
+
+    /// Tables the stale-flow cleanup walks.
+    pub const ALL: &[u8] =
+        &[LOCAL_SWITCHING, DVR_PROCESS, LOCAL_VLAN_TRANSLATION, DVR_NOT_LEARN, 80, 87, 90, 91];
+
+    /// Priorities.
+    pub mod priority {
+        /// Local VLAN to the segment's.
+        pub const LOCAL_VLAN: u16 = 4;
+        /// Drop of untranslated frames from br-int.
+        pub const DROP_PORT: u16 = 2;
+        /// NORMAL.
+        pub const DEFAULT: u16 = 0;
+    }
+}

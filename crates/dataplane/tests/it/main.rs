@@ -1,0 +1,5 @@
+//! Golden cases of the data plane, and the properties of its diff.
+
+mod cases;
+mod diffing;
+mod observed;
