@@ -94,19 +94,8 @@ async fn changes_made_by_others_arrive_as_wakeups() {
     sandbox
         .vsctl(&["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy"])
         .expect("vsctl");
-    sandbox
-        .vsctl(&[
-            "add-port",
-            "br0",
-            "tap1",
-            "tag=5",
-            "trunks=1,2,3",
-            "--",
-            "set",
-            "interface",
-            "tap1",
-        ])
-        .expect("vsctl");
+    sandbox.vsctl(&["add-port", "br0", "tap1", "tag=5", "trunks=1,2,3"]).expect("vsctl");
+    sandbox.vsctl(&["set", "interface", "tap1", "type=dummy"]).expect("vsctl");
     sandbox
         .vsctl(&["set", "interface", "tap1", "external_ids:iface-id=p1", "external_ids:a=b"])
         .expect("vsctl");
