@@ -20,7 +20,13 @@ resource! {
     QUOTAS: [
         limit("network", "Most networks."),
         limit("subnet", "Most subnets."),
+        limit("subnetpool", "Most subnet pools."),
         limit("port", "Most ports."),
+        limit("router", "Most routers."),
+        limit("floatingip", "Most floating IPs."),
+        limit("security_group", "Most security groups."),
+        limit("security_group_rule", "Most security group rules."),
+        limit("rbac_policy", "Most RBAC policies."),
     ], {
         collection: "quotas",
         member: "quota",
