@@ -1,1 +1,18 @@
-//! Service plugins: agents, quotas, availability zones, tags, RBAC, service providers.
+//! Service plugins beside ML2, one module each: agents, quotas, availability zones, service
+//! providers, tags.
+//!
+//! Each owns its part of the API's behaviour over [`neutrino_db`]. None owns HTTP, policy or RPC
+//! transport: the server calls them with checked input.
+
+pub mod agents;
+pub mod availability_zones;
+pub mod quotas;
+mod read_only;
+pub mod service_providers;
+pub mod tags;
+
+pub use agents::{AgentConfig, Agents};
+pub use availability_zones::AvailabilityZones;
+pub use quotas::{QuotaConfig, Quotas};
+pub use service_providers::ServiceProviders;
+pub use tags::TagService;
