@@ -1,1 +1,43 @@
-//! The multi-host emulator: hosts, underlays, instances.
+//! A datacentre on one machine: emulated hosts, the networks between them, instances.
+//!
+//! Owns `neutrino lab`: the process tree of a lab, its hosts with an Open vSwitch each, the
+//! underlay networks, the services started on the hosts and the instances plugged into them. Does
+//! not own what the services do: the server and the agents are started as anybody would start
+//! them, from configuration files.
+//!
+//! ```text
+//! neutrino lab up ── clone ──> supervisor         pid 1 of the lab's namespaces; underlay bridges,
+//!                                |                control socket, proxy to the APIs
+//!                                +─ host-init     pid 1 of controller0: ovsdb-server, ovs-vswitchd,
+//!                                |                neutrino server, neutrino agent openvswitch
+//!                                +─ host-init     pid 1 of compute0: ..., instances
+//!                                     +─ instance-init   pid 1 of an instance
+//! ```
+//!
+//! Killing the supervisor ends its pid namespace and with it every process, mount, interface and
+//! file of the lab. Outside there is only an abstract unix socket, which dies with it too.
+
+pub mod api;
+mod cli;
+mod cli_instance;
+pub mod config;
+mod control;
+mod error;
+mod host;
+mod instance;
+mod lab;
+mod ovs;
+mod proxy;
+mod services;
+mod spec;
+mod supervisor;
+mod underlay;
+mod up;
+pub mod wait;
+
+pub use cli::{Cli, run};
+pub use control::{HostStatus, LabStatus, ServiceAction, ServiceStatus};
+pub use error::{Error, Result};
+pub use instance::InstanceSpec;
+pub use lab::Lab;
+pub use spec::{Datapath, HostSpec, LabOptions, LabSpec};

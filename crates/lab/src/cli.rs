@@ -1,0 +1,288 @@
+//! The `neutrino lab` subcommands.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, ExitStatus};
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use crate::cli_instance::{self, InstanceCommand};
+use crate::config::Override;
+use crate::control::{self, LabStatus, ServiceAction};
+use crate::error::{Error, Result};
+use crate::lab::Lab;
+use crate::spec::{Datapath, LabOptions};
+use crate::wait::wait_until;
+use crate::{host, instance, supervisor};
+
+/// How long the agents may take to report after the server runs.
+const AGENTS_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A datacentre on this machine: hosts with Open vSwitch, server, agents, instances.
+#[derive(Debug, Args)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: LabCommand,
+}
+
+/// Which lab.
+#[derive(Debug, Args)]
+pub(crate) struct Name {
+    /// Name of the lab; by default what NEUTRINO_LAB says, else "default"
+    #[arg(long, default_value_t = default_name(), hide_default_value = true)]
+    pub(crate) name: String,
+}
+
+fn default_name() -> String {
+    std::env::var("NEUTRINO_LAB").unwrap_or_else(|_| "default".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+enum LabCommand {
+    /// Start a lab
+    Up(Up),
+    /// End a lab; nothing of it is left
+    Down {
+        #[command(flatten)]
+        lab: Name,
+    },
+    /// List the labs that run
+    List,
+    /// Show what runs in a lab
+    Status {
+        #[command(flatten)]
+        lab: Name,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the variables the openstack client needs: eval "$(neutrino lab env)"
+    Env {
+        #[command(flatten)]
+        lab: Name,
+        /// Who to be
+        #[arg(long, value_enum, default_value = "admin")]
+        user: User,
+    },
+    /// Run a command on a host
+    Exec {
+        #[command(flatten)]
+        lab: Name,
+        /// Host
+        host: String,
+        /// Command and arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Start, stop, restart or kill a service of a host
+    Service {
+        #[command(flatten)]
+        lab: Name,
+        /// What to do
+        #[arg(value_enum)]
+        action: Action,
+        /// Host
+        host: String,
+        /// Service, such as neutron-server, neutron-openvswitch-agent, ovs-vswitchd
+        service: String,
+        /// Signal number for kill
+        #[arg(long, default_value_t = libc::SIGKILL)]
+        signal: i32,
+    },
+    /// Create and use instances
+    #[command(subcommand)]
+    Instance(InstanceCommand),
+    /// Life of a lab's supervisor
+    #[command(hide = true)]
+    Supervise { descriptors: String, name: String },
+    /// Life of a host's init
+    #[command(hide = true)]
+    HostInit { fd: i32, name: String },
+    /// Life of an instance's init
+    #[command(hide = true)]
+    InstanceInit { name: String },
+}
+
+#[derive(Debug, Args)]
+struct Up {
+    #[command(flatten)]
+    lab: Name,
+    /// Hosts; the first one runs the server
+    #[arg(long, value_delimiter = ',', default_value = "controller0,compute0,compute1")]
+    hosts: Vec<String>,
+    /// Change a generated configuration file: FILE:SECTION.KEY=VALUE (repeatable)
+    #[arg(long = "config", value_name = "FILE:SECTION.KEY=VALUE")]
+    overrides: Vec<Override>,
+    /// Keep logs, database and configuration of each host under this directory
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Datapath of Open vSwitch; by default system where the kernel has it
+    #[arg(long, value_enum)]
+    datapath: Option<Datapath>,
+    /// Port of the network API on 127.0.0.1; 0 for any
+    #[arg(long, default_value_t = 0)]
+    api_port: u16,
+    /// Start neither server nor agents
+    #[arg(long)]
+    bare: bool,
+    /// Do not wait until the agents are alive
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Users of the lab's identity service.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum User {
+    /// Administrator of project admin
+    Admin,
+    /// Member of project demo
+    Demo,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Action {
+    Start,
+    Stop,
+    Restart,
+    Kill,
+}
+
+/// Runs a subcommand; the exit code is the one of the command run inside, where there is one.
+///
+/// Must be called before the process has started threads: some of these enter namespaces.
+///
+/// # Errors
+/// What went wrong, for the user to read.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        LabCommand::Up(up) => run_up(up),
+        LabCommand::Down { lab } => Lab::open(&lab.name)?.down().map(|()| ExitCode::SUCCESS),
+        LabCommand::List => {
+            for name in control::running()? {
+                println!("{name}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        LabCommand::Status { lab, json } => {
+            let status = Lab::open(&lab.name)?.status()?;
+            if json {
+                println!("{}", serde_json::json!(status));
+            } else {
+                print!("{}", table(&status));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        LabCommand::Env { lab, user } => {
+            let user = match user {
+                User::Admin => "admin",
+                User::Demo => "demo",
+            };
+            for (name, value) in Lab::open(&lab.name)?.spec().client_environment(user, "127.0.0.1")
+            {
+                println!("export {name}={value}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        LabCommand::Exec { lab, host, command } => {
+            let mut process = to_command(&command)?;
+            Lab::open(&lab.name)?.enter_host(&host, &mut process)?;
+            run_inside(process)
+        }
+        LabCommand::Service { lab, action, host, service, signal } => {
+            let action = match action {
+                Action::Start => ServiceAction::Start,
+                Action::Stop => ServiceAction::Stop,
+                Action::Restart => ServiceAction::Restart,
+                Action::Kill => ServiceAction::Signal(signal),
+            };
+            Lab::open(&lab.name)?.service(&host, &service, action)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        LabCommand::Instance(command) => cli_instance::run(command),
+        LabCommand::Supervise { descriptors, .. } => {
+            let parsed = serde_json::from_str(&descriptors)
+                .map_err(|error| Error::Usage(format!("descriptors: {error}")))?;
+            supervisor::run(parsed).map(|()| ExitCode::SUCCESS)
+        }
+        LabCommand::HostInit { fd, .. } => host::init(fd).map(|()| ExitCode::SUCCESS),
+        LabCommand::InstanceInit { name } => instance::init(&name).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn run_up(up: Up) -> Result<ExitCode> {
+    let options = LabOptions {
+        name: up.lab.name,
+        hosts: up.hosts,
+        datapath: up.datapath,
+        overrides: up.overrides,
+        data_dir: up.data_dir,
+        bare: up.bare,
+        api_port: up.api_port,
+        binary: None,
+    };
+    let lab = Lab::start(&options, |step| println!("{step}"))?;
+    if !up.bare && !up.no_wait {
+        wait_agents(&lab)?;
+        println!("all agents are alive");
+    }
+    let name = &lab.spec().name;
+    let flag = if name == "default" { String::new() } else { format!(" --name {name}") };
+    println!("lab {name} is up; for the openstack client: eval \"$(neutrino lab env{flag})\"");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until an agent of each host is alive.
+pub(crate) fn wait_agents(lab: &Lab) -> Result<()> {
+    let client = lab.client("admin")?;
+    let hosts = lab.spec().hosts.len();
+    wait_until("a report of every agent", AGENTS_TIMEOUT, || {
+        let answer = client.get("/v2.0/agents").map_err(|error| error.to_string())?;
+        let agents = answer["agents"].as_array().map_or(&[] as &[Value], Vec::as_slice);
+        let alive = agents.iter().filter(|agent| agent["alive"] == true).count();
+        if alive >= hosts { Ok(()) } else { Err(format!("{alive} of {hosts} are alive")) }
+    })
+}
+
+/// A command from the words of the command line.
+pub(crate) fn to_command(words: &[String]) -> Result<Command> {
+    let (program, arguments) =
+        words.split_first().ok_or_else(|| Error::Usage("no command given".to_owned()))?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// Runs a command that enters namespaces; its exit code becomes ours.
+pub(crate) fn run_inside(mut command: Command) -> Result<ExitCode> {
+    let line = neutrino_linux::process::command_line(&command);
+    let status: ExitStatus = command.status().map_err(Error::io(format!("run `{line}`")))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    Ok(ExitCode::from(code))
+}
+
+fn table(status: &LabStatus) -> String {
+    let mut text = format!("lab {}\n", status.name);
+    for host in &status.hosts {
+        text.push_str(&format!("  {}\n", host.name));
+        for service in &host.services {
+            let state = match (&service.pid, &service.ended) {
+                (Some(pid), _) => format!("running (pid {pid} on the host)"),
+                (None, Some(ended)) => format!("ended: {ended}"),
+                (None, None) => "not started".to_owned(),
+            };
+            text.push_str(&format!("    {:<26} {state}\n", service.name));
+        }
+        for instance in &host.instances {
+            let addresses: Vec<String> =
+                instance.spec.addresses.iter().map(ToString::to_string).collect();
+            text.push_str(&format!(
+                "    instance {:<17} port {} {}\n",
+                instance.spec.name,
+                instance.spec.port_id,
+                addresses.join(" ")
+            ));
+        }
+    }
+    text
+}

@@ -1,0 +1,206 @@
+//! A running lab as a value: what the subcommands and the tests use.
+
+use std::io::PipeWriter;
+use std::process::{Command, Output};
+
+use neutrino_linux::Namespaces;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::api::Client;
+use crate::control::{self, HostRequest, LabStatus, Request, ServiceAction};
+use crate::error::{Error, Result};
+use crate::instance::InstanceSpec;
+use crate::spec::{LabOptions, LabSpec};
+use crate::up;
+
+/// A handle on a running lab.
+pub struct Lab {
+    spec: LabSpec,
+    supervisor: i32,
+    /// While this is held the lab lives; only in a handle made by [`Lab::up`].
+    lifeline: Option<PipeWriter>,
+}
+
+impl Lab {
+    /// Starts a lab that lives as long as the handle, also when this process is killed.
+    ///
+    /// # Errors
+    /// What is missing on the machine, or what failed in the lab.
+    pub fn up(options: &LabOptions) -> Result<Self> {
+        let lifeline = up::up(options, true, |_| {})?;
+        let mut lab = Self::open(&options.name)?;
+        lab.lifeline = lifeline;
+        Ok(lab)
+    }
+
+    /// Starts a lab that runs on until [`Lab::down`]; `tell` hears of each step.
+    ///
+    /// # Errors
+    /// What is missing on the machine, or what failed in the lab.
+    pub fn start(options: &LabOptions, tell: impl FnMut(&str)) -> Result<Self> {
+        up::up(options, false, tell)?;
+        Self::open(&options.name)
+    }
+
+    /// Finds a running lab by its name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is none.
+    pub fn open(name: &str) -> Result<Self> {
+        let mut channel = control::connect(name)?;
+        let supervisor = control::peer(channel.stream())?.pid;
+        let spec = channel.ask(&Request::Spec)?;
+        Ok(Self { spec, supervisor, lifeline: None })
+    }
+
+    /// The lab's description.
+    #[must_use]
+    pub fn spec(&self) -> &LabSpec {
+        &self.spec
+    }
+
+    /// Process id of the supervisor, in the caller's pid namespace.
+    #[must_use]
+    pub fn supervisor(&self) -> i32 {
+        self.supervisor
+    }
+
+    fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
+        control::connect(&self.spec.name)?.ask(request)
+    }
+
+    /// What runs.
+    ///
+    /// # Errors
+    /// [`Error::Lab`] when a host does not answer.
+    pub fn status(&self) -> Result<LabStatus> {
+        self.ask(&Request::Status)
+    }
+
+    /// Ends the lab; returns when nothing of it is left.
+    ///
+    /// # Errors
+    /// [`Error::Lab`] when it does not end.
+    pub fn down(self) -> Result<()> {
+        let mut channel = control::connect(&self.spec.name)?;
+        channel.send(&Request::Down)?;
+        up::wait_gone(self.supervisor)
+    }
+
+    /// Does something to a service of a host.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown host, else what the host reports.
+    pub fn service(&self, host: &str, service: &str, action: ServiceAction) -> Result<()> {
+        self.host(host, HostRequest::Service(service.to_owned(), action))
+    }
+
+    /// Starts an instance on a host and plugs it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown host, else what the host reports.
+    pub fn plug(&self, host: &str, spec: InstanceSpec) -> Result<()> {
+        self.host(host, HostRequest::Plug(Box::new(spec)))
+    }
+
+    /// Stops and unplugs an instance.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such instance, else what the host reports.
+    pub fn unplug(&self, instance: &str) -> Result<()> {
+        let (host, _) = self.find_instance(instance)?;
+        self.host(&host, HostRequest::Unplug(instance.to_owned()))
+    }
+
+    fn host(&self, host: &str, request: HostRequest) -> Result<()> {
+        self.spec.host(host)?;
+        self.ask::<Value>(&Request::Host(host.to_owned(), request)).map(drop)
+    }
+
+    /// The host of an instance, and what was plugged.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such instance.
+    pub fn find_instance(&self, name: &str) -> Result<(String, InstanceSpec)> {
+        let status = self.status()?;
+        for host in status.hosts {
+            if let Some(found) = host.instances.into_iter().find(|i| i.spec.name == name) {
+                return Ok((host.name, found.spec));
+            }
+        }
+        Err(Error::Usage(format!("no instance {name} in lab {}", self.spec.name)))
+    }
+
+    /// Makes `command` run on a host.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such host.
+    pub fn enter_host(&self, host: &str, command: &mut Command) -> Result<()> {
+        self.spec.host(host)?;
+        let status = self.status()?;
+        let pid = status.hosts.iter().find(|h| h.name == host).map_or(0, |h| h.pid);
+        let directory = format!("{}/{pid}", self.proc_dir());
+        Namespaces::open(directory)?.enter(command);
+        // Inside, the controller is reached by its own address.
+        let address = self.spec.controller().management_ip().to_string();
+        command.envs(self.spec.client_environment("admin", &address));
+        Ok(())
+    }
+
+    /// Makes `command` run in an instance.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such instance.
+    pub fn enter_instance(&self, name: &str, command: &mut Command) -> Result<()> {
+        for host in self.status()?.hosts {
+            if let Some(instance) = host.instances.iter().find(|i| i.spec.name == name) {
+                let host_proc = format!("{}/{}/root/proc", self.proc_dir(), host.pid);
+                Namespaces::open(format!("{host_proc}/{}", instance.pid))?.enter(command);
+                return Ok(());
+            }
+        }
+        Err(Error::Usage(format!("no instance {name} in lab {}", self.spec.name)))
+    }
+
+    /// The lab's own /proc, seen from outside.
+    fn proc_dir(&self) -> String {
+        format!("/proc/{}/root/proc", self.supervisor)
+    }
+
+    /// Runs a program on a host to its end.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be started.
+    pub fn exec(&self, host: &str, command: &[&str]) -> Result<Output> {
+        let mut process = to_command(command)?;
+        self.enter_host(host, &mut process)?;
+        process.output().map_err(Error::io(format!("run {command:?} on {host}")))
+    }
+
+    /// Runs a program in an instance to its end.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be started.
+    pub fn exec_instance(&self, name: &str, command: &[&str]) -> Result<Output> {
+        let mut process = to_command(command)?;
+        self.enter_instance(name, &mut process)?;
+        process.output().map_err(Error::io(format!("run {command:?} in {name}")))
+    }
+
+    /// A client of the lab's APIs, with a fresh token of `user`.
+    ///
+    /// # Errors
+    /// [`Error::Api`] when the identity service refuses.
+    pub fn client(&self, user: &str) -> Result<Client> {
+        Client::connect(&self.spec, user)
+    }
+}
+
+fn to_command(words: &[&str]) -> Result<Command> {
+    let (program, arguments) =
+        words.split_first().ok_or_else(|| Error::Usage("no command given".to_owned()))?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(std::process::Stdio::null());
+    Ok(command)
+}

@@ -1,0 +1,230 @@
+//! What a lab consists of: pure data, made once by `lab up` and read by every part.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Override;
+use crate::error::{Error, Result};
+
+/// Physical network of the provider underlay, as in OpenStack's installation guide.
+pub const PHYSICAL_NETWORK: &str = "provider";
+/// Bridge of the provider underlay on each host.
+pub const PROVIDER_BRIDGE: &str = "br-provider";
+/// Bridge that holds the tunnel NIC and the tunnel endpoint address in a userspace datapath.
+pub const TUNNEL_NIC_BRIDGE: &str = "br-phy";
+/// Port of the message bus, inside the lab only.
+pub const BUS_PORT: u16 = 9697;
+/// Most hosts of one lab: what the underlays' /24 networks hold.
+const MAX_HOSTS: usize = 200;
+
+/// Where Open vSwitch forwards packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Datapath {
+    /// In the kernel, by the `openvswitch` module.
+    System,
+    /// In ovs-vswitchd.
+    Netdev,
+}
+
+impl Datapath {
+    /// `datapath_type` of Open vSwitch and of `openvswitch_agent.ini`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Netdev => "netdev",
+        }
+    }
+}
+
+/// What the user chooses about a lab.
+#[derive(Debug, Clone)]
+pub struct LabOptions {
+    /// Name, unique on the machine.
+    pub name: String,
+    /// Host names; the first one runs the server.
+    pub hosts: Vec<String>,
+    /// Datapath; chosen by what the kernel has when absent.
+    pub datapath: Option<Datapath>,
+    /// Changes to the generated configuration files.
+    pub overrides: Vec<Override>,
+    /// Directory that keeps logs, databases and configuration after the lab.
+    pub data_dir: Option<PathBuf>,
+    /// Do not start the server and the agents.
+    pub bare: bool,
+    /// Port on the loopback address of the user's machine for the network API; 0 for any.
+    pub api_port: u16,
+    /// The `neutrino` program; the running one when absent.
+    pub binary: Option<PathBuf>,
+}
+
+impl Default for LabOptions {
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            hosts: ["controller0", "compute0", "compute1"].map(str::to_owned).to_vec(),
+            datapath: None,
+            overrides: Vec::new(),
+            data_dir: None,
+            bare: false,
+            api_port: 0,
+            binary: None,
+        }
+    }
+}
+
+/// An emulated host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostSpec {
+    /// Host name.
+    pub name: String,
+    /// Position in the lab, from 0.
+    pub index: u8,
+}
+
+impl HostSpec {
+    /// Runs the server.
+    #[must_use]
+    pub fn is_controller(&self) -> bool {
+        self.index == 0
+    }
+
+    /// Address on the management underlay.
+    #[must_use]
+    pub fn management_ip(&self) -> Ipv4Addr {
+        Ipv4Addr::new(192, 168, 100, 10 + self.index)
+    }
+
+    /// Address on the tunnel underlay: `local_ip` of the Open vSwitch agent.
+    #[must_use]
+    pub fn tunnel_ip(&self) -> Ipv4Addr {
+        Ipv4Addr::new(192, 168, 101, 10 + self.index)
+    }
+}
+
+/// A whole lab.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LabSpec {
+    /// Name, unique on the machine.
+    pub name: String,
+    /// Hosts in order.
+    pub hosts: Vec<HostSpec>,
+    /// Datapath of every Open vSwitch.
+    pub datapath: Datapath,
+    /// Port of the network API, the same inside the lab and on the user's loopback address.
+    pub api_port: u16,
+    /// Port of the identity API, likewise.
+    pub identity_port: u16,
+    /// Password of the users of the built-in identity.
+    pub password: String,
+    /// argon2 hash of it.
+    pub password_hash: String,
+    /// Secret of the message bus.
+    pub bus_secret: String,
+    /// Changes to the generated configuration files.
+    pub overrides: Vec<Override>,
+    /// Directory that keeps logs, databases and configuration after the lab.
+    pub data_dir: Option<PathBuf>,
+    /// Do not start the server and the agents.
+    pub bare: bool,
+    /// The `neutrino` program.
+    pub binary: PathBuf,
+}
+
+impl LabSpec {
+    /// The host that runs the server.
+    #[must_use]
+    pub fn controller(&self) -> &HostSpec {
+        // `hosts` refuses an empty list before a spec is made.
+        &self.hosts[0]
+    }
+
+    /// The host called `name`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the hosts there are.
+    pub fn host(&self, name: &str) -> Result<&HostSpec> {
+        self.hosts.iter().find(|host| host.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.hosts.iter().map(|host| host.name.as_str()).collect();
+            Error::Usage(format!("no host {name} in this lab; there are {}", known.join(", ")))
+        })
+    }
+
+    /// Variables that tell the `openstack` client where and who, `user` being admin or demo.
+    ///
+    /// `address` is how the caller reaches the controller.
+    #[must_use]
+    pub fn client_environment(&self, user: &str, address: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("OS_AUTH_TYPE", "password".to_owned()),
+            ("OS_AUTH_URL", format!("http://{address}:{}/v3", self.identity_port)),
+            ("OS_IDENTITY_API_VERSION", "3".to_owned()),
+            ("OS_USERNAME", user.to_owned()),
+            ("OS_PASSWORD", self.password.clone()),
+            ("OS_PROJECT_NAME", user.to_owned()),
+            ("OS_USER_DOMAIN_NAME", "Default".to_owned()),
+            ("OS_PROJECT_DOMAIN_NAME", "Default".to_owned()),
+            ("OS_REGION_NAME", "RegionOne".to_owned()),
+        ]
+    }
+}
+
+/// Checks the names of the hosts and numbers them.
+///
+/// # Errors
+/// [`Error::Usage`] saying which name is wrong.
+pub fn hosts(names: &[String]) -> Result<Vec<HostSpec>> {
+    if names.is_empty() || names.len() > MAX_HOSTS {
+        return Err(Error::Usage(format!("a lab has 1 to {MAX_HOSTS} hosts")));
+    }
+    let mut seen = BTreeSet::new();
+    for name in names {
+        check_name("host", name)?;
+        if !seen.insert(name) {
+            return Err(Error::Usage(format!("host {name} is named twice")));
+        }
+    }
+    // The list is short, so the index fits.
+    Ok((0..=u8::MAX)
+        .zip(names)
+        .map(|(index, name)| HostSpec { name: name.clone(), index })
+        .collect())
+}
+
+/// Accepts what is good for a host name and for a directory.
+///
+/// # Errors
+/// [`Error::Usage`] otherwise.
+pub fn check_name(kind: &str, name: &str) -> Result<()> {
+    let good = !name.is_empty()
+        && name.len() <= 48
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        && !name.starts_with('-');
+    if good {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{kind} name {name:?} is not 1 to 48 letters, digits, dashes or underscores"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_bad_names_are_refused() {
+        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        assert!(hosts(&names(&[])).is_err());
+        assert!(hosts(&names(&["a", "a"])).is_err());
+        assert!(hosts(&names(&["../etc"])).is_err());
+        assert!(hosts(&names(&["-x"])).is_err());
+        let made = hosts(&names(&["controller0", "compute0"])).expect("good names");
+        assert!(made[0].is_controller() && !made[1].is_controller());
+        assert_eq!(made[1].tunnel_ip().to_string(), "192.168.101.11");
+    }
+}

@@ -1,0 +1,197 @@
+//! `lab up`: checks the machine, opens the sockets of the user's side, starts the supervisor.
+
+use std::fs::File;
+use std::io::PipeWriter;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use argon2::password_hash::PasswordHasher;
+use argon2::password_hash::phc::PasswordHash;
+use neutrino_linux::{CloneFlags, NamespaceProcess};
+use uuid::Uuid;
+
+use crate::control::{self, Channel};
+use crate::error::{Error, Result};
+use crate::spec::{Datapath, LabOptions, LabSpec, check_name, hosts};
+use crate::supervisor::{Descriptors, Progress};
+
+/// Programs that a lab runs.
+const PROGRAMS: [&str; 5] = ["ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ip"];
+
+/// Starts a lab and waits until it is up; `tell` hears of each step.
+///
+/// The lab ends when the returned pipe is closed, if `lifeline` is asked for.
+pub(crate) fn up(
+    options: &LabOptions,
+    lifeline: bool,
+    mut tell: impl FnMut(&str),
+) -> Result<Option<PipeWriter>> {
+    check_machine()?;
+    check_name("lab", &options.name)?;
+    let control = bind_control(&options.name)?;
+    let api = listen(options.api_port)?;
+    let identity = listen(0)?;
+    let lab = specify(options, &api, &identity)?;
+
+    let attempt = || format!("start lab {}", lab.name);
+    let (ours, theirs) = UnixStream::pair().map_err(Error::io(attempt()))?;
+    let pipe = match lifeline {
+        true => Some(std::io::pipe().map_err(Error::io(attempt()))?),
+        false => None,
+    };
+    let fds = Descriptors {
+        setup: theirs.as_raw_fd(),
+        control: control.as_raw_fd(),
+        api: api.as_raw_fd(),
+        identity: identity.as_raw_fd(),
+        lifeline: pipe.as_ref().map(|(reader, _)| reader.as_raw_fd()),
+    };
+    let arguments = serde_json::to_string(&fds).map_err(|e| Error::io(attempt())(e.into()))?;
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let null = null.map_err(Error::io("open /dev/null"))?;
+    let flags = CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWNET;
+    let mut process = NamespaceProcess::new(&lab.binary, flags)
+        .args(["lab", "supervise", &arguments, &lab.name])
+        .new_session()
+        .keep(theirs.as_fd())
+        .keep(control.as_fd())
+        .keep(api.as_fd())
+        .keep(identity.as_fd())
+        .stdio(0, null.as_fd())
+        .stdio(1, null.as_fd())
+        .stdio(2, null.as_fd());
+    if let Some((reader, _)) = &pipe {
+        process = process.keep(reader.as_fd());
+    }
+    process.spawn()?;
+    drop(theirs);
+
+    let mut channel = Channel::new(ours);
+    channel.send(&lab)?;
+    loop {
+        match channel.receive()? {
+            Some(Progress::Step(step)) => tell(&step),
+            Some(Progress::Ready) => return Ok(pipe.map(|(_, writer)| writer)),
+            Some(Progress::Failed(why)) => return Err(Error::Lab(why)),
+            None => return Err(Error::Lab("the lab's supervisor ended unexpectedly".to_owned())),
+        }
+    }
+}
+
+/// Says what is missing on this machine before anything is started.
+fn check_machine() -> Result<()> {
+    // SAFETY: geteuid cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        return Err(Error::Usage(
+            "a lab needs root: it makes namespaces and interfaces".to_owned(),
+        ));
+    }
+    if !Path::new("/dev/net/tun").exists() {
+        return Err(Error::Usage(
+            "there is no /dev/net/tun, which Open vSwitch needs (modprobe tun)".to_owned(),
+        ));
+    }
+    for program in PROGRAMS {
+        if find_program(program).is_none() {
+            return Err(Error::Usage(format!(
+                "{program} is not installed (see scripts/install-deps.sh)"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// Binds the control socket, which also reserves the lab's name.
+fn bind_control(name: &str) -> Result<OwnedFd> {
+    let address = control::address(name)?;
+    // The supervisor listens once more, for clients learn the id of the process that listened.
+    let listener = std::os::unix::net::UnixListener::bind_addr(&address);
+    match listener {
+        Ok(listener) => Ok(OwnedFd::from(listener)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(Error::Usage(format!("a lab named {name} is running already")))
+        }
+        Err(error) => Err(Error::io("open the control socket")(error)),
+    }
+}
+
+fn listen(port: u16) -> Result<TcpListener> {
+    TcpListener::bind(("127.0.0.1", port))
+        .map_err(Error::io(format!("listen on port {port} of 127.0.0.1")))
+}
+
+fn specify(options: &LabOptions, api: &TcpListener, identity: &TcpListener) -> Result<LabSpec> {
+    let port = |listener: &TcpListener| {
+        listener.local_addr().map(|a| a.port()).map_err(Error::io("read a socket's port"))
+    };
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => std::env::current_exe().map_err(Error::io("find the running program"))?,
+    };
+    let absolute = |path: &Path| {
+        std::path::absolute(path).map_err(Error::io(format!("resolve {}", path.display())))
+    };
+    let password = Uuid::new_v4().simple().to_string();
+    let hash: PasswordHash = argon2::Argon2::default()
+        .hash_password(password.as_bytes())
+        .map_err(|error| Error::Lab(format!("cannot hash a password: {error}")))?;
+    Ok(LabSpec {
+        name: options.name.clone(),
+        hosts: hosts(&options.hosts)?,
+        datapath: options.datapath.unwrap_or_else(datapath),
+        api_port: port(api)?,
+        identity_port: port(identity)?,
+        password,
+        password_hash: hash.to_string(),
+        bus_secret: Uuid::new_v4().simple().to_string(),
+        overrides: options.overrides.clone(),
+        data_dir: options.data_dir.as_deref().map(absolute).transpose()?,
+        bare: options.bare,
+        binary: absolute(&binary)?,
+    })
+}
+
+/// The kernel's datapath where there is one, else the one in user space.
+fn datapath() -> Datapath {
+    let module = Path::new("/sys/module/openvswitch");
+    if !module.exists() {
+        // Loads it if it is installed; that it is not is no error.
+        let _ = Command::new("modprobe")
+            .args(["--quiet", "openvswitch"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+    if module.exists() { Datapath::System } else { Datapath::Netdev }
+}
+
+/// Waits until the process behind a control connection is gone, with all of its lab.
+pub(crate) fn wait_gone(pid: i32) -> Result<()> {
+    // SAFETY: pidfd_open takes a pid and flags and returns a new descriptor.
+    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let Ok(raw) = i32::try_from(raw) else { return Ok(()) };
+    if raw < 0 {
+        return Ok(());
+    }
+    // SAFETY: the descriptor is new and ours.
+    let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid pollfd.
+    match unsafe { libc::poll(&raw mut poll, 1, 20_000) } {
+        1 => Ok(()),
+        _ => Err(Error::Lab(format!("the lab's supervisor (pid {pid}) does not end"))),
+    }
+}
