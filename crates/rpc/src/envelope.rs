@@ -109,11 +109,11 @@ impl Request {
     /// Decodes a request from an already parsed envelope.
     pub fn from_value(outer: Value) -> Result<Self, EnvelopeError> {
         let mut inner = unwrap(outer)?;
-        let method = match inner.remove("method") {
+        let method = match inner.shift_remove("method") {
             Some(Value::String(method)) if !method.is_empty() => method,
             _ => return Err(EnvelopeError::Shape("a request has no method name")),
         };
-        let args = match inner.remove("args") {
+        let args = match inner.shift_remove("args") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(args)) => args,
             Some(_) => return Err(EnvelopeError::Shape("a request's args are not an object")),
@@ -182,8 +182,8 @@ impl Reply {
     /// Decodes a reply from an already parsed envelope.
     pub fn from_value(outer: Value) -> Result<Self, EnvelopeError> {
         let mut inner = unwrap(outer)?;
-        let result = match inner.remove("failure") {
-            None | Some(Value::Null) => Ok(inner.remove("result").unwrap_or(Value::Null)),
+        let result = match inner.shift_remove("failure") {
+            None | Some(Value::Null) => Ok(inner.shift_remove("result").unwrap_or(Value::Null)),
             Some(Value::String(text)) => Err(decode_failure(&text)?),
             Some(_) => return Err(EnvelopeError::Shape("a reply's failure is not a string")),
         };
@@ -262,7 +262,7 @@ fn unwrap(outer: Value) -> Result<Map<String, Value>, EnvelopeError> {
 }
 
 fn take_text(map: &mut Map<String, Value>, key: &str) -> Option<String> {
-    match map.remove(key) {
+    match map.shift_remove(key) {
         Some(Value::String(text)) => Some(text),
         _ => None,
     }

@@ -1,0 +1,6 @@
+//! Component tests of the RPC layer: real sockets on loopback, no mocks.
+
+mod bus;
+mod envelope;
+mod hostile;
+mod support;
