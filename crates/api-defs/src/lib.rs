@@ -1,11 +1,13 @@
 //! Every API resource and extension as data: attributes, validation, filters, policy hooks, OpenAPI.
 //!
-//! One [`Attribute`] says everything about an attribute; [`validate`], [`query`], the OpenAPI document and
+//! One [`Attribute`] says everything about an attribute; [`validate`], [`query`], [`openapi`] and
 //! the `policy` crate read it. Facts are Neutron's; where Neutron fails with an internal error on
 //! a hostile value, this crate answers 400 instead. Owns no I/O, no state and no policy decision.
 
 pub mod attribute;
 pub mod convert;
+pub mod extensions;
+pub mod openapi;
 pub mod pytext;
 pub mod query;
 pub mod resource;

@@ -1,0 +1,236 @@
+//! The extensions this server offers: what `GET /v2.0/extensions` answers.
+//!
+//! Aliases, names and dates are Neutron's; clients look features up by alias. An extension stands
+//! here only when what it promises works, so the list grows with the server.
+
+use serde_json::{Value, json};
+
+/// One extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extension {
+    /// What clients look for.
+    pub alias: &'static str,
+    /// Title.
+    pub name: &'static str,
+    /// What it offers.
+    pub description: &'static str,
+    /// Date of its definition, in Neutron's spelling.
+    pub updated: &'static str,
+}
+
+impl Extension {
+    /// The item of the extension list.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "alias": self.alias,
+            "name": self.name,
+            "description": self.description,
+            "updated": self.updated,
+            "links": [],
+        })
+    }
+}
+
+const fn extension(
+    alias: &'static str,
+    name: &'static str,
+    updated: &'static str,
+    description: &'static str,
+) -> Extension {
+    Extension { alias, name, description, updated }
+}
+
+/// Every extension, ordered by alias.
+#[must_use]
+pub fn all() -> &'static [Extension] {
+    ALL
+}
+
+/// The extension `alias`.
+#[must_use]
+pub fn find(alias: &str) -> Option<&'static Extension> {
+    ALL.binary_search_by(|e| e.alias.cmp(alias)).ok().map(|i| &ALL[i])
+}
+
+const ALL: &[Extension] = &[
+    extension(
+        "aap-reject-multicast",
+        "Allowed address pairs reject multicast extension",
+        "2026-04-01T00:00:00-00:00",
+        "Allowed address pairs must not be multicast.",
+    ),
+    extension("agent", "agent", "2013-02-03T10:00:00-00:00", "Agents and their state."),
+    extension(
+        "agent_sort_key",
+        "Agents Sort Key",
+        "2013-02-03T10:00:00-00:00",
+        "Sorting of the agent list.",
+    ),
+    extension(
+        "allowed-address-pairs",
+        "Allowed Address Pairs",
+        "2013-07-23T10:00:00-00:00",
+        "Further addresses a port may send from.",
+    ),
+    extension(
+        "availability_zone",
+        "Availability Zone",
+        "2015-01-01T10:00:00-00:00",
+        "Availability zones of agents.",
+    ),
+    extension(
+        "availability_zone_filter",
+        "Availability Zone Filter Extension",
+        "2018-06-22T10:00:00-00:00",
+        "Filters of the availability zone list.",
+    ),
+    extension(
+        "binding",
+        "Port Binding",
+        "2014-02-03T10:00:00-00:00",
+        "Host, VIF type and VNIC type of ports.",
+    ),
+    extension(
+        "binding-extended",
+        "Port Bindings Extended",
+        "2017-07-17T10:00:00-00:00",
+        "Several bindings of one port, for live migration.",
+    ),
+    extension(
+        "empty-string-filtering",
+        "Empty String Filtering Extension",
+        "2018-05-01T10:00:00-00:00",
+        "Filters that match the empty string.",
+    ),
+    extension(
+        "external-net",
+        "Neutron external network",
+        "2013-01-14T10:00:00-00:00",
+        "Networks that routers may use as gateway.",
+    ),
+    extension(
+        "extra_dhcp_opt",
+        "Neutron Extra DHCP options",
+        "2013-03-17T12:00:00-00:00",
+        "DHCP options of single ports.",
+    ),
+    extension(
+        "filter-validation",
+        "Filter parameters validation",
+        "2018-07-04T10:00:00-00:00",
+        "Unknown filters are refused.",
+    ),
+    extension(
+        "ip-substring-filtering",
+        "IP address substring filtering",
+        "2017-11-28T09:00:00-00:00",
+        "Ports by a part of their address.",
+    ),
+    extension("net-mtu", "Network MTU", "2015-03-25T10:00:00-00:00", "MTU of networks."),
+    extension(
+        "net-mtu-writable",
+        "Network MTU (writable)",
+        "2017-07-12T00:00:00-00:00",
+        "MTU of networks, to be set by users.",
+    ),
+    extension(
+        "network_availability_zone",
+        "Network Availability Zone",
+        "2015-01-01T10:00:00-00:00",
+        "Availability zones of networks.",
+    ),
+    extension("pagination", "Pagination support", "2016-06-12T00:00:00-00:00", "Lists in pages."),
+    extension(
+        "port-security",
+        "Port Security",
+        "2012-07-23T10:00:00-00:00",
+        "Enforcement of a port's addresses, to be switched per port.",
+    ),
+    extension(
+        "project-id",
+        "project_id field enabled",
+        "2016-09-09T09:09:09-09:09",
+        "Owners are named project_id as well as tenant_id.",
+    ),
+    extension(
+        "provider",
+        "Provider Network",
+        "2012-09-07T10:00:00-00:00",
+        "How networks map to physical networks and segments.",
+    ),
+    extension(
+        "quota-check-limit",
+        "Quota engine limit check",
+        "2021-09-08T16:00:00-00:00",
+        "New limits may be checked against usage.",
+    ),
+    extension(
+        "quota-check-limit-default",
+        "Quota engine limit check by default",
+        "2024-08-21T16:00:00-00:00",
+        "New limits are checked against usage unless forced.",
+    ),
+    extension(
+        "quota_details",
+        "Quota details management support",
+        "2017-02-10T10:00:00-00:00",
+        "Usage of quotas per project.",
+    ),
+    extension(
+        "quotas",
+        "Quota management support",
+        "2012-07-29T10:00:00-00:00",
+        "Quotas per project.",
+    ),
+    extension(
+        "revision-if-match",
+        "If-Match constraints based on revision_number",
+        "2016-12-11T00:00:00-00:00",
+        "Changes bound to a revision number.",
+    ),
+    extension(
+        "service-type",
+        "Neutron Service Type Management",
+        "2013-01-20T00:00:00-00:00",
+        "Providers of advanced services.",
+    ),
+    extension("sorting", "Sorting support", "2016-06-12T00:00:00-00:00", "Sorted lists."),
+    extension(
+        "standard-attr-description",
+        "standard-attr-description",
+        "2016-02-10T10:00:00-00:00",
+        "Descriptions of resources.",
+    ),
+    extension(
+        "standard-attr-revisions",
+        "Resource revision numbers",
+        "2016-04-11T10:00:00-00:00",
+        "Revision numbers of resources.",
+    ),
+    // The title names the resources that carry tags.
+    extension(
+        "standard-attr-tag",
+        "Tag support for resources with standard attribute: port, subnet, network",
+        "2017-01-01T00:00:00-00:00",
+        "Tags of resources.",
+    ),
+    extension(
+        "standard-attr-timestamp",
+        "Resource timestamps",
+        "2016-09-12T10:00:00-00:00",
+        "Times of creation and last change.",
+    ),
+    extension(
+        "subnet-external-network",
+        "Subnet belongs to an external network",
+        "2024-02-05T18:00:00-00:00",
+        "Whether a subnet's network is external.",
+    ),
+    extension(
+        "tag-creation",
+        "Tag creation extension",
+        "2024-23-07T10:00:00-00:00",
+        "Several tags added at once.",
+    ),
+];
