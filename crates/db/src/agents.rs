@@ -104,12 +104,7 @@ pub fn decode(row: &RowRef<'_>) -> Agent {
 }
 
 async fn first(conn: &Conn, select: &SelectStatement) -> DbResult<Option<Agent>> {
-    Ok(conn.fetch_map(select, decode_row).await?.into_iter().next())
-}
-
-/// [`decode`] as a function of every lifetime.
-fn decode_row(row: &RowRef<'_>) -> Agent {
-    decode(row)
+    Ok(conn.fetch_map(select, decode).await?.into_iter().next())
 }
 
 /// The agent with this id.
@@ -141,7 +136,7 @@ pub async fn by_type_and_host(
 /// # Errors
 /// What the database refused.
 pub async fn on_host(conn: &Conn, host: &str) -> DbResult<Vec<Agent>> {
-    conn.fetch_map(select().and_where(Expr::col(Agents::Host).eq(host)), decode_row).await
+    conn.fetch_map(select().and_where(Expr::col(Agents::Host).eq(host)), decode).await
 }
 
 /// The agents of this type, on any host.
@@ -149,8 +144,7 @@ pub async fn on_host(conn: &Conn, host: &str) -> DbResult<Vec<Agent>> {
 /// # Errors
 /// What the database refused.
 pub async fn of_type(conn: &Conn, agent_type: &str) -> DbResult<Vec<Agent>> {
-    conn.fetch_map(select().and_where(Expr::col(Agents::AgentType).eq(agent_type)), decode_row)
-        .await
+    conn.fetch_map(select().and_where(Expr::col(Agents::AgentType).eq(agent_type)), decode).await
 }
 
 /// Adds an agent, or changes the one with its id.

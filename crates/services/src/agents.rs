@@ -284,7 +284,7 @@ impl ResourcePlugin for Agents {
         let conn = self.db.read().await?;
         let page = SPEC.page(&conn, ctx, &query).await?;
         let select = page.select(agents::COLUMNS.map(|c| (schema::Agents::Table, c)));
-        let rows = conn.fetch_map(&select, |row| agents::decode(row)).await?;
+        let rows = conn.fetch_map(&select, agents::decode).await?;
         let now = (self.clock)();
         let wanted = |agent: &Agent| {
             alive.is_none_or(|alive| agent.is_alive(now, self.config.down_time) == alive)

@@ -57,7 +57,7 @@ impl ResourcePlugin for AvailabilityZones {
 
     async fn list(&self, _: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
         let conn = self.db.read().await?;
-        let agents = conn.fetch_map(&agents::select(), |row| agents::decode(row)).await?;
+        let agents = conn.fetch_map(&agents::select(), agents::decode).await?;
         let rows = zones_of(&agents).into_iter().map(|(zone, resource, available)| {
             let mut row = Attrs::new();
             let state = if available { "available" } else { "unavailable" };

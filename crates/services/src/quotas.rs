@@ -40,7 +40,7 @@ impl QuotaConfig {
             defaults: QuotaDefaults {
                 limits: limits
                     .iter()
-                    .map(|(name, opt)| ((*name).to_string(), limit(*opt)))
+                    .map(|(name, opt)| ((*name).to_string(), limit(opt)))
                     .collect(),
                 other: limit(&q::DEFAULT_QUOTA),
             },
