@@ -141,6 +141,26 @@ impl Conf {
         opt.read(self).unwrap_or_else(|_| opt.default_value())
     }
 
+    /// The value of `text`, or else the trimmed contents of the file that `file` names: for
+    /// secrets, which may be given either way.
+    ///
+    /// # Errors
+    /// The file is named but cannot be read.
+    pub fn get_or_read(
+        &self,
+        text: &Opt<Option<String>>,
+        file: &Opt<Option<String>>,
+    ) -> Result<Option<String>, ConfError> {
+        if let Some(value) = self.get(text) {
+            return Ok(Some(value));
+        }
+        let Some(path) = self.get(file) else { return Ok(None) };
+        match fs::read_to_string(&path) {
+            Ok(value) => Ok(Some(value.trim().to_string())),
+            Err(source) => Err(ConfError::Read { path: path.into(), source }),
+        }
+    }
+
     /// Every value given for a repeatable option (oslo's MultiStrOpt), in file order.
     #[must_use]
     pub fn get_multi(&self, opt: &Opt<Option<String>>) -> Vec<String> {
