@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neutrino_conf::{Conf, opts};
+use neutrino_conf::{Conf, ConfError, opts};
 use neutrino_rpc::{
     RpcError,
     client::Timeouts,
@@ -16,15 +16,12 @@ pub enum ConfigError {
     /// An option that has no default is not set.
     #[error("set {0}")]
     Missing(&'static str),
+    /// The system does not tell its host name.
+    #[error("reading the system's host name; set [DEFAULT] host instead")]
+    HostName(#[source] std::io::Error),
     /// A file named by an option cannot be read.
-    #[error("reading {path}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Conf(#[from] ConfError),
     /// The bus's options do not fit together.
     #[error("configuring the message bus")]
     Bus(#[from] RpcError),
@@ -73,23 +70,8 @@ pub fn host_name(conf: &Conf) -> Result<String, ConfigError> {
     if let Some(host) = conf.get(&opts::default::HOST) {
         return Ok(host);
     }
-    let path = "/proc/sys/kernel/hostname";
-    match std::fs::read_to_string(path) {
-        Ok(name) => Ok(name.trim().to_string()),
-        Err(source) => Err(ConfigError::File { path: path.into(), source }),
-    }
-}
-
-/// The bus's shared secret: `[embedded_bus] secret`, or what `secret_file` holds.
-pub fn bus_secret(conf: &Conf) -> Result<Option<String>, ConfigError> {
-    if let Some(secret) = conf.get(&opts::rpc::SECRET) {
-        return Ok(Some(secret));
-    }
-    let Some(path) = conf.get(&opts::rpc::SECRET_FILE) else { return Ok(None) };
-    match std::fs::read_to_string(&path) {
-        Ok(secret) => Ok(Some(secret.trim().to_string())),
-        Err(source) => Err(ConfigError::File { path, source }),
-    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    Ok(name.map_err(ConfigError::HostName)?.trim().to_string())
 }
 
 impl AgentConfig {
@@ -99,9 +81,9 @@ impl AgentConfig {
         let url = conf
             .get(&opts::default::TRANSPORT_URL)
             .ok_or(ConfigError::Missing("[DEFAULT] transport_url, e.g. embedded://controller"))?;
-        let secret = bus_secret(conf)?.ok_or(ConfigError::Missing(
-            "[embedded_bus] secret or secret_file, as on the server",
-        ))?;
+        let secret = conf.get_or_read(&opts::rpc::SECRET, &opts::rpc::SECRET_FILE)?.ok_or(
+            ConfigError::Missing("[embedded_bus] secret or secret_file, as on the server"),
+        )?;
         let mut out = Self::ovs(&host, &url, &secret)?;
         if conf.get(&opts::rpc::USE_TLS) {
             let ca_file = conf

@@ -132,6 +132,7 @@ impl Handler for Dispatcher {
                     method,
                     class = failure.class,
                     error = failure.message,
+                    cause = failure.python.cause,
                     "RPC failed"
                 );
             }

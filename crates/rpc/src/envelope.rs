@@ -305,6 +305,7 @@ fn decode_failure(text: &str) -> Result<Failure, EnvelopeError> {
                 Some(Value::Object(kwargs)) => kwargs,
                 _ => Map::new(),
             },
+            cause: None,
         }),
         expected: true,
     })

@@ -59,6 +59,9 @@ pub struct PythonException {
     /// Keyword arguments of the constructor.
     #[serde(default)]
     pub kwargs: serde_json::Map<String, Value>,
+    /// Internal cause, for the log of the side that failed; never sent.
+    #[serde(skip)]
+    pub cause: Option<String>,
 }
 
 impl Failure {
@@ -120,17 +123,33 @@ impl Failure {
 }
 
 impl From<ApiError> for Failure {
-    /// The internal cause stays here: whoever runs the method logs it.
     fn from(error: ApiError) -> Self {
         let expected = error.status < 500;
-        let mut failure = if ROOT_CLASSES.contains(&error.kind) {
-            Self::new(NEUTRON_EXCEPTIONS, error.kind, error.message)
+        // Only classes that exist in this module: Python rebuilds them by name.
+        let (module, class) = if error.retriable {
+            ("oslo_db.exception", "RetryRequest")
+        } else if ROOT_CLASSES.contains(&error.kind) {
+            (NEUTRON_EXCEPTIONS, error.kind)
         } else {
-            Self::new("neutrino", error.kind, error.message)
+            ("neutrino", error.kind)
         };
+        let mut failure = Self::new(module, class, error.message);
         failure.expected = expected;
+        failure.python.cause = error.cause.map(|cause| chain(cause.as_ref()));
         failure
     }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        out.push_str(": ");
+        out.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    out
 }
 
 /// An RPC did not give a result.

@@ -80,6 +80,13 @@ pub const REMOVE_FDB_ENTRIES: Method =
 pub const UPDATE_FDB_ENTRIES: Method =
     method(topics::L2POPULATION_UPDATE, "update_fdb_entries", "1.0");
 
+/// The binding of a port on a host is no longer in force.
+pub const BINDING_DEACTIVATE: Method =
+    method(topics::PORT_BINDING_DEACTIVATE, "binding_deactivate", "1.5");
+/// The binding of a port on a host is in force now.
+pub const BINDING_ACTIVATE: Method =
+    method(topics::PORT_BINDING_ACTIVATE, "binding_activate", "1.5");
+
 /// What a queued notification is about, if a later one about the same makes it superfluous.
 ///
 /// A slow agent's queue keeps only the newest notification of each key. Only notifications that

@@ -192,6 +192,7 @@ pub struct AgentState {
     /// e.g. `Open vSwitch agent`.
     pub agent_type: String,
     /// Free-form configuration, per agent type.
+    #[serde(default)]
     pub configurations: serde_json::Map<String, Value>,
     /// True until the first reconcile after start has finished.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     envelope::{CallHeader, DuplicateFilter, Reply, Request, hex_id},
-    error::RpcError,
+    error::{RpcError, chain},
     transport::{BusEvent, Handler, Target, Transport},
 };
 
@@ -216,7 +216,7 @@ impl Shared {
             self.attempts.fetch_add(1, Ordering::Relaxed);
             let (error, was_connected) = self.one_connection(tls.as_ref()).await;
             self.disconnect(was_connected);
-            let text = error_chain(&error);
+            let text = chain(&error);
             if was_connected {
                 backoff = self.config.min_backoff;
                 last_error.clear();
@@ -554,17 +554,6 @@ fn subscribe_frame(seq: u64, subscription: &Subscription) -> Result<Bytes, proto
         topic: subscription.topic.clone(),
         server: subscription.server.clone(),
     })
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut out = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        out.push_str(": ");
-        out.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    out
 }
 
 fn frame_error(error: protocol::FrameError, method: &str) -> RpcError {
