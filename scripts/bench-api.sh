@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Runs the API load driver against a server of this checkout on loopback, in noauth mode, on a
+# fresh SQLite database. Arguments go to the driver; its JSON lands in the file named by OUT.
+#
+# The driver is not part of this repository: BENCH names it (../shared/bench/api_bench.py).
+# Its last part needs security groups and routers, which this release does not have; the driver
+# then ends with an error after the figures of networks, subnets and ports are written.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+BENCH=${BENCH:-../shared/bench/api_bench.py}
+OUT=${OUT:-target/api-bench.json}
+PORT=${PORT:-19696}
+[ -f "$BENCH" ] || { echo "bench-api: there is no load driver at $BENCH; set BENCH" >&2; exit 1; }
+cargo build --release --package neutrino
+dir=$(mktemp -d)
+server=
+cleanup() {
+  if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+  rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+cat > "$dir/neutron.conf" <<EOF
+[DEFAULT]
+auth_strategy = noauth
+bind_host = 127.0.0.1
+bind_port = $PORT
+state_path = $dir
+[database]
+connection = sqlite:///$dir/neutron.sqlite
+[embedded_bus]
+bind_host = 127.0.0.1
+bind_port = 0
+secret = bench
+[quotas]
+quota_network = -1
+quota_subnet = -1
+quota_port = -1
+[ml2]
+type_drivers = local,flat,vlan,vxlan
+project_network_types = vxlan
+mechanism_drivers = openvswitch,l2population
+extension_drivers = port_security
+[ml2_type_vxlan]
+vni_ranges = 1:16777215
+EOF
+target/release/neutrino server --config-file "$dir/neutron.conf" --log-file "$dir/server.log" &
+server=$!
+echo "$server" > "$dir/server.pid"
+for _ in $(seq 100); do
+  curl -sf -o "$dir/versions" "http://127.0.0.1:$PORT/" && break
+  kill -0 "$server" 2>/dev/null || { echo "bench-api: the server ended:" >&2; cat "$dir/server.log" >&2; exit 1; }
+  sleep 0.1
+done
+python3 "$BENCH" --endpoint "http://127.0.0.1:$PORT" --pid "$dir/server.pid" --label neutrino --out "$OUT" "$@" || true
+grep -E ' (WARN|ERROR) ' "$dir/server.log" | sort | uniq -c | sort -rn | head -20 || true
+python3 scripts/bench-table.py "$OUT"
