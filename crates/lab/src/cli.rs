@@ -126,6 +126,9 @@ struct Up {
     /// Start neither server nor agents
     #[arg(long)]
     bare: bool,
+    /// End the lab when this process ends
+    #[arg(long, value_name = "PID")]
+    owner: Option<u32>,
     /// Do not wait until the agents are alive
     #[arg(long)]
     no_wait: bool,
@@ -221,7 +224,7 @@ fn run_up(up: Up) -> Result<ExitCode> {
         api_port: up.api_port,
         binary: None,
     };
-    let lab = Lab::start(&options, |step| println!("{step}"))?;
+    let lab = Lab::start(&options, up.owner, |step| println!("{step}"))?;
     if !up.bare && !up.no_wait {
         wait_agents(&lab)?;
         println!("all agents are alive");

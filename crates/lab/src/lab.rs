@@ -12,7 +12,7 @@ use crate::control::{self, HostRequest, LabStatus, Request, ServiceAction};
 use crate::error::{Error, Result};
 use crate::instance::InstanceSpec;
 use crate::spec::{LabOptions, LabSpec};
-use crate::up;
+use crate::up::{self, Owner};
 
 /// A handle on a running lab.
 pub struct Lab {
@@ -28,18 +28,19 @@ impl Lab {
     /// # Errors
     /// What is missing on the machine, or what failed in the lab.
     pub fn up(options: &LabOptions) -> Result<Self> {
-        let lifeline = up::up(options, true, |_| {})?;
+        let lifeline = up::up(options, &Owner::Handle, |_| {})?;
         let mut lab = Self::open(&options.name)?;
         lab.lifeline = lifeline;
         Ok(lab)
     }
 
-    /// Starts a lab that runs on until [`Lab::down`]; `tell` hears of each step.
+    /// Starts a lab that runs on until [`Lab::down`], or until the process `owner` ends; `tell`
+    /// hears of each step.
     ///
     /// # Errors
     /// What is missing on the machine, or what failed in the lab.
-    pub fn start(options: &LabOptions, tell: impl FnMut(&str)) -> Result<Self> {
-        up::up(options, false, tell)?;
+    pub fn start(options: &LabOptions, owner: Option<u32>, tell: impl FnMut(&str)) -> Result<Self> {
+        up::up(options, &owner.map_or(Owner::Nobody, Owner::Process), tell)?;
         Self::open(&options.name)
     }
 

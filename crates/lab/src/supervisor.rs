@@ -1,6 +1,5 @@
 //! The first process of a lab's namespaces: builds the lab, then serves its control socket.
 
-use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -38,7 +37,7 @@ pub(crate) struct Descriptors {
     pub(crate) api: RawFd,
     /// The same for the identity API.
     pub(crate) identity: RawFd,
-    /// Pipe whose other end somebody must hold for the lab to live.
+    /// Ends the lab when it becomes readable or is closed at its other end: a pipe or a pidfd.
     pub(crate) lifeline: Option<RawFd>,
 }
 
@@ -114,13 +113,12 @@ pub(crate) fn run(fds: Descriptors) -> Result<()> {
     }
 }
 
-/// Ends the lab when the other end of the pipe is gone.
+/// Ends the lab when its owner is gone.
 fn watch_lifeline(fd: RawFd) {
-    // SAFETY: see `run`.
-    let mut pipe = unsafe { std::fs::File::from_raw_fd(fd) };
     thread::spawn(move || {
-        let mut byte = [0];
-        while pipe.read(&mut byte).is_ok_and(|read| read > 0) {}
+        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid pollfd; the descriptor stays open as long as we live.
+        while unsafe { libc::poll(&raw mut poll, 1, -1) } < 1 {}
         std::process::exit(0);
     });
 }

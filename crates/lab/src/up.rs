@@ -21,12 +21,22 @@ use crate::supervisor::{Descriptors, Progress};
 /// Programs that a lab runs.
 const PROGRAMS: [&str; 5] = ["ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ip"];
 
+/// Whose end is the lab's end.
+pub(crate) enum Owner {
+    /// Nobody's: the lab runs until it is told to end.
+    Nobody,
+    /// Of the handle that [`up`] returns.
+    Handle,
+    /// Of a process.
+    Process(u32),
+}
+
 /// Starts a lab and waits until it is up; `tell` hears of each step.
 ///
-/// The lab ends when the returned pipe is closed, if `lifeline` is asked for.
+/// With [`Owner::Handle`] the lab ends when the returned pipe is closed.
 pub(crate) fn up(
     options: &LabOptions,
-    lifeline: bool,
+    owner: &Owner,
     mut tell: impl FnMut(&str),
 ) -> Result<Option<PipeWriter>> {
     check_machine()?;
@@ -38,16 +48,13 @@ pub(crate) fn up(
 
     let attempt = || format!("start lab {}", lab.name);
     let (ours, theirs) = UnixStream::pair().map_err(Error::io(attempt()))?;
-    let pipe = match lifeline {
-        true => Some(std::io::pipe().map_err(Error::io(attempt()))?),
-        false => None,
-    };
+    let (lifeline, handle) = lifeline(owner)?;
     let fds = Descriptors {
         setup: theirs.as_raw_fd(),
         control: control.as_raw_fd(),
         api: api.as_raw_fd(),
         identity: identity.as_raw_fd(),
-        lifeline: pipe.as_ref().map(|(reader, _)| reader.as_raw_fd()),
+        lifeline: lifeline.as_ref().map(AsRawFd::as_raw_fd),
     };
     let arguments = serde_json::to_string(&fds).map_err(|e| Error::io(attempt())(e.into()))?;
     let null = File::options().read(true).write(true).open("/dev/null");
@@ -67,8 +74,8 @@ pub(crate) fn up(
         .stdio(0, null.as_fd())
         .stdio(1, null.as_fd())
         .stdio(2, null.as_fd());
-    if let Some((reader, _)) = &pipe {
-        process = process.keep(reader.as_fd());
+    if let Some(lifeline) = &lifeline {
+        process = process.keep(lifeline.as_fd());
     }
     process.spawn()?;
     drop(theirs);
@@ -78,11 +85,35 @@ pub(crate) fn up(
     loop {
         match channel.receive()? {
             Some(Progress::Step(step)) => tell(&step),
-            Some(Progress::Ready) => return Ok(pipe.map(|(_, writer)| writer)),
+            Some(Progress::Ready) => return Ok(handle),
             Some(Progress::Failed(why)) => return Err(Error::Lab(why)),
             None => return Err(Error::Lab("the lab's supervisor ended unexpectedly".to_owned())),
         }
     }
+}
+
+/// What the supervisor watches, and what the owner must hold.
+fn lifeline(owner: &Owner) -> Result<(Option<OwnedFd>, Option<PipeWriter>)> {
+    match owner {
+        Owner::Nobody => Ok((None, None)),
+        Owner::Handle => {
+            let (reader, writer) = std::io::pipe().map_err(Error::io("make a pipe"))?;
+            Ok((Some(reader.into()), Some(writer)))
+        }
+        Owner::Process(pid) => match open_process(pid.cast_signed()) {
+            Some(fd) => Ok((Some(fd), None)),
+            None => Err(Error::Usage(format!("there is no process {pid} to own the lab"))),
+        },
+    }
+}
+
+/// A descriptor that becomes readable when the process ends; `None` when it has ended.
+fn open_process(pid: i32) -> Option<OwnedFd> {
+    // SAFETY: pidfd_open takes a pid and flags and returns a new descriptor.
+    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let raw = i32::try_from(raw).ok().filter(|raw| *raw >= 0)?;
+    // SAFETY: the descriptor is new and ours.
+    Some(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 /// Says what is missing on this machine before anything is started.
@@ -180,14 +211,7 @@ fn datapath() -> Datapath {
 
 /// Waits until the process behind a control connection is gone, with all of its lab.
 pub(crate) fn wait_gone(pid: i32) -> Result<()> {
-    // SAFETY: pidfd_open takes a pid and flags and returns a new descriptor.
-    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let Ok(raw) = i32::try_from(raw) else { return Ok(()) };
-    if raw < 0 {
-        return Ok(());
-    }
-    // SAFETY: the descriptor is new and ours.
-    let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+    let Some(fd) = open_process(pid) else { return Ok(()) };
     let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one valid pollfd.
     match unsafe { libc::poll(&raw mut poll, 1, 20_000) } {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use neutrino_lab::{Lab, wait::wait_until};
@@ -60,7 +61,7 @@ fn lab_killed_leaves_nothing() {
     let options = bare_options("killed", &["solo", "other"]);
     let before = traces(&options.name);
     assert_eq!((before.processes, before.sockets), (0, 0));
-    let lab = Lab::start(&options, |_| {}).expect("lab up");
+    let lab = Lab::start(&options, None, |_| {}).expect("lab up");
     let during = traces(&options.name);
     assert!(during.processes > 0 && during.sockets > 0);
     assert_eq!((&during.mounts, &during.files), (&before.mounts, &before.files));
@@ -78,9 +79,9 @@ fn labs_live_side_by_side_and_end_one_by_one() {
     }
     let (one, two) = (bare_options("one", &["solo"]), bare_options("two", &["solo"]));
     let before = traces(&one.name);
-    let first = Lab::start(&one, |_| {}).expect("first lab");
+    let first = Lab::start(&one, None, |_| {}).expect("first lab");
     let second = Lab::up(&two).expect("second lab");
-    assert!(Lab::start(&one, |_| {}).is_err(), "the name is taken");
+    assert!(Lab::start(&one, None, |_| {}).is_err(), "the name is taken");
     first.down().expect("down");
     assert_untouched(&one.name, &before);
     let text = second.exec("solo", &["ovs-vsctl", "list-br"]).expect("exec");
@@ -91,6 +92,20 @@ fn labs_live_side_by_side_and_end_one_by_one() {
         if Lab::open(&two.name).is_err() { Ok(()) } else { Err("it answers".to_owned()) }
     })
     .expect("ends with its handle");
+}
+
+#[test]
+fn lab_ends_with_the_process_that_owns_it() {
+    if !privileged() {
+        return;
+    }
+    let options = bare_options("owned", &["solo"]);
+    let before = traces(&options.name);
+    let mut owner = Command::new("sleep").arg("60").spawn().expect("sleep");
+    Lab::start(&options, Some(owner.id()), |_| {}).expect("lab up");
+    owner.kill().expect("kill");
+    owner.wait().expect("reap");
+    assert_untouched(&options.name, &before);
 }
 
 #[test]
