@@ -1,0 +1,38 @@
+# What one does with a clone. Everything is built and run here; nothing is installed but Debian packages (see `deps`).
+.PHONY: demo test build deps fmt lint bench clean
+
+CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+# Three emulated hosts, the openstack client, pings over VXLAN, GRE, VLAN and flat.
+demo: deps
+	$(CARGO) build --release --locked -p neutrino
+	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/demo.sh
+
+# Everything CI checks. The tests need root; NEUTRINO_SKIP_PRIVILEGED=1 skips those that do.
+test: deps lint
+	$(CARGO) build --locked -p neutrino
+	$(CARGO) test --locked --workspace
+
+build:
+	$(CARGO) build --release --locked -p neutrino
+
+# Debian packages that are missing, and the openstack client in .venv.
+deps:
+	@scripts/install-deps.sh
+
+fmt:
+	$(CARGO) fmt --all
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) xtask all
+
+# The API benchmark against a server in noauth mode; BENCH is api_bench.py.
+bench: build
+	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench.sh
+
+clean:
+	$(CARGO) clean
+	rm -rf .venv

@@ -1,0 +1,286 @@
+#!/usr/bin/env bash
+# The demo: three emulated hosts, networks made with the openstack client, instances that ping each other across hosts,
+# what a killed agent, server or switch does to them, and that nothing is left afterwards.
+# Exit status 0 only when every single check held.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+NEUTRINO=$(realpath "${NEUTRINO:-target/release/neutrino}")
+PATH="$PWD/.venv/bin:$PATH"
+export NEUTRINO_LAB="demo-$$"
+HOSTS="controller0 compute0 compute1"
+NETWORKS="vxlan gre vlan flat"
+
+problems=()
+declare -A mtu_of ip_of
+
+step() { printf '\n== %s\n' "$*"; }
+problem() {
+    problems+=("$*")
+    printf '!! %s\n' "$*"
+}
+
+# Shows a command as one would type it.
+show() {
+    local word line=""
+    for word in "$@"; do
+        case $word in
+            "$NEUTRINO") line+=" neutrino" ;;
+            *[!A-Za-z0-9_./:=,@-]*) line+=" '$word'" ;;
+            *) line+=" $word" ;;
+        esac
+    done
+    printf '$%s\n' "$line" >&2
+}
+# Shows a command and runs it.
+run() {
+    show "$@"
+    "$@"
+}
+
+lab() { "$NEUTRINO" lab "$@"; }
+on() {
+    local host=$1
+    shift
+    lab exec "$host" -- "$@"
+}
+inside() {
+    local instance=$1
+    shift
+    lab instance exec "$instance" -- "$@"
+}
+
+cleanup() {
+    local status=$?
+    trap - EXIT
+    if [ $status != 0 ] && lab status >/dev/null 2>&1; then
+        step "what the services said last"
+        for host in $HOSTS; do
+            on "$host" sh -c 'tail -n 15 /var/log/neutron/*.log' || true
+        done
+    fi
+    lab down >/dev/null 2>&1 || true
+    exit $status
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# Waits up to $1 seconds until the rest succeeds.
+within() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
+answers() { inside "$1" ping -q -c 1 -W 1 "$2" >/dev/null; }
+
+# Reads the summary of ping: "sent received average-rtt".
+summary() {
+    sed -n -e 's/^\([0-9]*\) packets transmitted, \([0-9]*\) received.*/\1 \2/p' -e 's,^rtt [^=]*= [^/]*/\([^/]*\)/.*,\1,p' |
+        tr '\n' ' '
+}
+
+up() {
+    step "three hosts, each with its own Open vSwitch"
+    # The lab ends with this script, also when it is killed.
+    run "$NEUTRINO" lab up --owner $$
+    eval "$(lab env)"
+    step "the agents"
+    run openstack network agent list -c 'Agent Type' -c Host -c Alive -c State -c Binary
+    local alive
+    alive=$(openstack network agent list -f json | jq '[.[] | select(.Alive and .State)] | length')
+    [ "$alive" = 3 ] || problem "$alive of 3 agents are alive"
+}
+
+# One network with a subnet, a port and an instance on each compute host.
+network() {
+    local kind=$1 number=$2 provider=() host port
+    case $kind in
+        vlan | flat) provider=(--provider-physical-network provider) ;;
+    esac
+    step "a network of type $kind"
+    mtu_of[$kind]=$(run openstack network create --provider-network-type "$kind" "${provider[@]}" "$kind" -f value -c mtu)
+    run openstack subnet create --network "$kind" --subnet-range "10.$number.0.0/24" --gateway none "$kind" -f value -c cidr
+    for host in compute0 compute1; do
+        port=$(run openstack port create --network "$kind" --host "$host" "$kind-$host" -f json)
+        ip_of[$kind-$host]=$(jq -r '.fixed_ips[0].ip_address' <<<"$port")
+        run "$NEUTRINO" lab instance create "$kind-$host" --host "$host" --port "$kind-$host"
+    done
+}
+
+# Pings with the largest packets the network carries; prints a row of the table.
+measure() {
+    local kind=$1 from=$2 to=$3 target sent received rtt
+    target=${ip_of[$kind-$to]}
+    within 15 answers "$kind-$from" "$target" || true
+    read -r sent received rtt < <(inside "$kind-$from" ping -q -c 20 -i 0.1 -W 2 -M do \
+        -s $((mtu_of[$kind] - 28)) "$target" | summary) || true
+    printf '%-8s %-22s %-22s %5s %8s %6s %5s\n' "$kind" "$from ${ip_of[$kind-$from]}" "$to $target" \
+        "${mtu_of[$kind]}" "${rtt:--}" "${sent:-0}" "$((${sent:-0} - ${received:-0}))"
+    [ "${sent:-0}" = 20 ] && [ "${received:-0}" = 20 ] ||
+        problem "$kind from $from to $to: ${received:-0} of ${sent:-0} packets came back"
+}
+table() {
+    local kind
+    printf '%-8s %-22s %-22s %5s %8s %6s %5s\n' network from to MTU 'RTT ms' sent lost
+    for kind in $NETWORKS; do
+        measure "$kind" compute0 compute1
+        measure "$kind" compute1 compute0
+    done
+}
+
+ports() {
+    step "the ports"
+    run openstack port list --long -c Name -c 'Fixed IP Addresses' -c 'Device Owner' -c Status
+    local status
+    status=$(openstack port list -f value -c Status | sort | uniq -c | tr -s ' ' | sed 's/^ //')
+    [ "$status" = "8 ACTIVE" ] || problem "not all 8 ports are ACTIVE: $status"
+}
+
+# Neighbours are known to the switch: no ARP request leaves the host.
+arp() {
+    local kind=$1 filter=$2 line text capture answered asked
+    step "ARP on $kind is answered by the switch of the host"
+    show "$NEUTRINO" lab exec compute0 -- tcpdump -nn -i "$tunnel_device" "$filter"
+    exec {capture}< <(on compute0 timeout -s INT 4 tcpdump -nn -l -i "$tunnel_device" "$filter" 2>&1)
+    while read -r line <&$capture; do
+        [[ $line != *"listening on"* ]] || break
+    done
+    inside "$kind-compute0" ip neigh flush dev eth0
+    run "$NEUTRINO" lab instance exec "$kind-compute0" -- ping -q -c 3 -i 0.2 "${ip_of[$kind-compute1]}" >/dev/null ||
+        problem "no answer over $kind"
+    inside "$kind-compute0" ip neigh show dev eth0
+    text=$(cat <&$capture)
+    exec {capture}<&-
+    answered=$(grep -c 'ICMP echo' <<<"$text" || true)
+    asked=$(grep -c 'ARP, Request' <<<"$text" || true)
+    echo "captured on the tunnel: $answered ICMP packets, $asked ARP requests"
+    [ "$answered" -ge 6 ] || problem "the capture on the tunnel shows $answered ICMP packets of 6"
+    [ "$asked" = 0 ] || problem "$asked ARP requests went through the $kind tunnel"
+}
+
+flows() {
+    step "where compute0 sends what: unicast, ARP answers, flooding"
+    for t in 20 21 22; do
+        run "$NEUTRINO" lab exec compute0 -- ovs-ofctl --no-stats dump-flows br-tun "table=$t"
+    done
+    local count
+    count=$(on compute0 ovs-ofctl --no-stats dump-flows br-tun table=21 | grep -c 'arp_tpa=' || true)
+    [ "$count" -ge 2 ] || problem "table 21 of compute0 answers ARP for $count instances, expected 2 at least"
+}
+# Flows without what differs between two dumps of the same: statistics, cookies, learned entries.
+canonical_flows() {
+    for bridge in br-int br-tun br-provider; do
+        echo "$bridge"
+        on compute0 ovs-ofctl --no-stats dump-flows "$bridge" | grep -v hard_timeout | sed 's/cookie=[^,]*, //' | sort
+    done
+}
+
+# Kills services on compute0 or controller0, starts them again a second later.
+kill_and_start() {
+    local pair
+    for pair in "$@"; do
+        run "$NEUTRINO" lab service kill ${pair/:/ }
+    done
+    sleep 1
+    for pair in "$@"; do
+        run "$NEUTRINO" lab service start ${pair/:/ }
+    done
+    # Time for what a start could break.
+    sleep 4
+}
+kills() {
+    step "kill -9 of agent, server and both while an instance pings, 10 packets a second"
+    local before after stream sent received rtt agent=compute0:neutron-openvswitch-agent server=controller0:neutron-server
+    before=$(canonical_flows)
+    show "$NEUTRINO" lab instance exec vxlan-compute0 -- ping -q -c 220 -i 0.1 "${ip_of[vxlan-compute1]}"
+    exec {stream}< <(inside vxlan-compute0 ping -q -c 220 -i 0.1 -W 2 "${ip_of[vxlan-compute1]}")
+    kill_and_start $agent
+    kill_and_start $server
+    kill_and_start $agent $server
+    read -r sent received rtt < <(summary <&$stream) || true
+    exec {stream}<&-
+    echo "sent ${sent:-0}, received ${received:-0}, lost $((${sent:-0} - ${received:-0})), RTT ${rtt:--} ms"
+    [ "${sent:-0}" = 220 ] && [ "${received:-0}" = 220 ] || problem "packets were lost while services were killed"
+    after=$(canonical_flows)
+    if [ "$before" = "$after" ]; then
+        echo "flows of compute0: $(grep -c actions <<<"$after"), the same as before"
+    else
+        problem "the restarts changed flows of compute0"
+        diff <(echo "$before") <(echo "$after") || true
+    fi
+}
+
+switch() {
+    step "restart of ovs-vswitchd on compute0"
+    run "$NEUTRINO" lab service restart compute0 ovs-vswitchd
+    local start=${EPOCHREALTIME/./} kind
+    for kind in $NETWORKS; do
+        within 30 answers "$kind-compute0" "${ip_of[$kind-compute1]}" || problem "$kind does not come back"
+    done
+    echo "traffic is back on all networks after $(((${EPOCHREALTIME/./} - start) / 1000)) ms"
+}
+
+# True when no host has a port of an instance or a tunnel left.
+clean() {
+    left=$(for host in $HOSTS; do
+        on "$host" sh -c 'ovs-vsctl list-ports br-int; ovs-vsctl list-ports br-tun; ls /sys/class/net' |
+            grep -E '^(tap|qvo|qvb|qbr|vxlan-|gre-)' || true
+    done)
+    [ -z "$left" ]
+}
+delete() {
+    step "delete everything"
+    local kind host names=()
+    for kind in $NETWORKS; do
+        for host in compute0 compute1; do
+            run "$NEUTRINO" lab instance delete "$kind-$host"
+            names+=("$kind-$host")
+        done
+    done
+    run openstack port delete "${names[@]}"
+    # shellcheck disable=SC2086 # a list of words
+    run openstack network delete $NETWORKS
+    within 20 clean || problem "left on the hosts: $(tr '\n' ' ' <<<"$left")"
+}
+
+main() {
+    [ -x "$NEUTRINO" ] || {
+        echo "demo: no $NEUTRINO; run make demo" >&2
+        exit 2
+    }
+    up
+    # Where tunnels leave the host: a bridge in the userspace datapath, the NIC itself in the kernel's.
+    tunnel_device=eth1
+    local number=1 kind
+    for kind in $NETWORKS; do
+        network "$kind" $number
+        number=$((number + 1))
+    done
+    ports
+    step "packets as large as the MTU, across hosts"
+    table
+    flows
+    arp vxlan 'udp port 4789'
+    arp gre 'ip proto 47'
+    kills
+    switch
+    step "after all that: the agents, and every network in both directions"
+    run openstack network agent list -c 'Agent Type' -c Host -c Alive -c State -c Binary
+    ports
+    table
+    delete
+    lab down
+    echo
+    if [ ${#problems[@]} = 0 ]; then
+        echo "All of it held. Took ${SECONDS} s; the lab is gone."
+        exit 0
+    fi
+    printf 'NOT all of it held:\n'
+    printf '  %s\n' "${problems[@]}"
+    exit 1
+}
+main
