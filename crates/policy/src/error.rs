@@ -24,4 +24,7 @@ pub enum PolicyError {
     /// Rules refer to each other in a circle.
     #[error("resolving policy rule '{0}': it refers to itself")]
     Circle(String),
+    /// Rules refer to each other in a chain that is too long.
+    #[error("resolving policy rule '{0}': it refers to rules that refer to rules, too many times")]
+    Deep(String),
 }

@@ -22,6 +22,17 @@ pub(crate) type RuleId = usize;
 /// Rule used for rules that are not defined.
 const DEFAULT_RULE: &str = "default";
 
+/// Longest chain of rules that refer to each other; evaluation recurses along it.
+const MAX_CHAIN: usize = 64;
+
+/// What is known of a rule while its references are followed.
+#[derive(Clone, Copy)]
+enum Height {
+    Unseen,
+    Following,
+    Known(usize),
+}
+
 /// Outcome of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
@@ -116,33 +127,44 @@ impl Rules {
     }
 
     fn refuse_circles(&self, rules: &[(String, Expr)]) -> Result<(), PolicyError> {
-        // 0: not seen, 1: being followed, 2: known to end.
-        let mut state = vec![0u8; self.nodes.len()];
+        let mut heights = vec![Height::Unseen; self.nodes.len()];
         for (start, (name, _)) in rules.iter().enumerate() {
-            if !self.ends(start, &mut state) {
-                return Err(PolicyError::Circle(name.clone()));
-            }
+            self.height(start, name, 0, &mut heights)?;
         }
         Ok(())
     }
 
-    fn ends(&self, id: RuleId, state: &mut [u8]) -> bool {
-        match state[id] {
-            1 => return false,
-            2 => return true,
-            _ => state[id] = 1,
+    /// Length of the longest chain of references below rule `id`, on behalf of the rule `name`.
+    fn height(
+        &self,
+        id: RuleId,
+        name: &str,
+        depth: usize,
+        heights: &mut [Height],
+    ) -> Result<usize, PolicyError> {
+        match heights[id] {
+            Height::Following => return Err(PolicyError::Circle(name.to_string())),
+            Height::Known(height) => return Ok(height),
+            Height::Unseen => heights[id] = Height::Following,
         }
+        let mut height = 0;
         let mut todo = vec![&self.nodes[id]];
         while let Some(node) = todo.pop() {
             match node {
                 Node::And(items) | Node::Or(items) => todo.extend(items),
                 Node::Not(inner) => todo.push(inner),
-                Node::Rule(next) if !self.ends(*next, state) => return false,
+                Node::Rule(next) if depth < MAX_CHAIN => {
+                    height = height.max(1 + self.height(*next, name, depth + 1, heights)?);
+                }
+                Node::Rule(_) => return Err(PolicyError::Deep(name.to_string())),
                 _ => {}
             }
         }
-        state[id] = 2;
-        true
+        if height > MAX_CHAIN {
+            return Err(PolicyError::Deep(name.to_string()));
+        }
+        heights[id] = Height::Known(height);
+        Ok(height)
     }
 
     /// Whether rule `id` holds for `ctx` on `target`; without a target perhaps unknown.
@@ -186,12 +208,13 @@ impl Rules {
             Node::Field { on_network, field, value } => {
                 target.map_or(Truth::Unknown, |t| field_holds(*on_network, field, value, t).into())
             }
-            Node::Generic(subject, template) => {
-                let Some(left) = subject_value(subject, ctx) else {
-                    return Truth::No;
-                };
-                compare(template, target, |right| left == right)
+            Node::Generic(Subject::Credential(name), template) if name == "roles" => {
+                compare(template, target, |role| ctx.roles.iter().any(|r| r == role))
             }
+            Node::Generic(subject, template) => match subject_value(subject, ctx) {
+                Some(left) => compare(template, target, |right| left == right),
+                None => Truth::No,
+            },
         }
     }
 }
