@@ -1,0 +1,309 @@
+//! Networks (`networks`, `networkrbacs`).
+
+use neutrino_db::{
+    Conn, DbResult, RowRef,
+    schema::{NetworkRbacs as R, Networks as N, Subnets, Tags},
+    sea_query::{
+        Cond, Condition, Expr, ExprTrait, InsertStatement, Order, Query, SelectStatement,
+        UpdateStatement,
+    },
+    time,
+};
+use neutrino_types::{Context, new_id};
+
+use super::{is_in, segment::Segment};
+
+/// RBAC action that lets a project use a network.
+pub const ACCESS_SHARED: &str = "access_as_shared";
+/// RBAC action that lets a project route to a network.
+pub const ACCESS_EXTERNAL: &str = "access_as_external";
+/// RBAC target that means every project.
+pub const EVERY_PROJECT: &str = "*";
+
+/// A network with all that its view shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Network id.
+    pub id: String,
+    /// Owner.
+    pub project_id: String,
+    /// Name.
+    pub name: String,
+    /// Description.
+    pub description: String,
+    /// `ACTIVE` and so on.
+    pub status: String,
+    /// Administrative state.
+    pub admin_state_up: bool,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// What ports start with.
+    pub port_security_enabled: bool,
+    /// `router:external`.
+    pub external: bool,
+    /// Whether the asker (or everyone) may use it.
+    pub shared: bool,
+    /// `availability_zone_hints` as stored: a JSON list or empty.
+    pub az_hints: String,
+    /// Revision.
+    pub revision: i64,
+    /// Creation time.
+    pub created_at: String,
+    /// Time of the last change.
+    pub updated_at: String,
+    /// Whether it has tags.
+    pub tagged: bool,
+    /// Its segments, when loaded.
+    pub segments: Vec<Segment>,
+    /// Ids of its subnets, when loaded.
+    pub subnets: Vec<String>,
+    /// Its tags, when loaded.
+    pub tags: Vec<String>,
+}
+
+/// The condition that an RBAC row of `network` lets `project` do one of `actions`.
+#[must_use]
+pub fn granted(
+    network: impl neutrino_db::sea_query::IntoColumnRef,
+    project: &str,
+    actions: &[&str],
+) -> Expr {
+    let mut grant = Query::select();
+    grant
+        .expr(Expr::val(1))
+        .from(R::Table)
+        .and_where(Expr::col((R::Table, R::ObjectId)).eq(Expr::col(network)))
+        .and_where(is_in((R::Table, R::Action), actions.iter().copied()));
+    if project.is_empty() {
+        grant.and_where(Expr::col((R::Table, R::TargetProject)).eq(EVERY_PROJECT));
+    } else {
+        grant.and_where(is_in((R::Table, R::TargetProject), [EVERY_PROJECT, project]));
+    }
+    Expr::exists(grant)
+}
+
+/// The condition that `ctx` may see a network; `None` for admins, who see all.
+#[must_use]
+pub fn visible(ctx: &Context) -> Option<Condition> {
+    (!ctx.is_admin).then(|| {
+        Cond::any()
+            .add(Expr::col((N::Table, N::ProjectId)).eq(ctx.project()))
+            .add(granted((N::Table, N::Id), ctx.project(), &[ACCESS_SHARED, ACCESS_EXTERNAL]))
+    })
+}
+
+/// The columns [`decode`] reads, from `networks`.
+#[must_use]
+pub fn select(ctx: &Context) -> SelectStatement {
+    let mut tag = Query::select();
+    tag.expr(Expr::val(1))
+        .from(Tags::Table)
+        .and_where(Expr::col((Tags::Table, Tags::ResourceId)).equals((N::Table, N::Id)));
+    Query::select()
+        .columns(
+            [
+                N::Id,
+                N::ProjectId,
+                N::Name,
+                N::Description,
+                N::Status,
+                N::AdminStateUp,
+                N::Mtu,
+                N::PortSecurityEnabled,
+                N::External,
+                N::AvailabilityZoneHints,
+                N::RevisionNumber,
+                N::CreatedAt,
+                N::UpdatedAt,
+            ]
+            .map(|c| (N::Table, c)),
+        )
+        .expr(granted((N::Table, N::Id), ctx.project(), &[ACCESS_SHARED]))
+        .expr(Expr::exists(tag))
+        .from(N::Table)
+        .to_owned()
+}
+
+/// A row of [`select`].
+#[must_use]
+pub fn decode(row: &RowRef<'_>) -> Network {
+    Network {
+        id: row.text(0),
+        project_id: row.text(1),
+        name: row.text(2),
+        description: row.text(3),
+        status: row.text(4),
+        admin_state_up: row.bool(5),
+        mtu: u32::try_from(row.int(6)).unwrap_or(0),
+        port_security_enabled: row.bool(7),
+        external: row.bool(8),
+        az_hints: row.text(9),
+        revision: row.int(10),
+        created_at: row.text(11),
+        updated_at: row.text(12),
+        shared: row.bool(13),
+        tagged: row.bool(14),
+        ..Network::default()
+    }
+}
+
+/// The networks with these ids that `ctx` may see, without what hangs on them.
+///
+/// # Errors
+/// What the database refused.
+pub async fn by_ids(conn: &Conn, ctx: &Context, ids: &[&str]) -> DbResult<Vec<Network>> {
+    let mut out = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(super::CHUNK) {
+        let mut query = select(ctx);
+        query.and_where(is_in((N::Table, N::Id), chunk.iter().copied()));
+        if let Some(visible) = visible(ctx) {
+            query.cond_where(visible);
+        }
+        out.extend(conn.fetch_map(&query, decode).await?);
+    }
+    Ok(out)
+}
+
+/// Loads subnets, segments and tags of `networks`.
+///
+/// # Errors
+/// What the database refused.
+pub async fn load_children(conn: &Conn, networks: &mut [Network]) -> DbResult<()> {
+    if networks.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<String> = networks.iter().map(|n| n.id.clone()).collect();
+    let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut segments = super::segment::by_networks(conn, &refs).await?;
+    let mut subnets = subnet_ids(conn, &refs).await?;
+    let tagged: Vec<&str> =
+        networks.iter().zip(&refs).filter(|(n, _)| n.tagged).map(|(_, id)| *id).collect();
+    let mut tags = super::port::tags(conn, &tagged).await?;
+    for network in networks {
+        network.segments = segments.remove(&network.id).unwrap_or_default();
+        network.subnets = subnets.remove(&network.id).unwrap_or_default();
+        network.tags = tags.remove(&network.id).unwrap_or_default();
+    }
+    Ok(())
+}
+
+async fn subnet_ids(
+    conn: &Conn,
+    networks: &[&str],
+) -> DbResult<std::collections::HashMap<String, Vec<String>>> {
+    let mut out: std::collections::HashMap<String, Vec<String>> = std::collections::HashMap::new();
+    for chunk in networks.chunks(super::CHUNK) {
+        let query = Query::select()
+            .columns([Subnets::NetworkId, Subnets::Id])
+            .from(Subnets::Table)
+            .and_where(is_in(Subnets::NetworkId, chunk.iter().copied()))
+            .order_by(Subnets::CreatedAt, Order::Asc)
+            .to_owned();
+        for (network, id) in conn.fetch_map(&query, |r| (r.text(0), r.text(1))).await? {
+            out.entry(network).or_default().push(id);
+        }
+    }
+    Ok(out)
+}
+
+/// Stores new networks.
+#[must_use]
+pub fn insert(networks: &[Network]) -> InsertStatement {
+    let mut statement = Query::insert();
+    statement.into_table(N::Table).columns([
+        N::Id,
+        N::ProjectId,
+        N::Name,
+        N::Description,
+        N::Status,
+        N::AdminStateUp,
+        N::Mtu,
+        N::PortSecurityEnabled,
+        N::External,
+        N::AvailabilityZoneHints,
+        N::RevisionNumber,
+        N::CreatedAt,
+        N::UpdatedAt,
+    ]);
+    for n in networks {
+        statement.values_panic([
+            n.id.as_str().into(),
+            n.project_id.as_str().into(),
+            n.name.as_str().into(),
+            n.description.as_str().into(),
+            n.status.as_str().into(),
+            n.admin_state_up.into(),
+            n.mtu.into(),
+            n.port_security_enabled.into(),
+            n.external.into(),
+            n.az_hints.as_str().into(),
+            n.revision.into(),
+            n.created_at.as_str().into(),
+            n.updated_at.as_str().into(),
+        ]);
+    }
+    statement
+}
+
+/// Stores grants of `action` to every project, one per `(network id, owner)`.
+#[must_use]
+pub fn insert_grants(grants: &[(&str, &str, &str)]) -> InsertStatement {
+    let mut statement = Query::insert();
+    statement.into_table(R::Table).columns([
+        R::Id,
+        R::ProjectId,
+        R::ObjectId,
+        R::TargetProject,
+        R::Action,
+    ]);
+    for (network, project, action) in grants {
+        statement.values_panic([
+            new_id().into(),
+            (*project).into(),
+            (*network).into(),
+            EVERY_PROJECT.into(),
+            (*action).into(),
+        ]);
+    }
+    statement
+}
+
+/// Withdraws `action` on `network` from every project that holds it by the wildcard.
+///
+/// # Errors
+/// What the database refused.
+pub async fn revoke(conn: &Conn, network: &str, action: &str) -> DbResult<()> {
+    let statement = Query::delete()
+        .from_table(R::Table)
+        .and_where(Expr::col(R::ObjectId).eq(network))
+        .and_where(Expr::col(R::Action).eq(action))
+        .and_where(Expr::col(R::TargetProject).eq(EVERY_PROJECT))
+        .to_owned();
+    conn.execute(&statement).await.map(|_| ())
+}
+
+/// Projects that `action` on `network` was granted to by name.
+///
+/// # Errors
+/// What the database refused.
+pub async fn granted_projects(conn: &Conn, network: &str, action: &str) -> DbResult<Vec<String>> {
+    let query = Query::select()
+        .column(R::TargetProject)
+        .from(R::Table)
+        .and_where(Expr::col(R::ObjectId).eq(network))
+        .and_where(Expr::col(R::Action).eq(action))
+        .and_where(Expr::col(R::TargetProject).ne(EVERY_PROJECT))
+        .to_owned();
+    conn.fetch_map(&query, |r| r.text(0)).await
+}
+
+/// An update of one network that counts its revision up.
+#[must_use]
+pub fn bump(id: &str) -> UpdateStatement {
+    Query::update()
+        .table(N::Table)
+        .value(N::RevisionNumber, Expr::col(N::RevisionNumber).add(1))
+        .value(N::UpdatedAt, time::now())
+        .and_where(Expr::col(N::Id).eq(id))
+        .to_owned()
+}
