@@ -25,7 +25,11 @@ pub(crate) fn merge(mut errors: Vec<ApiError>) -> Option<ApiError> {
         let kind = errors[0].kind;
         let same_kind = errors.iter().all(|e| e.kind == kind);
         let message = join(errors.iter().map(|e| e.message.clone()));
-        return Some(ApiError::new(if same_kind { kind } else { "MultipleExceptions" }, status, message));
+        return Some(ApiError::new(
+            if same_kind { kind } else { "MultipleExceptions" },
+            status,
+            message,
+        ));
     }
     let lines = errors.iter().map(|e| format!("HTTP {} {}: {}", e.status, e.kind, e.message));
     Some(ApiError::conflict("Conflict", join(lines)))

@@ -122,10 +122,8 @@ impl Ml2Config {
     /// A value that cannot be used; Neutron refuses to start then, too.
     pub fn from_conf(conf: &Conf) -> Result<Self, ConfigError> {
         let type_drivers = network_types("type_drivers", &conf.get(&opts::ml2::TYPE_DRIVERS))?;
-        let project_network_types = network_types(
-            "project_network_types",
-            &conf.get(&opts::ml2::PROJECT_NETWORK_TYPES),
-        )?;
+        let project_network_types =
+            network_types("project_network_types", &conf.get(&opts::ml2::PROJECT_NETWORK_TYPES))?;
         if let Some(missing) = project_network_types.iter().find(|t| !type_drivers.contains(t)) {
             return Err(ConfigError::NoTypeDriver(*missing));
         }

@@ -72,12 +72,8 @@ impl IdSpace {
         let syntax = |expected| RangeError::Syntax { kind: self.kind, text: text.into(), expected };
         let number = |s: &str| s.trim().parse::<u64>().map_err(|_| syntax("numbers"));
         let (low, high) = (number(min)?, number(max)?);
-        let bounds = RangeError::Bounds {
-            kind: self.kind,
-            text: text.into(),
-            min: self.min,
-            max: self.max,
-        };
+        let bounds =
+            RangeError::Bounds { kind: self.kind, text: text.into(), min: self.min, max: self.max };
         match (u32::try_from(low), u32::try_from(high)) {
             (Ok(min), Ok(max)) if min >= self.min && max <= self.max && min <= max => {
                 Ok(IdRange { min, max })
@@ -279,12 +275,11 @@ mod tests {
 
     #[test]
     fn vlan_entries_name_physical_networks_with_and_without_ranges() {
-        let ranges =
-            VlanRanges::parse(&entries(&["b:100:200", "a", "b:300:400"])).expect("valid");
-        assert_eq!(ranges.iter().map(|(n, r)| (n, r.len())).collect::<Vec<_>>(), [
-            ("b", 202),
-            ("a", 0)
-        ]);
+        let ranges = VlanRanges::parse(&entries(&["b:100:200", "a", "b:300:400"])).expect("valid");
+        assert_eq!(
+            ranges.iter().map(|(n, r)| (n, r.len())).collect::<Vec<_>>(),
+            [("b", 202), ("a", 0)]
+        );
         assert!(VlanRanges::parse(&entries(&["b:100"])).is_err());
         assert!(VlanRanges::parse(&entries(&[":1:2"])).is_err());
         assert!(VlanRanges::parse(&entries(&["b:1:4095"])).is_err());

@@ -187,8 +187,10 @@ mod tests {
     fn first_walks_from_the_start() {
         let pools = pools("10.0.0.0/24");
         let list = Space::new(&pools).candidates(Preference::First, 1, &mut rand::rng());
-        assert_eq!(list[..2], ["10.0.0.1".parse::<IpAddr>(), "10.0.0.2".parse()]
-            .map(|ip| ip.expect("valid")));
+        assert_eq!(
+            list[..2],
+            ["10.0.0.1".parse::<IpAddr>(), "10.0.0.2".parse()].map(|ip| ip.expect("valid"))
+        );
     }
 
     #[test]
@@ -209,9 +211,9 @@ mod tests {
         let picked = pick_exact(&last, &HashSet::new(), Preference::First, 5, &mut rand::rng());
         assert_eq!(picked.len(), 1);
         let all = Pool { version: 6, first: 0, last: u128::MAX };
-        assert!(!Space::new(&[all])
-            .candidates(Preference::Random, 100, &mut rand::rng())
-            .is_empty());
+        assert!(
+            !Space::new(&[all]).candidates(Preference::Random, 100, &mut rand::rng()).is_empty()
+        );
     }
 
     proptest! {

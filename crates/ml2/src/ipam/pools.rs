@@ -171,10 +171,10 @@ mod tests {
     fn default_pools_leave_out_what_hosts_must_not_have() {
         assert_eq!(defaults("10.0.0.0/24", Some("10.0.0.1")), ["10.0.0.2-10.0.0.254"]);
         assert_eq!(defaults("10.0.0.0/24", None), ["10.0.0.1-10.0.0.254"]);
-        assert_eq!(defaults("10.0.0.0/24", Some("10.0.0.9")), [
-            "10.0.0.1-10.0.0.8",
-            "10.0.0.10-10.0.0.254"
-        ]);
+        assert_eq!(
+            defaults("10.0.0.0/24", Some("10.0.0.9")),
+            ["10.0.0.1-10.0.0.8", "10.0.0.10-10.0.0.254"]
+        );
         assert_eq!(defaults("10.0.0.0/24", Some("10.9.0.1")), ["10.0.0.1-10.0.0.254"]);
         assert_eq!(defaults("10.0.0.0/31", None), ["10.0.0.0-10.0.0.1"]);
         assert_eq!(defaults("10.0.0.7/32", None), ["10.0.0.7-10.0.0.7"]);
@@ -195,11 +195,14 @@ mod tests {
         assert_eq!(kind(&[pool("fd00::1", "fd00::2")]), "InvalidAllocationPool");
         assert_eq!(kind(&[pool("10.0.0.0", "10.0.0.9")]), "OutOfBoundsAllocationPool");
         assert_eq!(kind(&[pool("10.0.0.9", "10.0.1.9")]), "OutOfBoundsAllocationPool");
-        let overlap = validate(&cidr, &[
-            pool("10.0.0.2", "10.0.0.9"),
-            pool("10.0.0.20", "10.0.0.30"),
-            pool("10.0.0.9", "10.0.0.12"),
-        ])
+        let overlap = validate(
+            &cidr,
+            &[
+                pool("10.0.0.2", "10.0.0.9"),
+                pool("10.0.0.20", "10.0.0.30"),
+                pool("10.0.0.9", "10.0.0.12"),
+            ],
+        )
         .expect_err("refused");
         assert_eq!(overlap.status, 409);
         assert_eq!(
@@ -208,10 +211,9 @@ mod tests {
              10.0.0.0/24."
         );
         assert!(validate(&cidr, &[pool("10.0.0.2", "10.0.0.9")]).is_ok());
-        let conflict = gateway_outside("10.0.0.5".parse().expect("valid"), &[pool(
-            "10.0.0.2", "10.0.0.9",
-        )])
-        .expect_err("refused");
+        let conflict =
+            gateway_outside("10.0.0.5".parse().expect("valid"), &[pool("10.0.0.2", "10.0.0.9")])
+                .expect_err("refused");
         assert_eq!(conflict.kind, "GatewayConflictWithAllocationPools");
         assert!(Pool::parse("10.0.0.9", "10.0.0.2").is_none());
     }

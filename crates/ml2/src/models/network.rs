@@ -1,5 +1,7 @@
 //! Networks (`networks`, `networkrbacs`).
 
+use std::collections::HashMap;
+
 use neutrino_db::{
     Conn, DbResult, RowRef,
     schema::{NetworkRbacs as R, Networks as N, Subnets, Tags},
@@ -86,45 +88,49 @@ pub fn granted(
 #[must_use]
 pub fn visible(ctx: &Context) -> Option<Condition> {
     (!ctx.is_admin).then(|| {
-        Cond::any()
-            .add(Expr::col((N::Table, N::ProjectId)).eq(ctx.project()))
-            .add(granted((N::Table, N::Id), ctx.project(), &[ACCESS_SHARED, ACCESS_EXTERNAL]))
+        Cond::any().add(Expr::col((N::Table, N::ProjectId)).eq(ctx.project())).add(granted(
+            (N::Table, N::Id),
+            ctx.project(),
+            &[ACCESS_SHARED, ACCESS_EXTERNAL],
+        ))
     })
 }
 
-/// The columns [`decode`] reads, from `networks`.
+/// FROM clause of network queries.
 #[must_use]
-pub fn select(ctx: &Context) -> SelectStatement {
+pub fn from() -> SelectStatement {
+    Query::select().from(N::Table).to_owned()
+}
+
+/// The columns [`decode`] reads.
+#[must_use]
+pub fn exprs(ctx: &Context) -> Vec<Expr> {
     let mut tag = Query::select();
     tag.expr(Expr::val(1))
         .from(Tags::Table)
         .and_where(Expr::col((Tags::Table, Tags::ResourceId)).equals((N::Table, N::Id)));
-    Query::select()
-        .columns(
-            [
-                N::Id,
-                N::ProjectId,
-                N::Name,
-                N::Description,
-                N::Status,
-                N::AdminStateUp,
-                N::Mtu,
-                N::PortSecurityEnabled,
-                N::External,
-                N::AvailabilityZoneHints,
-                N::RevisionNumber,
-                N::CreatedAt,
-                N::UpdatedAt,
-            ]
-            .map(|c| (N::Table, c)),
-        )
-        .expr(granted((N::Table, N::Id), ctx.project(), &[ACCESS_SHARED]))
-        .expr(Expr::exists(tag))
-        .from(N::Table)
-        .to_owned()
+    let columns = [
+        N::Id,
+        N::ProjectId,
+        N::Name,
+        N::Description,
+        N::Status,
+        N::AdminStateUp,
+        N::Mtu,
+        N::PortSecurityEnabled,
+        N::External,
+        N::AvailabilityZoneHints,
+        N::RevisionNumber,
+        N::CreatedAt,
+        N::UpdatedAt,
+    ];
+    let mut out: Vec<Expr> = columns.into_iter().map(|c| Expr::col((N::Table, c))).collect();
+    out.push(granted((N::Table, N::Id), ctx.project(), &[ACCESS_SHARED]));
+    out.push(Expr::exists(tag));
+    out
 }
 
-/// A row of [`select`].
+/// A row of [`exprs`].
 #[must_use]
 pub fn decode(row: &RowRef<'_>) -> Network {
     Network {
@@ -152,16 +158,12 @@ pub fn decode(row: &RowRef<'_>) -> Network {
 /// # Errors
 /// What the database refused.
 pub async fn by_ids(conn: &Conn, ctx: &Context, ids: &[&str]) -> DbResult<Vec<Network>> {
-    let mut out = Vec::with_capacity(ids.len());
-    for chunk in ids.chunks(super::CHUNK) {
-        let mut query = select(ctx);
-        query.and_where(is_in((N::Table, N::Id), chunk.iter().copied()));
-        if let Some(visible) = visible(ctx) {
-            query.cond_where(visible);
-        }
-        out.extend(conn.fetch_map(&query, decode).await?);
+    let mut query = from();
+    query.exprs(exprs(ctx)).and_where(is_in((N::Table, N::Id), ids.iter().copied()));
+    if let Some(visible) = visible(ctx) {
+        query.cond_where(visible);
     }
-    Ok(out)
+    conn.fetch_map(&query, decode).await
 }
 
 /// Loads subnets, segments and tags of `networks`.
@@ -178,7 +180,7 @@ pub async fn load_children(conn: &Conn, networks: &mut [Network]) -> DbResult<()
     let mut subnets = subnet_ids(conn, &refs).await?;
     let tagged: Vec<&str> =
         networks.iter().zip(&refs).filter(|(n, _)| n.tagged).map(|(_, id)| *id).collect();
-    let mut tags = super::port::tags(conn, &tagged).await?;
+    let mut tags = super::tags(conn, &tagged).await?;
     for network in networks {
         network.segments = segments.remove(&network.id).unwrap_or_default();
         network.subnets = subnets.remove(&network.id).unwrap_or_default();
@@ -187,21 +189,16 @@ pub async fn load_children(conn: &Conn, networks: &mut [Network]) -> DbResult<()
     Ok(())
 }
 
-async fn subnet_ids(
-    conn: &Conn,
-    networks: &[&str],
-) -> DbResult<std::collections::HashMap<String, Vec<String>>> {
-    let mut out: std::collections::HashMap<String, Vec<String>> = std::collections::HashMap::new();
-    for chunk in networks.chunks(super::CHUNK) {
-        let query = Query::select()
-            .columns([Subnets::NetworkId, Subnets::Id])
-            .from(Subnets::Table)
-            .and_where(is_in(Subnets::NetworkId, chunk.iter().copied()))
-            .order_by(Subnets::CreatedAt, Order::Asc)
-            .to_owned();
-        for (network, id) in conn.fetch_map(&query, |r| (r.text(0), r.text(1))).await? {
-            out.entry(network).or_default().push(id);
-        }
+async fn subnet_ids(conn: &Conn, networks: &[&str]) -> DbResult<HashMap<String, Vec<String>>> {
+    let mut out: HashMap<String, Vec<String>> = HashMap::new();
+    let query = Query::select()
+        .columns([Subnets::NetworkId, Subnets::Id])
+        .from(Subnets::Table)
+        .and_where(is_in(Subnets::NetworkId, networks.iter().copied()))
+        .order_by(Subnets::CreatedAt, Order::Asc)
+        .to_owned();
+    for (network, id) in conn.fetch_map(&query, |r| (r.text(0), r.text(1))).await? {
+        out.entry(network).or_default().push(id);
     }
     Ok(out)
 }

@@ -89,15 +89,13 @@ pub async fn by_networks(
     network_ids: &[&str],
 ) -> DbResult<HashMap<String, Vec<Segment>>> {
     let mut out: HashMap<String, Vec<Segment>> = HashMap::new();
-    for chunk in network_ids.chunks(super::CHUNK) {
-        let mut query = select();
-        query
-            .and_where(is_in(S::NetworkId, chunk.iter().copied()))
-            .order_by(S::NetworkId, Order::Asc)
-            .order_by(S::SegmentIndex, Order::Asc);
-        for segment in conn.fetch_map(&query, decode).await?.into_iter().flatten() {
-            out.entry(segment.network_id.clone()).or_default().push(segment);
-        }
+    let mut query = select();
+    query
+        .and_where(is_in(S::NetworkId, network_ids.iter().copied()))
+        .order_by(S::NetworkId, Order::Asc)
+        .order_by(S::SegmentIndex, Order::Asc);
+    for segment in conn.fetch_map(&query, decode).await?.into_iter().flatten() {
+        out.entry(segment.network_id.clone()).or_default().push(segment);
     }
     Ok(out)
 }
@@ -107,14 +105,13 @@ pub async fn by_networks(
 /// # Errors
 /// What the database refused.
 pub async fn by_ids(conn: &Conn, ids: &[&str]) -> DbResult<HashMap<String, Segment>> {
-    let mut out = HashMap::new();
-    for chunk in ids.chunks(super::CHUNK) {
-        let mut query = select();
-        query.and_where(is_in(S::Id, chunk.iter().copied()));
-        let found = conn.fetch_map(&query, decode).await?;
-        out.extend(found.into_iter().flatten().map(|s| (s.id.clone(), s)));
+    if ids.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(out)
+    let mut query = select();
+    query.and_where(is_in(S::Id, ids.iter().copied()));
+    let found = conn.fetch_map(&query, decode).await?;
+    Ok(found.into_iter().flatten().map(|s| (s.id.clone(), s)).collect())
 }
 
 /// Stores the segments of new networks, numbered within each network.

@@ -79,8 +79,7 @@ impl Subnet {
     #[must_use]
     pub fn is_auto_address(&self) -> bool {
         const AUTO: [&str; 2] = ["slaac", "dhcpv6-stateless"];
-        let is_auto =
-            |mode: &Option<String>| mode.as_deref().is_some_and(|m| AUTO.contains(&m));
+        let is_auto = |mode: &Option<String>| mode.as_deref().is_some_and(|m| AUTO.contains(&m));
         is_auto(&self.ipv6_address_mode) || is_auto(&self.ipv6_ra_mode)
     }
 }
@@ -89,64 +88,21 @@ impl Subnet {
 #[must_use]
 pub fn visible(ctx: &Context) -> Option<Condition> {
     (!ctx.is_admin).then(|| {
-        Cond::any()
-            .add(Expr::col((S::Table, S::ProjectId)).eq(ctx.project()))
-            .add(granted((S::Table, S::NetworkId), ctx.project(), &[
-                ACCESS_SHARED,
-                ACCESS_EXTERNAL,
-            ]))
+        Cond::any().add(Expr::col((S::Table, S::ProjectId)).eq(ctx.project())).add(granted(
+            (S::Table, S::NetworkId),
+            ctx.project(),
+            &[ACCESS_SHARED, ACCESS_EXTERNAL],
+        ))
     })
 }
 
-/// Bits of the `children` column: which child tables hold rows of the subnet.
+/// Where the columns begin that tell which child tables hold rows of the subnet.
 const FLAGS: usize = 16;
 
-/// The columns [`decode`] reads, from `subnets`.
+/// FROM clause of subnet queries: subnets with their network.
 #[must_use]
-pub fn select() -> SelectStatement {
-    let has = |table: &mut SelectStatement, condition: Expr| {
-        Expr::exists(table.expr(Expr::val(1)).and_where(condition).to_owned())
-    };
-    let id = || Expr::col((S::Table, S::Id));
-    let dns = has(
-        Query::select().from(D::Table),
-        Expr::col((D::Table, D::SubnetId)).eq(id()),
-    );
-    let routes = has(
-        Query::select().from(H::Table),
-        Expr::col((H::Table, H::SubnetId)).eq(id()),
-    );
-    let types = has(
-        Query::select().from(T::Table),
-        Expr::col((T::Table, T::SubnetId)).eq(id()),
-    );
-    let tags = has(
-        Query::select().from(Tags::Table),
-        Expr::col((Tags::Table, Tags::ResourceId)).eq(id()),
-    );
+pub fn from() -> SelectStatement {
     Query::select()
-        .columns(
-            [
-                S::Id,
-                S::ProjectId,
-                S::NetworkId,
-                S::SegmentId,
-                S::Name,
-                S::Description,
-                S::Cidr,
-                S::GatewayIp,
-                S::EnableDhcp,
-                S::Ipv6RaMode,
-                S::Ipv6AddressMode,
-                S::SubnetpoolId,
-                S::RevisionNumber,
-                S::CreatedAt,
-                S::UpdatedAt,
-            ]
-            .map(|c| (S::Table, c)),
-        )
-        .column((Networks::Table, Networks::External))
-        .exprs([dns, routes, types, tags])
         .from(S::Table)
         .join(
             JoinType::InnerJoin,
@@ -156,13 +112,52 @@ pub fn select() -> SelectStatement {
         .to_owned()
 }
 
+/// The columns [`decode`] reads.
+#[must_use]
+pub fn exprs() -> Vec<Expr> {
+    let columns = [
+        S::Id,
+        S::ProjectId,
+        S::NetworkId,
+        S::SegmentId,
+        S::Name,
+        S::Description,
+        S::Cidr,
+        S::GatewayIp,
+        S::EnableDhcp,
+        S::Ipv6RaMode,
+        S::Ipv6AddressMode,
+        S::SubnetpoolId,
+        S::RevisionNumber,
+        S::CreatedAt,
+        S::UpdatedAt,
+    ];
+    let mut out: Vec<Expr> = columns.into_iter().map(|c| Expr::col((S::Table, c))).collect();
+    out.push(Expr::col((Networks::Table, Networks::External)));
+    let children = [
+        Query::select().from(D::Table).and_where(of_subnet((D::Table, D::SubnetId))).take(),
+        Query::select().from(H::Table).and_where(of_subnet((H::Table, H::SubnetId))).take(),
+        Query::select().from(T::Table).and_where(of_subnet((T::Table, T::SubnetId))).take(),
+        Query::select()
+            .from(Tags::Table)
+            .and_where(of_subnet((Tags::Table, Tags::ResourceId)))
+            .take(),
+    ];
+    out.extend(children.map(|mut rows| Expr::exists(rows.expr(Expr::val(1)).take())));
+    out
+}
+
+fn of_subnet(column: impl neutrino_db::sea_query::IntoColumnRef) -> Expr {
+    Expr::col(column).equals((S::Table, S::Id))
+}
+
 /// A subnet and which of its child tables must be read.
 pub struct Found {
     subnet: Subnet,
     children: [bool; 4],
 }
 
-/// A row of [`select`]; `None` when its CIDR cannot be read, which the writers rule out.
+/// A row of [`exprs`]; `None` when its CIDR cannot be read, which the writers rule out.
 #[must_use]
 pub fn decode(row: &RowRef<'_>) -> Option<Found> {
     Some(Found {
@@ -189,12 +184,7 @@ pub fn decode(row: &RowRef<'_>) -> Option<Found> {
             service_types: Vec::new(),
             tags: Vec::new(),
         },
-        children: [
-            row.bool(FLAGS),
-            row.bool(FLAGS + 1),
-            row.bool(FLAGS + 2),
-            row.bool(FLAGS + 3),
-        ],
+        children: [row.bool(FLAGS), row.bool(FLAGS + 1), row.bool(FLAGS + 2), row.bool(FLAGS + 3)],
     })
 }
 
@@ -212,30 +202,27 @@ pub async fn load_children(
         found.iter().zip(&ids).filter(|(f, _)| f.children[flag]).map(|(_, id)| &**id).collect()
     };
     let all: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let mut pools = children(conn, &all, P::SubnetId, select_pools(), |r| {
-        Pool::parse(r.str(1), r.str(2))
-    })
-    .await?;
+    let mut pools =
+        children(conn, &all, P::SubnetId, select_pools(), |r| Pool::parse(r.str(1), r.str(2)))
+            .await?;
     let dns_query = Query::select()
         .columns([D::SubnetId, D::Address])
         .from(D::Table)
         .order_by(D::Order, Order::Asc)
         .to_owned();
-    let mut dns =
-        children(conn, &having(0), D::SubnetId, dns_query, |r| Some(r.text(1))).await?;
+    let mut dns = children(conn, &having(0), D::SubnetId, dns_query, |r| Some(r.text(1))).await?;
     let routes_query = Query::select()
         .columns([H::SubnetId, H::Destination, H::Nexthop])
         .from(H::Table)
         .to_owned();
-    let mut routes = children(conn, &having(1), H::SubnetId, routes_query, |r| {
-        Some((r.text(1), r.text(2)))
-    })
-    .await?;
+    let mut routes =
+        children(conn, &having(1), H::SubnetId, routes_query, |r| Some((r.text(1), r.text(2))))
+            .await?;
     let types_query =
         Query::select().columns([T::SubnetId, T::ServiceType]).from(T::Table).to_owned();
     let mut types =
         children(conn, &having(2), T::SubnetId, types_query, |r| Some(r.text(1))).await?;
-    let mut tags = super::port::tags(conn, &having(3)).await?;
+    let mut tags = super::tags(conn, &having(3)).await?;
     Ok(found
         .into_iter()
         .map(|Found { mut subnet, .. }| {
@@ -257,7 +244,7 @@ async fn children<C, T>(
     conn: &Conn,
     ids: &[&str],
     key: C,
-    query: SelectStatement,
+    mut query: SelectStatement,
     decode: fn(&RowRef<'_>) -> Option<T>,
 ) -> DbResult<HashMap<String, Vec<T>>>
 where
@@ -265,13 +252,13 @@ where
     T: Send + 'static,
 {
     let mut out: HashMap<String, Vec<T>> = HashMap::new();
-    for chunk in ids.chunks(super::CHUNK) {
-        let mut query = query.clone();
-        query.and_where(is_in(key, chunk.iter().copied()));
-        let rows = conn.fetch_map(&query, move |r| (r.text(0), decode(r))).await?;
-        for (id, child) in rows {
-            out.entry(id).or_default().extend(child);
-        }
+    if ids.is_empty() {
+        return Ok(out);
+    }
+    query.and_where(is_in(key, ids.iter().copied()));
+    let rows = conn.fetch_map(&query, move |r| (r.text(0), decode(r))).await?;
+    for (id, child) in rows {
+        out.entry(id).or_default().extend(child);
     }
     Ok(out)
 }
@@ -281,15 +268,12 @@ where
 /// # Errors
 /// What the database refused.
 pub async fn by_networks(conn: &Conn, networks: &[&str]) -> DbResult<Vec<Subnet>> {
-    let mut out = Vec::new();
-    for chunk in networks.chunks(super::CHUNK) {
-        let mut query = select();
-        query
-            .and_where(is_in((S::Table, S::NetworkId), chunk.iter().copied()))
-            .order_by((S::Table, S::CreatedAt), Order::Asc);
-        out.extend(load_children(conn, conn.fetch_map(&query, decode).await?).await?);
-    }
-    Ok(out)
+    let mut query = from();
+    query
+        .exprs(exprs())
+        .and_where(is_in((S::Table, S::NetworkId), networks.iter().copied()))
+        .order_by((S::Table, S::CreatedAt), Order::Asc);
+    load_children(conn, conn.fetch_map(&query, decode).await?).await
 }
 
 /// The subnets with these ids that `ctx` may see.
@@ -297,8 +281,8 @@ pub async fn by_networks(conn: &Conn, networks: &[&str]) -> DbResult<Vec<Subnet>
 /// # Errors
 /// What the database refused.
 pub async fn by_ids(conn: &Conn, ctx: &Context, ids: &[&str]) -> DbResult<Vec<Subnet>> {
-    let mut query = select();
-    query.and_where(is_in((S::Table, S::Id), ids.iter().copied()));
+    let mut query = from();
+    query.exprs(exprs()).and_where(is_in((S::Table, S::Id), ids.iter().copied()));
     if let Some(visible) = visible(ctx) {
         query.cond_where(visible);
     }
