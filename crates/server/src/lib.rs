@@ -10,6 +10,7 @@ pub mod http;
 pub mod identity;
 pub mod middleware;
 mod router;
+pub mod rpc;
 pub mod serve;
 pub mod versions;
 
@@ -31,6 +32,9 @@ pub enum ServerError {
         #[source]
         source: std::io::Error,
     },
+    /// The message bus cannot be opened.
+    #[error("opening the message bus to agents")]
+    Rpc(#[source] neutrino_rpc::RpcError),
     /// SIGTERM cannot be waited for.
     #[error("installing signal handlers")]
     Signals(#[source] std::io::Error),

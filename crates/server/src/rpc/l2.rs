@@ -1,0 +1,48 @@
+//! What RPC needs of the core plugin.
+
+use async_trait::async_trait;
+use neutrino_rpc::shapes::{DeviceListUpdate, DevicesDetails, TunnelEndpoint};
+use neutrino_types::{ApiResult, Attrs, Context};
+
+/// The device functions of the core plugin that L2 agents call.
+#[async_trait]
+pub trait L2Plugin: Send + Sync {
+    /// Details of `devices` for the agent on `host`; ports become BUILD.
+    async fn devices_details(
+        &self,
+        ctx: &Context,
+        host: Option<&str>,
+        devices: &[String],
+    ) -> ApiResult<DevicesDetails>;
+
+    /// `up` are wired on `host`, `down` are gone from it. `refresh_tunnels` asks for all
+    /// forwarding entries of the networks of `up`.
+    async fn update_device_list(
+        &self,
+        ctx: &Context,
+        host: Option<&str>,
+        up: &[String],
+        down: &[String],
+        refresh_tunnels: bool,
+    ) -> ApiResult<DeviceListUpdate>;
+
+    /// Records the tunnel endpoint of `host`; answers every endpoint of the type.
+    async fn tunnel_sync(
+        &self,
+        ctx: &Context,
+        tunnel_ip: &str,
+        tunnel_type: &str,
+        host: Option<&str>,
+    ) -> ApiResult<Vec<TunnelEndpoint>>;
+
+    /// A network as the API shows it.
+    async fn network(&self, ctx: &Context, network_id: &str) -> ApiResult<Attrs>;
+
+    /// Ports of a VNIC type bound to `host`, as the API shows them.
+    async fn ports_by_vnic_type_and_host(
+        &self,
+        ctx: &Context,
+        vnic_type: &str,
+        host: &str,
+    ) -> ApiResult<Vec<Attrs>>;
+}
