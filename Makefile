@@ -31,7 +31,7 @@ lint:
 
 # The API benchmark against a server in noauth mode; BENCH is api_bench.py.
 bench: build
-	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench.sh
+	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-api.sh
 
 clean:
 	$(CARGO) clean

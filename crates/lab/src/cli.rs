@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
-use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Value;
 
 use crate::cli_instance::{self, InstanceCommand};
 use crate::config::Override;
@@ -13,11 +11,7 @@ use crate::control::{self, LabStatus, ServiceAction};
 use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::spec::{Datapath, LabOptions};
-use crate::wait::wait_until;
 use crate::{host, instance, supervisor};
-
-/// How long the agents may take to report after the server runs.
-const AGENTS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A datacentre on this machine: hosts with Open vSwitch, server, agents, instances.
 #[derive(Debug, Args)]
@@ -226,25 +220,13 @@ fn run_up(up: Up) -> Result<ExitCode> {
     };
     let lab = Lab::start(&options, up.owner, |step| println!("{step}"))?;
     if !up.bare && !up.no_wait {
-        wait_agents(&lab)?;
+        lab.wait_agents()?;
         println!("all agents are alive");
     }
     let name = &lab.spec().name;
     let flag = if name == "default" { String::new() } else { format!(" --name {name}") };
     println!("lab {name} is up; for the openstack client: eval \"$(neutrino lab env{flag})\"");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Waits until an agent of each host is alive.
-pub(crate) fn wait_agents(lab: &Lab) -> Result<()> {
-    let client = lab.client("admin")?;
-    let hosts = lab.spec().hosts.len();
-    wait_until("a report of every agent", AGENTS_TIMEOUT, || {
-        let answer = client.get("/v2.0/agents").map_err(|error| error.to_string())?;
-        let agents = answer["agents"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-        let alive = agents.iter().filter(|agent| agent["alive"] == true).count();
-        if alive >= hosts { Ok(()) } else { Err(format!("{alive} of {hosts} are alive")) }
-    })
 }
 
 /// A command from the words of the command line.

@@ -2,6 +2,7 @@
 
 use std::io::PipeWriter;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use neutrino_linux::Namespaces;
 use serde::de::DeserializeOwned;
@@ -13,6 +14,10 @@ use crate::error::{Error, Result};
 use crate::instance::InstanceSpec;
 use crate::spec::{LabOptions, LabSpec};
 use crate::up::{self, Owner};
+use crate::wait::wait_until;
+
+/// How long the agents may take to report after the server runs.
+const AGENTS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A handle on a running lab.
 pub struct Lab {
@@ -187,6 +192,41 @@ impl Lab {
         let mut process = to_command(command)?;
         self.enter_instance(name, &mut process)?;
         process.output().map_err(Error::io(format!("run {command:?} in {name}")))
+    }
+
+    /// Waits until the agent of every host is alive.
+    ///
+    /// # Errors
+    /// [`Error::Lab`] with the end of its log when a service has ended, [`Error::Timeout`] when
+    /// the agents do not report.
+    pub fn wait_agents(&self) -> Result<()> {
+        let client = self.client("admin")?;
+        let hosts = self.spec.hosts.len();
+        wait_until("a report of every agent", AGENTS_TIMEOUT, || {
+            if let Some(failure) = self.ended_service().map_err(|error| error.to_string())? {
+                return Ok(Err(failure));
+            }
+            let answer = client.get("/v2.0/agents").map_err(|error| error.to_string())?;
+            let agents = answer["agents"].as_array().map_or(&[] as &[Value], Vec::as_slice);
+            let alive = agents.iter().filter(|agent| agent["alive"] == true).count();
+            if alive >= hosts { Ok(Ok(())) } else { Err(format!("{alive} of {hosts} are alive")) }
+        })?
+    }
+
+    /// What to report of a service that ended by itself.
+    fn ended_service(&self) -> Result<Option<Error>> {
+        for host in self.status()?.hosts {
+            for service in host.services {
+                if let Some(ended) = service.ended {
+                    let log = format!("/var/log/neutron/{}.log", service.name);
+                    let tail = self.exec(&host.name, &["tail", "-n", "5", &log])?;
+                    let tail = String::from_utf8_lossy(&tail.stdout).into_owned();
+                    let what = format!("{}: {} ended: {ended}", host.name, service.name);
+                    return Ok(Some(Error::Lab(format!("{what}\n{tail}"))));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// A client of the lab's APIs, with a fresh token of `user`.
