@@ -111,6 +111,9 @@ fn allocation_pools(value: Value) -> ApiResult<Value> {
     let bad = || ApiError::invalid_input("Invalid data format for allocation pools");
     match value {
         Value::Null => Ok(Value::Array(Vec::new())),
+        // Neutron iterates over whatever it gets, and nothing is in these.
+        Value::String(s) if s.is_empty() => Ok(Value::Array(Vec::new())),
+        Value::Object(map) if map.is_empty() => Ok(Value::Array(Vec::new())),
         Value::Array(pools) => pools
             .into_iter()
             .map(|pool| match pool {

@@ -128,13 +128,14 @@ fn attribute_schema(attribute: &Attribute, with_default: bool) -> Value {
     };
     let kind = if nullable(attribute) { json!([kind, "null"]) } else { json!(kind) };
     out.insert("type".into(), kind);
-    match attribute.shape {
-        Shape::Uuid => drop(out.insert("format".into(), json!("uuid"))),
-        Shape::Time => drop(out.insert("format".into(), json!("date-time"))),
-        Shape::TextList => drop(out.insert("items".into(), json!({"type": "string"}))),
-        Shape::ObjectList => drop(out.insert("items".into(), json!({"type": "object"}))),
-        _ => {}
-    }
+    let detail = match attribute.shape {
+        Shape::Uuid => Some(("format", json!("uuid"))),
+        Shape::Time => Some(("format", json!("date-time"))),
+        Shape::TextList => Some(("items", json!({"type": "string"}))),
+        Shape::ObjectList => Some(("items", json!({"type": "object"}))),
+        _ => None,
+    };
+    out.extend(detail.map(|(key, value)| (key.to_string(), value)));
     for (key, value) in constraints(attribute.validate) {
         out.insert(key.into(), value);
     }

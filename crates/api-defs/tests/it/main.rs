@@ -2,6 +2,7 @@
 
 mod goldens;
 mod hostile;
+mod oracle;
 mod query;
 mod validate;
 
