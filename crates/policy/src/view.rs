@@ -52,6 +52,12 @@ impl<'e> View<'e> {
         self.shown == Truth::Yes && self.hidden.is_empty() && self.ask.is_empty()
     }
 
+    /// Whether answers differ between resources, so that each has to be looked at.
+    #[must_use]
+    pub fn depends_on_target(&self) -> bool {
+        self.shown == Truth::Unknown || !self.ask.is_empty()
+    }
+
     /// Whether the caller sees `target` at all.
     #[must_use]
     pub fn shows(&self, target: &Target<'_>) -> bool {
