@@ -159,6 +159,33 @@ impl Agents {
         Ok(Some(status))
     }
 
+    /// Deletes the agent of this type on this host (RPC `delete_agent`); answers whether there was
+    /// one.
+    ///
+    /// # Errors
+    /// What the database refused.
+    pub async fn forget(&self, agent_type: &str, host: &str) -> ApiResult<bool> {
+        let tx = self.db.begin().await?;
+        let Some(agent) = agents::by_type_and_host(&tx, agent_type, host).await? else {
+            return Ok(false);
+        };
+        agents::delete(&tx, &agent.id).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// The agents that should be alive and are not, as Neutron's health check logs them.
+    ///
+    /// # Errors
+    /// What the database refused.
+    pub async fn dead(&self) -> ApiResult<Vec<Agent>> {
+        let conn = self.db.read().await?;
+        let all = conn.fetch_map(&agents::select(), agents::decode).await?;
+        let now = (self.clock)();
+        let is_dead = |a: &Agent| a.admin_state_up && !a.is_alive(now, self.config.down_time);
+        Ok(all.into_iter().filter(is_dead).collect())
+    }
+
     /// The agent after `state` was reported at `now`.
     fn updated(&self, known: Option<Agent>, state: &AgentState, now: DateTime<Utc>) -> Agent {
         let now = time::to_text(now);

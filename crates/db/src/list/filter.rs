@@ -7,21 +7,25 @@ use serde_json::Value;
 use super::{Column, Kind, ListSpec};
 use crate::{schema::Tags, time};
 
-/// Above this many values an IN list becomes one JSON parameter: the statement's text stays the
-/// same whatever their number, so it stays prepared.
-const LONG_LIST: usize = 64;
+/// Above this many values they become part of the statement's text: backends bound the number of
+/// parameters.
+const MOST_PARAMETERS: usize = 1 << 14;
 
 /// `expr` is one of `values`, however many.
+///
+/// The list is padded with its last value to a power of two, so that few different statements
+/// have to be prepared whatever the numbers asked for.
 #[must_use]
-pub fn any_of(expr: Expr, values: Vec<String>) -> Expr {
-    match <[String; 1]>::try_from(values) {
-        Ok([one]) => expr.eq(one),
-        Err(values) if values.len() <= LONG_LIST => expr.is_in(values),
-        Err(values) => {
-            let list = Value::from(values).to_string();
-            // SQLite's form; MariaDB's is JSON_TABLE and PostgreSQL's jsonb_array_elements_text.
-            Expr::cust_with_exprs("? IN (SELECT value FROM json_each(?))", [expr, Expr::val(list)])
+pub fn any_of(expr: Expr, mut values: Vec<String>) -> Expr {
+    match values.len() {
+        0 => Expr::val(1).eq(0),
+        1 => expr.eq(values.swap_remove(0)),
+        n if n <= MOST_PARAMETERS => {
+            let last = values[n - 1].clone();
+            values.resize(n.next_power_of_two(), last);
+            expr.is_in(values)
         }
+        _ => expr.is_in(values.into_iter().map(|value| Expr::Constant(value.into()))),
     }
 }
 

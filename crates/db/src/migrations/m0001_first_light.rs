@@ -92,7 +92,9 @@ fn networks(out: &mut Vec<Step>) {
     belongs_to(&mut segments, (S::Table, S::NetworkId), (N::Table, N::Id));
     add(out, segments);
     add_index(out, index(S::Table, [S::NetworkId, S::SegmentIndex]));
-    add_index(out, index(S::Table, [S::NetworkType, S::PhysicalNetwork, S::SegmentationId]));
+    let mut by_segment = index(S::Table, [S::NetworkType, S::PhysicalNetwork, S::SegmentationId]);
+    // Its own name would be longer than PostgreSQL's 63 characters.
+    add_index(out, by_segment.name("ix_networksegments_segment").to_owned());
 }
 
 fn subnets(out: &mut Vec<Step>) {

@@ -146,6 +146,8 @@ async fn list_show_update_delete() {
     assert_eq!(hosts(ListQuery::filter("alive", [true])).await, ["a", "b"]);
     assert_eq!(hosts(ListQuery::filter("alive", ["False"])).await, ["old"]);
     assert_eq!(hosts(ListQuery::filter("host", ["a", "old"])).await, ["a", "old"]);
+    let dead = agents.dead().await.expect("dead");
+    assert_eq!(dead.iter().map(|a| a.host.as_str()).collect::<Vec<_>>(), ["old"]);
     let sorts = vec![Sort { key: "host".into(), dir: SortDir::Desc }];
     let page = ListQuery { sorts, limit: Some(1), ..ListQuery::default() };
     assert_eq!(hosts(page).await, ["old"]);
@@ -169,5 +171,7 @@ async fn list_show_update_delete() {
         assert_eq!((error.kind, error.status), ("AgentNotFound", 404));
         assert_eq!(error.message, format!("Agent {id} could not be found."));
     }
+    assert!(agents.forget("Open vSwitch agent", "b").await.expect("forget"));
+    assert!(!agents.forget("Open vSwitch agent", "b").await.expect("forget again"));
     assert_eq!(agents.create(&ctx, vec![]).await.expect_err("no POST").status, 405);
 }
