@@ -187,17 +187,6 @@ impl Enforcer {
         View::new(self, rules, rules.and_then(|r| r.get), ctx)
     }
 
-    /// Names of the attributes of `target` the caller may not see, of those `resource` defines.
-    #[must_use]
-    pub fn hidden_attributes(
-        &self,
-        resource: &Resource,
-        target: &Target<'_>,
-        ctx: &Context,
-    ) -> Vec<&'static str> {
-        self.view(resource, ctx).hidden(target)
-    }
-
     pub(crate) fn eval(
         &self,
         id: Option<RuleId>,

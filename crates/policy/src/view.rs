@@ -4,10 +4,10 @@
 //! depends on the single resource (mostly: who owns it) is asked for each of them. For an admin
 //! nothing is left to ask.
 
-use neutrino_types::{ApiResult, Attrs, Context};
+use neutrino_types::Context;
 
 use crate::{
-    enforcer::{Enforcer, ResourceRules, not_found},
+    enforcer::{Enforcer, ResourceRules},
     rules::{RuleId, Truth},
     target::Target,
 };
@@ -75,61 +75,5 @@ impl<'e> View<'e> {
             self.enforcer.eval(Some(*rule), Some(target), self.ctx) != Truth::Yes
         });
         self.hidden.iter().copied().chain(denied.map(|(name, _)| *name)).collect()
-    }
-
-    /// Removes from `item` what the caller may not see. `network` is what
-    /// [`Target::with_network`] wants; needed for subnets and ports unless the item itself tells.
-    pub fn strip(&self, item: &mut Attrs, network: Option<&Attrs>) {
-        if self.hidden.is_empty() && self.ask.is_empty() {
-            return;
-        }
-        let mut target = Target::new(item);
-        if let Some(network) = network {
-            target = target.with_network(network);
-        }
-        for name in self.hidden(&target) {
-            item.shift_remove(name);
-        }
-    }
-
-    /// The items of a list the caller sees, stripped. `network` finds the network of an item.
-    #[must_use]
-    pub fn list<'n>(
-        &self,
-        items: Vec<Attrs>,
-        network: impl Fn(&Attrs) -> Option<&'n Attrs>,
-    ) -> Vec<Attrs> {
-        if self.is_all() {
-            return items;
-        }
-        let keep = |mut item: Attrs| {
-            let network = network(&item);
-            let mut target = Target::new(&item);
-            if let Some(network) = network {
-                target = target.with_network(network);
-            }
-            if !self.shows(&target) {
-                return None;
-            }
-            self.strip(&mut item, network);
-            Some(item)
-        };
-        items.into_iter().filter_map(keep).collect()
-    }
-
-    /// A single item, stripped.
-    ///
-    /// # Errors
-    /// `HTTPNotFound` when the caller may not see it.
-    pub fn one(&self, mut item: Attrs, network: Option<&Attrs>) -> ApiResult<Attrs> {
-        let mut target = Target::new(&item);
-        if let Some(network) = network {
-            target = target.with_network(network);
-        }
-        if !self.shows(&target) {
-            return Err(not_found());
-        }
-        self.strip(&mut item, network);
-        Ok(item)
     }
 }
