@@ -164,7 +164,7 @@ async fn killed_server_fails_calls_at_once_and_agents_come_back_by_themselves() 
         })
     };
     agent.call("q-plugin", "echo", json!({})).await.expect("the hanging call is sent");
-    bus.kill();
+    bus.kill().await;
     let error = hanging.await.expect("joins").expect_err("fails");
     assert!(matches!(error, RpcError::Disconnected { .. }) && error.retriable(), "{error}");
     wait_until("the loss", || agent.inbox.events().len() == 2).await;

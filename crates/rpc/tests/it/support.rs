@@ -61,8 +61,8 @@ impl Bus {
     }
 
     /// As a killed server: nothing is said to anybody.
-    pub fn kill(&mut self) {
-        self.listener = None;
+    pub async fn kill(&mut self) {
+        self.listener.take().expect("runs").close().await;
         self.broker = Broker::new();
     }
 

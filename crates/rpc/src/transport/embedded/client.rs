@@ -24,7 +24,7 @@ use tokio::{
     net::TcpStream,
     sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -214,11 +214,15 @@ impl Shared {
         let mut last_error = String::new();
         loop {
             self.attempts.fetch_add(1, Ordering::Relaxed);
+            let begun = Instant::now();
             let (error, was_connected) = self.one_connection(tls.as_ref()).await;
             self.disconnect(was_connected);
             let text = chain(&error);
             if was_connected {
-                backoff = self.config.min_backoff;
+                // Two agents of one name replace each other: they must not do so without pause.
+                if begun.elapsed() > self.config.max_backoff {
+                    backoff = self.config.min_backoff;
+                }
                 last_error.clear();
                 tracing::warn!(error = text, "connection to the server lost");
             } else if text != last_error {

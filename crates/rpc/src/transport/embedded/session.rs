@@ -119,7 +119,8 @@ pub(crate) async fn write(
 pub(crate) struct Session {
     id: u64,
     client: String,
-    outbox: Mutex<Outbox>,
+    /// `None` once the session has ended: what is queued then would wait forever.
+    outbox: Mutex<Option<Outbox>>,
     wake: Notify,
     closed: watch::Sender<Option<&'static str>>,
 }
@@ -129,7 +130,7 @@ impl Session {
         Arc::new(Self {
             id,
             client,
-            outbox: Mutex::new(Outbox::new(limits)),
+            outbox: Mutex::new(Some(Outbox::new(limits))),
             wake: Notify::new(),
             closed: watch::Sender::new(None),
         })
@@ -147,10 +148,11 @@ impl Session {
         self.closed.send_replace(Some(reason));
     }
 
+    /// Queues a message; one for a session that has ended is dropped, and a call in it fails.
     pub(crate) fn push(&self, message: Message) -> Pushed {
-        let pushed = self.outbox().push(message);
+        let pushed = self.outbox().as_mut().map(|outbox| outbox.push(message));
         self.wake.notify_one();
-        pushed
+        pushed.unwrap_or(Pushed::Queued)
     }
 
     fn control(
@@ -160,14 +162,16 @@ impl Session {
     ) {
         match frame {
             Ok(frame) => {
-                self.outbox().control(frame, permit);
+                if let Some(outbox) = self.outbox().as_mut() {
+                    outbox.control(frame, permit);
+                }
                 self.wake.notify_one();
             }
             Err(error) => tracing::error!(client = self.client, error = %error, "cannot frame"),
         }
     }
 
-    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+    fn outbox(&self) -> MutexGuard<'_, Option<Outbox>> {
         // No code panics while holding it; its state is consistent between statements anyway.
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,7 +184,7 @@ impl Session {
         let ping = protocol::encode(&Frame::Ping)?;
         loop {
             // The guard must not live across the write.
-            let next = self.outbox().pop();
+            let next = self.outbox().as_mut().and_then(Outbox::pop);
             if let Some((frame, _permit)) = next {
                 write(&mut stream, &frame, limits.heartbeat * 3).await?;
             } else if timeout(limits.heartbeat, self.wake.notified()).await.is_err() {
@@ -221,7 +225,7 @@ impl Inbox {
                 self.on_cast(Target { topic, server, fanout }, body).await;
             }
             Frame::Ack { tag } => {
-                if !self.session.outbox().ack(tag) {
+                if !self.session.outbox().as_mut().is_some_and(|outbox| outbox.ack(tag)) {
                     return Err(LinkError::Protocol("acknowledged what was not delivered"));
                 }
                 self.session.wake.notify_one();
@@ -240,7 +244,8 @@ impl Inbox {
     }
 
     fn on_answer(&self, tag: u64, result: Result<Value, NackReason>) -> Result<(), LinkError> {
-        if !self.session.outbox().answer(tag, result) {
+        let known = |outbox: &mut Outbox| outbox.answer(tag, result);
+        if !self.session.outbox().as_mut().is_some_and(known) {
             return Err(LinkError::Protocol("answered what was not asked"));
         }
         self.session.wake.notify_one();
@@ -335,6 +340,13 @@ impl Listener {
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
+
+    /// Closes the address and every agent's connection, and returns when both are closed.
+    pub async fn close(mut self) {
+        self.task.abort();
+        // Ends with "cancelled", which is what was asked for.
+        let _ = (&mut self.task).await;
+    }
 }
 
 impl Drop for Listener {
@@ -415,7 +427,7 @@ impl Acceptor {
         };
         self.broker.remove_session(session.id);
         // Whoever waits for an answer of this agent learns now that none will come.
-        *session.outbox() = Outbox::new(limits);
+        *session.outbox() = None;
         if let Err(error) = ended {
             tracing::info!(%peer, client = session.client, reason = %error, "agent disconnected");
         }
