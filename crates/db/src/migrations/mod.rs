@@ -66,12 +66,24 @@ impl Step {
                 t.engine("InnoDB").character_set("utf8mb4").collate("utf8mb4_bin");
                 t.to_string(MysqlQueryBuilder)
             }
-            (Self::Table(t), Dialect::Postgres) => t.to_string(PostgresQueryBuilder),
+            (Self::Table(t), Dialect::Postgres) => collated(&t.to_string(PostgresQueryBuilder)),
             (Self::Index(i), Dialect::Sqlite) => i.to_string(SqliteQueryBuilder),
             (Self::Index(i), Dialect::Mysql) => i.to_string(MysqlQueryBuilder),
             (Self::Index(i), Dialect::Postgres) => i.to_string(PostgresQueryBuilder),
         }
     }
+}
+
+/// PostgreSQL's text columns sort by byte, as the other backends' do, whatever the database's own
+/// collation: sea-query has no word for that.
+fn collated(sql: &str) -> String {
+    let mut parts = sql.split("varchar(");
+    let mut out = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        out.push_str("varchar(");
+        out.push_str(&part.replacen(')', ") COLLATE \"C\"", 1));
+    }
+    out
 }
 
 /// The newest revision.
