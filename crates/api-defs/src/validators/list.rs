@@ -79,11 +79,46 @@ pub fn segments(value: &mut Value) -> Check {
             let unknown = unknown.join(", ");
             return Err(bad_request(format!("Unrecognized attribute(s) '{unknown}'")));
         }
-        if let Some(id) = segment.get_mut(SEGMENT_KEYS[2])
-            && !id.is_null()
-        {
-            *id = Value::from(convert::integer(id)?);
-        }
+        let id = match segment.get(SEGMENT_KEYS[2]) {
+            None => continue,
+            // Nothing, nought and the empty string all mean that one is to be chosen.
+            Some(Value::Null | Value::Bool(false)) => None,
+            Some(Value::String(s)) if s.is_empty() => None,
+            Some(id) => Some(convert::integer(id)?).filter(|id| *id != 0),
+        };
+        match id {
+            Some(id) => segment.insert(SEGMENT_KEYS[2].into(), id.into()),
+            None => segment.shift_remove(SEGMENT_KEYS[2]),
+        };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn segments_without_an_id_leave_the_choice() {
+        let mut value = json!([
+            {"provider:network_type": "vlan", "provider:segmentation_id": "7"},
+            {"provider:network_type": "vxlan", "provider:segmentation_id": null},
+            {"provider:network_type": "gre", "provider:segmentation_id": 0},
+        ]);
+        assert!(segments(&mut value).is_ok());
+        assert_eq!(
+            value,
+            json!([
+                {"provider:network_type": "vlan", "provider:segmentation_id": 7},
+                {"provider:network_type": "vxlan"},
+                {"provider:network_type": "gre"},
+            ])
+        );
+        let refused = segments(&mut json!([{"other": 1}])).expect_err("unknown key");
+        assert_eq!(refused.into_error("segments").message, "Unrecognized attribute(s) 'other'");
+        assert!(segments(&mut json!([{"provider:segmentation_id": "x"}])).is_err());
+        assert!(segments(&mut json!({})).is_err());
+    }
 }
