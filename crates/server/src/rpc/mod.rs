@@ -1,13 +1,14 @@
 //! The server's side of RPC: the bus agents connect to, the endpoints they call, and the
 //! notifications they get.
 //!
-//! - [`Bus`] comes first: the plugin notifies agents through it;
+//! - [`Bus`] comes first: the plugin needs its [`notifier`](Bus::notifier);
 //! - [`start`] comes last, when the services behind the endpoints exist, and opens the bus.
 //!
 //! Owns no behaviour: what a call does is the plugin's and the services' business.
 
 mod endpoints;
 mod l2;
+mod notifier;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,6 +25,7 @@ use crate::ServerError;
 
 pub use endpoints::{L2Endpoint, ReportsEndpoint};
 pub use l2::L2Plugin;
+pub use notifier::RpcNotifier;
 
 /// What RPC takes from the configuration.
 #[derive(Clone, Debug)]
@@ -107,6 +109,12 @@ impl Bus {
         let broker = Broker::new();
         let transport = Arc::clone(&broker) as Arc<dyn Transport>;
         Self { broker, client: RpcClient::new(transport, config.timeouts) }
+    }
+
+    /// What tells agents about changes, for the plugin.
+    #[must_use]
+    pub fn notifier(&self) -> Arc<RpcNotifier> {
+        Arc::new(RpcNotifier::new(self.client.clone()))
     }
 
     /// Calls and casts to agents.

@@ -1,0 +1,100 @@
+//! What the server tells agents (`AgentNotifierApi`, `L2populationAgentNotifyAPI`).
+
+use neutrino_rpc::{
+    RpcClient, methods,
+    methods::Method,
+    shapes::{FdbEntries, FdbUpdate},
+};
+use neutrino_types::{Attrs, Context, NetworkType};
+use serde::Serialize;
+use serde_json::json;
+
+/// Sends the plugin's notifications over the bus. Never waits for an agent: the bus queues, and
+/// merges what a slow agent has not yet read.
+pub struct RpcNotifier {
+    client: RpcClient,
+}
+
+impl RpcNotifier {
+    /// Sends through `client`.
+    #[must_use]
+    pub fn new(client: RpcClient) -> Self {
+        Self { client }
+    }
+
+    async fn fanout(&self, method: Method, args: impl Serialize) {
+        if let Err(error) = self.client.fanout(&Context::admin(), method, &args).await {
+            tracing::error!(method = method.name, error = %error, "agents were not notified");
+        }
+    }
+
+    /// To the agent on `host`, or to all.
+    async fn fdb(&self, method: Method, host: Option<&str>, args: impl Serialize) {
+        let Some(host) = host else { return self.fanout(method, args).await };
+        if let Err(error) = self.client.cast(&Context::admin(), method, Some(host), &args).await {
+            tracing::error!(method = method.name, host, error = %error, "agent was not notified");
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl neutrino_ml2::notifier::AgentNotifier for RpcNotifier {
+    async fn port_update(
+        &self,
+        port: &Attrs,
+        network_type: NetworkType,
+        segmentation_id: Option<u32>,
+        physical_network: Option<&str>,
+    ) {
+        let args = json!({
+            "port": port,
+            "network_type": network_type,
+            "segmentation_id": segmentation_id,
+            "physical_network": physical_network,
+        });
+        self.fanout(methods::PORT_UPDATE, args).await;
+    }
+
+    async fn port_delete(&self, port_id: &str) {
+        self.fanout(methods::PORT_DELETE, json!({ "port_id": port_id })).await;
+    }
+
+    async fn network_update(&self, network: &Attrs) {
+        self.fanout(methods::NETWORK_UPDATE, json!({ "network": network })).await;
+    }
+
+    async fn network_delete(&self, network_id: &str) {
+        self.fanout(methods::NETWORK_DELETE, json!({ "network_id": network_id })).await;
+    }
+
+    async fn tunnel_update(&self, tunnel_ip: &str, tunnel_type: NetworkType) {
+        let args = json!({ "tunnel_ip": tunnel_ip, "tunnel_type": tunnel_type });
+        self.fanout(methods::TUNNEL_UPDATE, args).await;
+    }
+
+    async fn tunnel_delete(&self, tunnel_ip: &str, tunnel_type: NetworkType) {
+        let args = json!({ "tunnel_ip": tunnel_ip, "tunnel_type": tunnel_type });
+        self.fanout(methods::TUNNEL_DELETE, args).await;
+    }
+
+    async fn add_fdb_entries(&self, entries: &FdbEntries, host: Option<&str>) {
+        self.fdb(methods::ADD_FDB_ENTRIES, host, json!({ "fdb_entries": entries })).await;
+    }
+
+    async fn remove_fdb_entries(&self, entries: &FdbEntries, host: Option<&str>) {
+        self.fdb(methods::REMOVE_FDB_ENTRIES, host, json!({ "fdb_entries": entries })).await;
+    }
+
+    async fn update_fdb_entries(&self, update: &FdbUpdate, host: Option<&str>) {
+        self.fdb(methods::UPDATE_FDB_ENTRIES, host, json!({ "fdb_entries": update })).await;
+    }
+
+    async fn binding_deactivate(&self, port_id: &str, host: &str, network_id: &str) {
+        let args = json!({ "port_id": port_id, "host": host, "network_id": network_id });
+        self.fanout(methods::BINDING_DEACTIVATE, args).await;
+    }
+
+    async fn binding_activate(&self, port_id: &str, host: &str) {
+        self.fanout(methods::BINDING_ACTIVATE, json!({ "port_id": port_id, "host": host })).await;
+    }
+}
