@@ -92,12 +92,6 @@ const ALL: &[Extension] = &[
         "Host, VIF type and VNIC type of ports.",
     ),
     extension(
-        "binding-extended",
-        "Port Bindings Extended",
-        "2017-07-17T10:00:00-00:00",
-        "Several bindings of one port, for live migration.",
-    ),
-    extension(
         "empty-string-filtering",
         "Empty String Filtering Extension",
         "2018-05-01T10:00:00-00:00",
@@ -126,6 +120,12 @@ const ALL: &[Extension] = &[
         "IP address substring filtering",
         "2017-11-28T09:00:00-00:00",
         "Ports by a part of their address.",
+    ),
+    extension(
+        "multi-provider",
+        "Multi Provider Network",
+        "2013-06-27T10:00:00-00:00",
+        "Networks of several segments.",
     ),
     extension("net-mtu", "Network MTU", "2015-03-25T10:00:00-00:00", "MTU of networks."),
     extension(

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document of this API, generated from the definitions.
 //!
-//! Served by the server and kept as the golden file `tests/openapi.json`.
+//! Served by the server and kept as the golden file `tests/openapi.json`. It describes the
+//! collections whose extension is advertised.
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +17,7 @@ pub fn document() -> Value {
     let mut paths = fixed_paths();
     let mut schemas = Map::new();
     schemas.insert("Error".into(), error_schema());
-    for resource in resources::all() {
+    for resource in resources::all().iter().filter(|r| r.is_offered()) {
         add_schemas(&mut schemas, resource);
         add_paths(&mut paths, resource);
     }

@@ -13,6 +13,8 @@ pub struct Resource {
     pub path: &'static str,
     /// The collection this one lies under.
     pub parent: Option<Parent>,
+    /// Alias of the extension that adds the collection; empty for core collections.
+    pub extension: &'static str,
     /// Attributes in the order of Neutron's map: validation errors come out in this order.
     pub attributes: &'static [Attribute],
     /// Positions in [`Resource::attributes`], ordered by attribute name.
@@ -73,6 +75,12 @@ impl Resource {
         let found =
             self.by_name.binary_search_by(|i| self.attributes[usize::from(*i)].name.cmp(name));
         found.ok().map(|at| usize::from(self.by_name[at]))
+    }
+
+    /// Whether the server offers the collection: its extension, if any, is advertised.
+    #[must_use]
+    pub fn is_offered(&self) -> bool {
+        self.extension.is_empty() || crate::extensions::find(self.extension).is_some()
     }
 
     /// Whether resources belong to a project.

@@ -29,6 +29,7 @@ resource! {
             .filter().extension("availability_zone"),
     ], {
         collection: "agents",
+        extension: "agent",
         member: "agent",
         path: "agents",
         parent: None,
@@ -48,6 +49,7 @@ resource! {
         Attribute::read_only("state", Shape::Text, "available or unavailable.").filter(),
     ], {
         collection: "availability_zones",
+        extension: "availability_zone",
         member: "availability_zone",
         path: "availability_zones",
         parent: None,

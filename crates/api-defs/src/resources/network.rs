@@ -32,6 +32,8 @@ resource! {
             .unset().validate(Validate::Text(64)).filter().enforce_policy().extension("provider"),
         Attribute::writable("provider:segmentation_id", Shape::Int, "VLAN id, VNI or tunnel key.")
             .unset().convert(Convert::Int).filter().enforce_policy().extension("provider"),
+        Attribute::writable("segments", Shape::ObjectList, "Segments of the network, when several.")
+            .unset().validate(Validate::Segments).enforce_policy().extension("multi-provider"),
         Attribute::writable("port_security_enabled", Shape::Bool, "What ports of the network start with.")
             .default(Initial::Bool(true)).convert(Convert::Boolean).enforce_policy()
             .extension("port-security"),
@@ -55,6 +57,7 @@ resource! {
         PROJECT_ID,
     ], {
         collection: "networks",
+        extension: "",
         member: "network",
         path: "networks",
         parent: None,

@@ -77,6 +77,7 @@ resource! {
         PROJECT_ID,
     ], {
         collection: "ports",
+        extension: "",
         member: "port",
         path: "ports",
         parent: None,
@@ -107,6 +108,7 @@ resource! {
             .validate(Validate::Text(PROJECT_ID_MAX)).required_by_policy(),
     ], {
         collection: "bindings",
+        extension: "binding-extended",
         member: "binding",
         path: "bindings",
         parent: Some(Parent { collection: "ports", member: "port" }),

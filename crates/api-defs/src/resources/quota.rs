@@ -29,6 +29,7 @@ resource! {
         limit("rbac_policy", "Most RBAC policies."),
     ], {
         collection: "quotas",
+        extension: "quotas",
         member: "quota",
         path: "quotas",
         parent: None,

@@ -13,6 +13,7 @@ resource! {
         Attribute::read_only("default", Shape::Bool, "Whether it is taken when none is named."),
     ], {
         collection: "service_providers",
+        extension: "service-type",
         member: "service_provider",
         path: "service-providers",
         parent: None,

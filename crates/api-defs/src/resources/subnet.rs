@@ -60,6 +60,7 @@ resource! {
         PROJECT_ID,
     ], {
         collection: "subnets",
+        extension: "",
         member: "subnet",
         path: "subnets",
         parent: None,
