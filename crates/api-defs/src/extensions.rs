@@ -92,6 +92,12 @@ const ALL: &[Extension] = &[
         "Host, VIF type and VNIC type of ports.",
     ),
     extension(
+        "binding-extended",
+        "Port Bindings Extended",
+        "2017-07-17T10:00:00-00:00",
+        "Several bindings of one port, for live migration.",
+    ),
+    extension(
         "empty-string-filtering",
         "Empty String Filtering Extension",
         "2018-05-01T10:00:00-00:00",
