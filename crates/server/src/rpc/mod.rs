@@ -160,6 +160,13 @@ impl RpcHandle {
         &self.bus
     }
 
+    /// Closes the bus to agents. They come back when the next server opens it.
+    pub async fn stop(self) {
+        if let Some(listener) = self.listener {
+            listener.close().await;
+        }
+    }
+
     /// Names of the agents connected.
     #[must_use]
     pub fn agents(&self) -> Vec<String> {

@@ -1,4 +1,5 @@
 //! Integration tests of the server: real TCP, real router, real SQLite.
 
 mod identity;
+mod rpc;
 mod support;

@@ -1,0 +1,129 @@
+//! The bus as an agent sees it: endpoints, notifications, and who may connect.
+
+mod devices;
+mod notifications;
+mod reports;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use neutrino_conf::Conf;
+use neutrino_db::Db;
+use neutrino_rpc::{
+    BusEvent, Failure, Handler, Request, RpcError, Target, Transport,
+    transport::embedded::{BusClient, ClientConfig, Subscription},
+};
+use neutrino_server::rpc::{Bus, L2Plugin, RpcConfig, RpcHandle, Services, start};
+use neutrino_services::{AgentConfig, Agents};
+use neutrino_types::Context;
+use serde_json::Value;
+
+const WAIT: Duration = Duration::from_secs(20);
+const CONF: &str = "[embedded_bus]\nbind_host = 127.0.0.1\nbind_port = 0\nsecret = s\n";
+
+/// A server without its HTTP half.
+struct Server {
+    handle: RpcHandle,
+    agents: Agents,
+}
+
+impl Server {
+    async fn start(l2: Arc<dyn L2Plugin>) -> Self {
+        let conf = Conf::parse_str(CONF).expect("valid");
+        let config = RpcConfig::from_conf(&conf).expect("valid");
+        let db = Db::open("sqlite://").await.expect("opens");
+        let agents = Agents::new(db.clone(), AgentConfig::default());
+        let services = Services { l2, agents: agents.clone(), db };
+        let handle = start(Bus::new(&config), &config, services).await.expect("starts");
+        Self { handle, agents }
+    }
+
+    /// An agent on `host` that consumes `topics`, connected.
+    async fn agent(&self, host: &str, topics: &[&str]) -> Agent {
+        let addr = self.handle.address().expect("open");
+        let url = format!("embedded://{addr}");
+        let config = ClientConfig::from_url(&url, "s", host).expect("valid");
+        let inbox = Arc::new(Inbox::default());
+        let subscriptions = topics
+            .iter()
+            .map(|topic| Subscription {
+                topic: (*topic).into(),
+                server: host.into(),
+                handler: Arc::clone(&inbox) as Arc<dyn Handler>,
+            })
+            .collect();
+        let client = BusClient::start(config, subscriptions).expect("starts");
+        let mut connected = client.connected();
+        let wait = connected.wait_for(|connected| *connected);
+        tokio::time::timeout(WAIT, wait).await.expect("in time").expect("runs");
+        Agent { client, inbox }
+    }
+}
+
+#[derive(Default)]
+struct Inbox(Mutex<Vec<Request>>);
+
+#[async_trait]
+impl Handler for Inbox {
+    async fn handle(&self, request: Request) -> Result<Value, Failure> {
+        self.0.lock().expect("not poisoned").push(request);
+        Ok(Value::Null)
+    }
+
+    async fn event(&self, _: BusEvent) {}
+}
+
+struct Agent {
+    client: Arc<BusClient>,
+    inbox: Arc<Inbox>,
+}
+
+impl Agent {
+    async fn call(
+        &self,
+        topic: &str,
+        method: &str,
+        version: &str,
+        args: Value,
+    ) -> Result<Value, RpcError> {
+        let args = args.as_object().expect("object").clone();
+        let request = Request::new(&Context::admin(), method, version, args);
+        self.client.call(&Target::topic(topic), request, WAIT).await
+    }
+
+    /// The first `count` notifications.
+    async fn received(&self, count: usize) -> Vec<Request> {
+        let begun = Instant::now();
+        loop {
+            let got = self.inbox.0.lock().expect("not poisoned").clone();
+            if got.len() >= count {
+                return got;
+            }
+            assert!(begun.elapsed() < WAIT, "got only {got:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_secret_agents_cannot_connect() {
+    let conf = Conf::parse_str("[embedded_bus]\nbind_host = 127.0.0.1\n").expect("valid");
+    let config = RpcConfig::from_conf(&conf).expect("valid");
+    assert!(config.listen.is_none());
+}
+
+#[test]
+fn unusable_options_are_named() {
+    for (text, named) in [
+        ("[embedded_bus]\nsecret = s\nbind_host = localhost\n", "bind_host"),
+        ("[embedded_bus]\nsecret = s\nuse_tls = true\n", "cert_file"),
+        ("[embedded_bus]\nsecret_file = /nonexistent/secret\n", "/nonexistent/secret"),
+    ] {
+        let conf = Conf::parse_str(text).expect("valid");
+        let error = RpcConfig::from_conf(&conf).expect_err("unusable");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
