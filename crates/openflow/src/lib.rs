@@ -22,11 +22,15 @@ pub mod action;
 pub mod field;
 pub mod flow;
 pub mod matching;
+pub mod message;
 pub mod port;
 mod text;
+mod wire;
 
 pub use action::{Action, Ct, CtZone, Learn, LearnSource, LearnSpec, Nat, NatRange, Subfield};
 pub use field::{Field, Format};
 pub use flow::{Command, Flow, FlowFlags, FlowKey, FlowMod, FlowStats};
 pub use matching::{FieldMatch, Match, RawOxm};
+pub use message::Message;
 pub use text::{Of10, ParseError};
+pub use wire::{DecodeError, EncodeError, message::frame_length};

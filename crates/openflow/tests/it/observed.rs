@@ -1,6 +1,6 @@
 //! Flows dumped on hosts run by Neutron: each must parse and read back letter by letter.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use neutrino_openflow::Flow;
 
@@ -17,7 +17,7 @@ fn without_stats(line: &str) -> String {
 }
 
 fn check(case: &str) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(case);
+    let dir = crate::case(case);
     let mut flows = 0;
     for bridge in ["br-int", "br-tun", "br-phys"] {
         let text = fs::read_to_string(dir.join(format!("flows-{bridge}.txt"))).unwrap();
