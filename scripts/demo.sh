@@ -189,22 +189,22 @@ kill_and_start() {
     for pair in "$@"; do
         run "$NEUTRINO" lab service start ${pair/:/ }
     done
-    # Time for what a start could break.
-    sleep 4
+    # An agent removes what the server does not know 5 seconds after its first sync: time for that to go wrong.
+    sleep 7
 }
 kills() {
     step "kill -9 of agent, server and both while an instance pings, 10 packets a second"
     local before after stream sent received rtt agent=compute0:neutron-openvswitch-agent server=controller0:neutron-server
     before=$(canonical_flows)
-    show "$NEUTRINO" lab instance exec vxlan-compute0 -- ping -q -c 220 -i 0.1 "${ip_of[vxlan-compute1]}"
-    exec {stream}< <(inside vxlan-compute0 ping -q -c 220 -i 0.1 -W 2 "${ip_of[vxlan-compute1]}")
+    show "$NEUTRINO" lab instance exec vxlan-compute0 -- ping -q -c 280 -i 0.1 "${ip_of[vxlan-compute1]}"
+    exec {stream}< <(inside vxlan-compute0 ping -q -c 280 -i 0.1 -W 2 "${ip_of[vxlan-compute1]}")
     kill_and_start $agent
     kill_and_start $server
     kill_and_start $agent $server
     read -r sent received rtt < <(summary <&$stream) || true
     exec {stream}<&-
     echo "sent ${sent:-0}, received ${received:-0}, lost $((${sent:-0} - ${received:-0})), RTT ${rtt:--} ms"
-    [ "${sent:-0}" = 220 ] && [ "${received:-0}" = 220 ] || problem "packets were lost while services were killed"
+    [ "${sent:-0}" = 280 ] && [ "${received:-0}" = 280 ] || problem "packets were lost while services were killed"
     after=$(canonical_flows)
     if [ "$before" = "$after" ]; then
         echo "flows of compute0: $(grep -c actions <<<"$after"), the same as before"

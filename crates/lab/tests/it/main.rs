@@ -1,7 +1,9 @@
 //! Labs on this machine: real namespaces, real Open vSwitch, real packets. Needs root.
 
 mod bare;
+mod cloud;
 mod footprint;
+mod networks;
 
 use std::path::PathBuf;
 use std::process::Output;

@@ -1,0 +1,267 @@
+//! A lab with server and agents, and what every test of one checks at its end.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use neutrino_lab::api::Client;
+use neutrino_lab::{Lab, LabOptions, ServiceAction, wait::wait_until};
+use serde_json::{Value, json};
+
+use crate::{on, stdout};
+
+/// The L2 agent's service name.
+pub const AGENT: &str = "neutron-openvswitch-agent";
+/// The server's service name.
+pub const SERVER: &str = "neutron-server";
+/// The first host runs the server, the others only an agent.
+pub const HOSTS: [&str; 3] = ["controller0", "compute0", "compute1"];
+/// How long anything may take to converge.
+pub const SETTLE: Duration = Duration::from_secs(30);
+
+/// The whole `neutrino` program: `NEUTRINO_BIN`, or the one of this build.
+fn neutrino() -> PathBuf {
+    if let Some(path) = std::env::var_os("NEUTRINO_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("a running program has a path");
+    let target = test.parent().and_then(|deps| deps.parent()).expect("target/debug/deps");
+    let binary = target.join("neutrino");
+    assert!(binary.exists(), "{} is missing: cargo build -p neutrino", binary.display());
+    binary
+}
+
+/// A network with its subnet.
+pub struct Network {
+    pub id: String,
+    pub mtu: u64,
+}
+
+/// An instance and its port.
+pub struct Instance {
+    pub name: String,
+    pub host: &'static str,
+    pub port_id: String,
+    pub ip: String,
+}
+
+/// A lab with server and agents.
+pub struct Cloud {
+    pub lab: Lab,
+    pub client: Client,
+    /// Flows of each host before there was any network.
+    baseline: BTreeMap<&'static str, String>,
+}
+
+impl Cloud {
+    /// Starts a lab of [`HOSTS`] with changes to its configuration; agents are alive.
+    pub fn up(name: &str, overrides: &[&str]) -> Self {
+        let options = LabOptions {
+            name: format!("{name}-{}", std::process::id()),
+            overrides: overrides.iter().map(|text| text.parse().expect("override")).collect(),
+            binary: Some(neutrino()),
+            ..LabOptions::default()
+        };
+        let lab = Lab::up(&options).expect("lab up");
+        lab.wait_agents().expect("agents");
+        let client = lab.client("admin").expect("token");
+        let mut cloud = Self { lab, client, baseline: BTreeMap::new() };
+        for host in HOSTS {
+            wait_until("the first sync", SETTLE, || cloud.swept(host, 1)).expect(host);
+        }
+        cloud.baseline = cloud.flows_of_all();
+        cloud
+    }
+
+    /// Whether the agent of `host` has removed what the server does not know for the nth time.
+    fn swept(&self, host: &str, times: usize) -> Result<(), String> {
+        let count = self.count_swept(host);
+        if count >= times { Ok(()) } else { Err(format!("{count} syncs, awaiting {times}")) }
+    }
+
+    fn count_swept(&self, host: &str) -> usize {
+        let log = on(&self.lab, host, &format!("cat /var/log/neutron/{AGENT}.log"));
+        log.matches("dropped what the server no longer knows").count()
+    }
+
+    /// Creates a network of a type with a subnet 10.0.`number`.0/24.
+    pub fn network(&self, kind: &str, number: u8) -> Network {
+        let mut body = json!({"name": kind, "provider:network_type": kind});
+        if ["vlan", "flat"].contains(&kind) {
+            body["provider:physical_network"] = json!("provider");
+        }
+        let network = self.create("network", body);
+        let id = network["id"].as_str().expect("id").to_owned();
+        let cidr = format!("10.0.{number}.0/24");
+        self.create(
+            "subnet",
+            json!({
+            "network_id": id, "ip_version": 4, "cidr": cidr, "gateway_ip": null}),
+        );
+        Network { id, mtu: network["mtu"].as_u64().expect("mtu") }
+    }
+
+    /// Creates one resource through the API.
+    pub fn create(&self, kind: &str, body: Value) -> Value {
+        let answer = self.client.post(&format!("/v2.0/{kind}s"), &json!({kind: body}));
+        answer.expect(kind)[kind].take()
+    }
+
+    /// Creates a port and an instance with it; the port is ACTIVE.
+    pub fn boot(&self, network: &Network, name: &str, host: &'static str) -> Instance {
+        let port = self.create("port", json!({"network_id": network.id, "name": name}));
+        let port_id = port["id"].as_str().expect("id").to_owned();
+        let ip = port["fixed_ips"][0]["ip_address"].as_str().expect("address").to_owned();
+        self.lab.create_instance(name, host, &port_id).expect("instance");
+        self.lab.wait_active(&port_id).expect("ACTIVE");
+        Instance { name: name.to_owned(), host, port_id, ip }
+    }
+
+    /// Status of a port.
+    pub fn port_status(&self, instance: &Instance) -> String {
+        let port = self.client.get(&format!("/v2.0/ports/{}", instance.port_id)).expect("port");
+        port["port"]["status"].as_str().expect("status").to_owned()
+    }
+
+    /// Waits until one packet comes back.
+    pub fn await_answer(&self, from: &Instance, to: &Instance) {
+        wait_until(&format!("{} answering {}", to.name, from.name), SETTLE, || {
+            let ping = ["ping", "-c", "1", "-W", "1", &to.ip];
+            let output = self.lab.exec_instance(&from.name, &ping).expect("ping");
+            let seen = String::from_utf8_lossy(&output.stdout).into_owned();
+            if output.status.success() { Ok(()) } else { Err(seen) }
+        })
+        .expect("answer");
+    }
+
+    /// Starts a ping of 10 packets a second; size is that of the IP packet.
+    pub fn start_ping(&self, from: &Instance, to: &Instance, count: u32, size: u64) -> Ping {
+        let mut command = Command::new("ping");
+        command.args(["-q", "-i", "0.1", "-W", "2", "-M", "do", "-c", &count.to_string()]);
+        command.args(["-s", &(size - 28).to_string(), &to.ip]);
+        self.lab.enter_instance(&from.name, &mut command).expect("instance");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ping");
+        Ping(child)
+    }
+
+    /// The flows of a host's bridges without what differs between two dumps of the same.
+    pub fn flows(&self, host: &str) -> String {
+        let mut text = String::new();
+        for bridge in ["br-int", "br-tun", "br-provider"] {
+            let dump = on(&self.lab, host, &format!("ovs-ofctl --no-stats dump-flows {bridge}"));
+            // Learned flows come and go with traffic.
+            let lines = dump.lines().filter(|line| !line.contains("hard_timeout"));
+            let mut lines: Vec<&str> =
+                lines.filter_map(|line| line.split_once(", ").map(|(_, rest)| rest)).collect();
+            lines.sort_unstable();
+            text.push_str(&format!("{bridge}\n{}\n", lines.join("\n")));
+        }
+        text
+    }
+
+    fn flows_of_all(&self) -> BTreeMap<&'static str, String> {
+        HOSTS.map(|host| (host, self.flows(host))).into()
+    }
+
+    /// Routes, iptables and ports of a host.
+    fn plumbing(&self, host: &str) -> String {
+        [
+            "ip route show table all",
+            "iptables-save -t filter",
+            "ovs-vsctl list-ports br-int",
+            "ovs-vsctl list-ports br-tun",
+        ]
+        .map(|command| {
+            let text = on(&self.lab, host, command);
+            // iptables-save dates its output.
+            text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+        })
+        .join("\n")
+    }
+
+    /// Kills services and starts them again; waits until the agents are in sync again: those
+    /// among them, or all when the server is.
+    pub fn kill_and_start(&self, services: &[(&str, &str)]) {
+        let all = services.iter().any(|(_, service)| *service == SERVER);
+        let hosts = HOSTS.iter().filter(|host| all || services.contains(&(**host, AGENT)));
+        let syncs: Vec<(&str, usize)> = hosts.map(|host| (*host, self.count_swept(host))).collect();
+        for action in [ServiceAction::Signal(libc::SIGKILL), ServiceAction::Start] {
+            for (host, service) in services {
+                self.lab.service(host, service, action).expect(service);
+            }
+        }
+        for (host, before) in syncs {
+            wait_until("a sync", SETTLE, || self.swept(host, before + 1)).expect(host);
+        }
+    }
+
+    /// Restarts every agent: no flow, route, rule or port changes and `from` loses no packet.
+    pub fn assert_restart_changes_nothing(&self, from: &Instance, to: &Instance) {
+        let before = self.flows_of_all();
+        let plumbing = HOSTS.map(|host| self.plumbing(host));
+        let ping = self.start_ping(from, to, 100, 84);
+        self.kill_and_start(&HOSTS.map(|host| (host, AGENT)));
+        for host in HOSTS {
+            assert_eq!(before[host], self.flows(host), "flows of {host} after a restart");
+        }
+        assert_eq!(plumbing, HOSTS.map(|host| self.plumbing(host)));
+        ping.assert_none_lost();
+    }
+
+    /// Deletes everything, then nothing of it is left on any host.
+    pub fn finish(self, instances: &[&Instance]) {
+        for instance in instances {
+            self.lab.delete_instance(&instance.name).expect("instance deleted");
+            self.client.delete(&format!("/v2.0/ports/{}", instance.port_id)).expect("port deleted");
+        }
+        let networks = self.client.get("/v2.0/networks").expect("networks");
+        for network in networks["networks"].as_array().expect("list") {
+            let id = network["id"].as_str().expect("id");
+            self.client.delete(&format!("/v2.0/networks/{id}")).expect("network deleted");
+        }
+        for host in HOSTS {
+            wait_until("the flows as before any network", SETTLE, || {
+                let now = self.flows(host);
+                let before = &self.baseline[host];
+                if now == *before { Ok(()) } else { Err(difference(before, &now)) }
+            })
+            .expect(host);
+            wait_until("no port or device left", SETTLE, || {
+                let all = "ovs-vsctl list-ports br-int; ovs-vsctl list-ports br-tun; \
+                           ls /sys/class/net";
+                let output = self.lab.exec(host, &["sh", "-c", all]).expect("list");
+                let left: Vec<String> = stdout(output)
+                    .lines()
+                    .filter(|name| {
+                        ["tap", "qvo", "qvb", "qbr", "vxlan-", "gre-"]
+                            .iter()
+                            .any(|prefix| name.starts_with(prefix))
+                    })
+                    .map(str::to_owned)
+                    .collect();
+                if left.is_empty() { Ok(()) } else { Err(left.join(" ")) }
+            })
+            .expect(host);
+        }
+        self.lab.down().expect("down");
+    }
+}
+
+/// Lines that only one of two texts has.
+fn difference(before: &str, now: &str) -> String {
+    let gone = before.lines().filter(|line| !now.contains(line)).map(|line| format!("- {line}"));
+    let new = now.lines().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
+    gone.chain(new).collect::<Vec<_>>().join("\n")
+}
+
+/// A ping that runs.
+pub struct Ping(Child);
+
+impl Ping {
+    /// Waits for its end; every packet must have come back.
+    pub fn assert_none_lost(self) {
+        let text = stdout(self.0.wait_with_output().expect("ping ends"));
+        assert!(text.contains(" 0% packet loss"), "{text}");
+    }
+}
