@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     outbox::{CallResult, Message, Pushed},
@@ -28,9 +28,6 @@ use crate::{
     methods, topics,
     transport::{BusEvent, Handler, Target, Transport},
 };
-
-/// Casts to handlers of this process that run at a time; further ones wait.
-const LOCAL_CASTS: usize = 256;
 
 #[derive(Clone)]
 enum Consumer {
@@ -73,7 +70,6 @@ pub struct Broker {
     next_session: AtomicU64,
     coalesced: AtomicU64,
     overflows: AtomicU64,
-    local_casts: Arc<Semaphore>,
 }
 
 impl Default for Broker {
@@ -83,7 +79,6 @@ impl Default for Broker {
             next_session: AtomicU64::new(1),
             coalesced: AtomicU64::new(0),
             overflows: AtomicU64::new(0),
-            local_casts: Arc::new(Semaphore::new(LOCAL_CASTS)),
         }
     }
 }
@@ -201,8 +196,14 @@ impl Broker {
         }
     }
 
-    /// Delivers a cast; synchronous up to the consumers' queues.
-    pub fn publish(&self, target: &Target, request: Request) {
+    /// Delivers a cast; synchronous up to the consumers' queues. `permit` is held until handlers
+    /// of this process are done, which bounds what one agent can have running.
+    pub(super) fn publish(
+        &self,
+        target: &Target,
+        request: Request,
+        permit: Option<&Arc<OwnedSemaphorePermit>>,
+    ) {
         let key = target.routing_key();
         let bindings =
             if target.fanout { self.all(&key) } else { self.one(&key).into_iter().collect() };
@@ -215,7 +216,9 @@ impl Broker {
             methods::coalesce_key(&request.method, &request.args).map(Into::into);
         for binding in bindings {
             match &binding.consumer {
-                Consumer::Local(handler) => self.spawn_local(Arc::clone(handler), request.clone()),
+                Consumer::Local(handler) => {
+                    Self::spawn_local(Arc::clone(handler), request.clone(), permit.cloned());
+                }
                 Consumer::Remote(session) => {
                     let body = body.get_or_insert_with(|| request.encode().into());
                     self.push(
@@ -233,13 +236,15 @@ impl Broker {
     }
 
     /// Runs a cast on a handler of this process, beside the caller.
-    fn spawn_local(&self, handler: Arc<dyn Handler>, request: Request) {
-        let permits = Arc::clone(&self.local_casts);
+    fn spawn_local(
+        handler: Arc<dyn Handler>,
+        request: Request,
+        permit: Option<Arc<OwnedSemaphorePermit>>,
+    ) {
         tokio::spawn(async move {
-            // The semaphore is never closed; were it, the cast would run unbounded.
-            let _permit = permits.acquire().await;
             // A cast has nobody to answer to; the handler logs its own failure.
             let _ = handler.handle(request).await;
+            drop(permit);
         });
     }
 
@@ -326,7 +331,7 @@ impl Transport for Broker {
     }
 
     async fn cast(&self, target: &Target, request: Request) -> Result<(), RpcError> {
-        self.publish(target, request);
+        self.publish(target, request, None);
         Ok(())
     }
 

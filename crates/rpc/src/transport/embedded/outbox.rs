@@ -138,7 +138,9 @@ impl Outbox {
                     if let Some(key) = key {
                         self.keys.remove(&key);
                     }
-                    protocol::encode_deliver(tag, call, &topic, &body)
+                    let topic = topic.to_string();
+                    let frame = Frame::Deliver { tag, call, topic, body: Value::Null };
+                    protocol::encode_with_body(&frame, &body)
                 }
             };
             match frame {

@@ -234,19 +234,21 @@ pub fn encode(frame: &Frame) -> Result<Bytes, FrameError> {
     with_length(&serde_json::to_vec(frame)?)
 }
 
-/// A [`Frame::Deliver`]'s bytes from an envelope that is already JSON text, so that a fanout
-/// encodes its envelope once and not per agent.
-pub fn encode_deliver(tag: u64, call: bool, topic: &str, body: &str) -> Result<Bytes, FrameError> {
-    let topic = serde_json::to_string(topic)?;
-    let json =
-        format!(r#"{{"t":"deliver","tag":{tag},"call":{call},"topic":{topic},"body":{body}}}"#);
+/// Bytes of a frame whose `body`, left null in `frame`, is JSON text already: a fanout encodes its
+/// envelope once and not per agent.
+pub fn encode_with_body(frame: &Frame, body: &str) -> Result<Bytes, FrameError> {
+    let mut json = serde_json::to_string(frame)?;
+    // `body` is the last field of every frame that has one.
+    if json.ends_with(NULL_BODY) {
+        json.truncate(json.len() - NULL_BODY.len());
+        json.push_str(r#""body":"#);
+        json.push_str(body);
+        json.push('}');
+    }
     with_length(json.as_bytes())
 }
 
-/// A [`Frame::Reply`]'s bytes from an envelope that is already JSON text.
-pub fn encode_reply(id: u64, body: &str) -> Result<Bytes, FrameError> {
-    with_length(format!(r#"{{"t":"reply","id":{id},"body":{body}}}"#).as_bytes())
-}
+const NULL_BODY: &str = r#""body":null}"#;
 
 /// A nonce of 32 random bytes, in base64.
 #[must_use]
@@ -333,18 +335,27 @@ mod tests {
     }
 
     #[test]
-    fn raw_body_frames_equal_typed_frames() {
+    fn bodies_given_as_text_make_the_same_frames() {
         let body = serde_json::json!({"oslo.version": "2.0", "oslo.message": "{\"a\":1}"});
-        let mut decoder = FrameDecoder::new(MAX_FRAME);
-        let text = body.to_string();
-        let deliver = encode_deliver(7, true, "a\"b", &text).expect("encodes");
-        decoder.buffer.extend_from_slice(&deliver);
-        decoder.buffer.extend_from_slice(&encode_reply(8, &text).expect("encodes"));
-        assert_eq!(
-            decoder.next_frame().expect("decodes"),
-            Some(Frame::Deliver { tag: 7, call: true, topic: "a\"b".into(), body: body.clone() })
-        );
-        assert_eq!(decoder.next_frame().expect("decodes"), Some(Frame::Reply { id: 8, body }));
-        assert_eq!(decoder.next_frame().expect("decodes"), None);
+        let frames = |body: &Value| {
+            let body = || body.clone();
+            let (topic, server) = ("a\"b".to_string(), Some("s".to_string()));
+            [
+                Frame::Deliver { tag: 7, call: true, topic: topic.clone(), body: body() },
+                Frame::Reply { id: 8, body: body() },
+                Frame::Call {
+                    id: 9,
+                    topic: topic.clone(),
+                    server: server.clone(),
+                    timeout_ms: 1,
+                    body: body(),
+                },
+                Frame::Cast { topic, server, fanout: true, body: body() },
+            ]
+        };
+        for (typed, bare) in frames(&body).iter().zip(frames(&Value::Null)) {
+            let bytes = encode_with_body(&bare, &body.to_string()).expect("encodes");
+            assert_eq!(bytes, encode(typed).expect("encodes"));
+        }
     }
 }

@@ -285,7 +285,10 @@ impl Inbox {
             let msg_id = request.call.as_ref().map(|c| c.msg_id.clone()).unwrap_or_default();
             let answered = timeout(patience, broker.route_call(&target, request)).await;
             let frame = match answered.unwrap_or(Err(NackReason::Timeout)) {
-                Ok(result) => protocol::encode_reply(id, &Reply::new(&msg_id, result).encode()),
+                Ok(result) => {
+                    let frame = Frame::Reply { id, body: Value::Null };
+                    protocol::encode_with_body(&frame, &Reply::new(&msg_id, result).encode())
+                }
                 Err(reason) => protocol::encode(&Frame::Nack { id, reason }),
             };
             // A result too large to send must still end the call.
@@ -299,9 +302,8 @@ impl Inbox {
 
     async fn on_cast(&mut self, target: Target, body: Value) {
         let Some(request) = self.decode(body) else { return };
-        let permit = self.permit().await;
-        self.broker.publish(&target, request);
-        drop(permit);
+        let permit = self.permit().await.map(Arc::new);
+        self.broker.publish(&target, request, permit.as_ref());
     }
 }
 

@@ -126,7 +126,8 @@ impl Shared {
                 let msg_id = request.call.as_ref().map(|c| c.msg_id.clone()).unwrap_or_default();
                 let result = handler.handle(request).await;
                 let body = Reply::new(&msg_id, result).encode();
-                shared.send(generation, protocol::encode_reply(tag, &body)).await;
+                let frame = Frame::Reply { id: tag, body: Value::Null };
+                shared.send(generation, protocol::encode_with_body(&frame, &body)).await;
             });
             return;
         }

@@ -261,16 +261,15 @@ impl Transport for BusClient {
             (send, id)
         };
         let _slot = Slot { shared: &self.shared, id };
-        let body: Value = serde_json::from_str(&request.encode())
-            .map_err(|e| RpcError::setup(format!("encoding {method}"), e))?;
         let frame = Frame::Call {
             id,
             topic: target.topic.clone(),
             server: target.server.clone(),
             timeout_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
-            body,
+            body: Value::Null,
         };
-        let frame = protocol::encode(&frame).map_err(|e| frame_error(e, &method))?;
+        let frame = protocol::encode_with_body(&frame, &request.encode())
+            .map_err(|e| frame_error(e, &method))?;
         let answered = timeout(patience, async {
             if send.send(frame).await.is_err() {
                 return Err(NackReason::Disconnected);
@@ -290,15 +289,14 @@ impl Transport for BusClient {
             Some(link) => link.send.clone(),
             None => return Err(gone()),
         };
-        let body: Value = serde_json::from_str(&request.encode())
-            .map_err(|e| RpcError::setup(format!("encoding {}", request.method), e))?;
         let frame = Frame::Cast {
             topic: target.topic.clone(),
             server: target.server.clone(),
             fanout: target.fanout,
-            body,
+            body: Value::Null,
         };
-        let frame = protocol::encode(&frame).map_err(|e| frame_error(e, &request.method))?;
+        let frame = protocol::encode_with_body(&frame, &request.encode())
+            .map_err(|e| frame_error(e, &request.method))?;
         send.send(frame).await.map_err(|_| gone())
     }
 
