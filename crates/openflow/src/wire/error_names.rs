@@ -8,6 +8,7 @@ pub(crate) const TYPE_EXPERIMENTER: u16 = 0xffff;
 
 /// Type, code, name of the errors of OpenFlow 1.3.
 const STANDARD: &[(u16, u16, &str)] = &[
+    (0, 0, "OFPHFC_INCOMPATIBLE"),
     (0, 1, "OFPHFC_EPERM"),
     (1, 0, "OFPBRC_BAD_VERSION"),
     (1, 1, "OFPBRC_BAD_TYPE"),
