@@ -50,15 +50,19 @@ inside() {
     lab instance exec "$instance" -- "$@"
 }
 
+# For whoever has to find out why something did not hold.
+logs() {
+    local host
+    lab status 2>/dev/null || return 0
+    for host in $HOSTS; do
+        step "what the services of $host said last"
+        on "$host" sh -c 'tail -n 15 /var/log/neutron/*.log' || true
+    done
+}
 cleanup() {
     local status=$?
     trap - EXIT
-    if [ $status != 0 ] && lab status >/dev/null 2>&1; then
-        step "what the services said last"
-        for host in $HOSTS; do
-            on "$host" sh -c 'tail -n 15 /var/log/neutron/*.log' || true
-        done
-    fi
+    [ $status = 0 ] || logs
     lab down >/dev/null 2>&1 || true
     exit $status
 }
@@ -273,6 +277,7 @@ main() {
     ports
     table
     delete
+    [ ${#problems[@]} = 0 ] || logs
     lab down
     echo
     if [ ${#problems[@]} = 0 ]; then
