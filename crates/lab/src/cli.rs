@@ -220,7 +220,9 @@ fn run_up(up: Up) -> Result<ExitCode> {
     };
     let lab = Lab::start(&options, up.owner, |step| println!("{step}"))?;
     if !up.bare && !up.no_wait {
-        lab.wait_agents()?;
+        lab.wait_agents().inspect_err(|_| {
+            eprintln!("the lab is left running for a look; end it with: neutrino lab down");
+        })?;
         println!("all agents are alive");
     }
     let name = &lab.spec().name;

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// Pause between two looks.
-const INTERVAL: Duration = Duration::from_millis(20);
+/// First pause between two looks; each is half as long again as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// Longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Looks until `look` returns `Ok`; its `Err` is what it saw instead.
 ///
@@ -18,6 +20,7 @@ pub fn wait_until<T>(
     mut look: impl FnMut() -> std::result::Result<T, String>,
 ) -> Result<T> {
     let deadline = Instant::now() + timeout;
+    let mut pause = FIRST_PAUSE;
     loop {
         match look() {
             Ok(value) => return Ok(value),
@@ -28,7 +31,10 @@ pub fn wait_until<T>(
                     last,
                 });
             }
-            Err(_) => thread::sleep(INTERVAL),
+            Err(_) => {
+                thread::sleep(pause);
+                pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            }
         }
     }
 }

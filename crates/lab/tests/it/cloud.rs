@@ -150,10 +150,7 @@ impl Cloud {
         let mut text = String::new();
         for bridge in ["br-int", "br-tun", "br-provider"] {
             let dump = on(&self.lab, host, &format!("ovs-ofctl --no-stats dump-flows {bridge}"));
-            // Learned flows come and go with traffic.
-            let lines = dump.lines().filter(|line| !line.contains("hard_timeout"));
-            let mut lines: Vec<&str> =
-                lines.filter_map(|line| line.split_once(", ").map(|(_, rest)| rest)).collect();
+            let mut lines: Vec<String> = dump.lines().filter_map(canonical).collect();
             lines.sort_unstable();
             text.push_str(&format!("{bridge}\n{}\n", lines.join("\n")));
         }
@@ -246,6 +243,17 @@ impl Cloud {
         }
         self.lab.down().expect("down");
     }
+}
+
+/// A flow without its cookies; `None` for a learned flow, which comes and goes with traffic.
+fn canonical(line: &str) -> Option<String> {
+    let (flow, actions) = line.split_once("actions=")?;
+    if flow.contains("table=20") && flow.contains("hard_timeout") {
+        return None;
+    }
+    let parts = flow.split(',').chain(["actions="]).chain(actions.split(','));
+    let kept = parts.filter(|part| !part.trim_start().starts_with("cookie="));
+    Some(kept.collect::<Vec<_>>().join(","))
 }
 
 /// Lines that only one of two texts has.
