@@ -72,7 +72,7 @@ const MONITORED: &[(&str, &[&str])] = &[
             "mac_in_use",
         ],
     ),
-    ("Controller", &["target", "inactivity_probe", "is_connected"]),
+    ("Controller", &["target", "inactivity_probe", "max_backoff", "is_connected"]),
 ];
 
 /// Where the server listens.

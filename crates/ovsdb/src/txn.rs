@@ -129,6 +129,30 @@ impl<'r> Txn<'r> {
         );
     }
 
+    /// Asks ovs-vswitchd to say when it has applied the database as of this transaction: the last
+    /// result then holds the `next_cfg` to wait for in `cur_cfg` (see [`Txn::awaited_cfg`]).
+    ///
+    /// # Errors
+    /// The replica has no `Open_vSwitch` row: the database is not initialised.
+    pub fn bump_next_cfg(&mut self) -> Result<(), OvsdbError> {
+        let (root, _) = self
+            .replica
+            .root()
+            .ok_or(OvsdbError::NoSuchRow { kind: "root row", name: "Open_vSwitch".to_string() })?;
+        self.mutate("Open_vSwitch", root, json!([["next_cfg", "+=", 1]]));
+        self.operations.push(json!({
+            "op": "select", "table": "Open_vSwitch", "columns": ["next_cfg"],
+            "where": [["_uuid", "==", ["uuid", root.to_string()]]],
+        }));
+        Ok(())
+    }
+
+    /// The `next_cfg` in the results of a transaction that ended in [`Txn::bump_next_cfg`].
+    #[must_use]
+    pub fn awaited_cfg(results: &[Value]) -> Option<i64> {
+        results.last()?.get("rows")?.get(0)?.get("next_cfg")?.as_i64()
+    }
+
     fn bridge_target(&self, name: &str) -> Result<Target, OvsdbError> {
         if let Some(row) = self.new_bridges.get(name) {
             return Ok(Target::New(row.clone()));
