@@ -1,1 +1,232 @@
-//! The Open vSwitch agent.
+//! The Open vSwitch agent: wires the ports plugged into br-int as the server says.
+//!
+//! - [`config`]: settings, checked once;
+//! - [`observe`]: Open vSwitch's database in the agent's terms;
+//! - [`state`] with [`ports`], [`local_vlans`] and [`fdb`]: what the agent remembers, plain values;
+//! - [`plan`]: what the database should hold; the flows come from the data plane crate;
+//! - [`apply`] and [`flows`]: writing the difference, confirmed by the switch;
+//! - [`rpc`] and [`status`]: what the server says, is asked and is told;
+//! - [`reconcile`]: the loop around all of it.
+//!
+//! Nothing on the host changes because the server is lost or the agent stops, and nothing is
+//! removed before the server was heard completely.
+
+pub mod apply;
+pub mod config;
+pub mod fdb;
+pub mod flows;
+pub mod local_vlans;
+pub mod observe;
+pub mod plan;
+pub mod ports;
+pub mod reconcile;
+pub mod rpc;
+pub mod state;
+pub mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use neutrino_agent::{AgentConfig, Heartbeat, Notification, ServerApi};
+use neutrino_conf::{Conf, opts};
+use neutrino_ofconn::{OfController, OfError, Timing};
+use neutrino_ovsdb::{ClientOptions, OvsdbClient, OvsdbError, Replica};
+use neutrino_rpc::RpcError;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+
+use crate::{
+    config::{Config, ConfigError},
+    reconcile::{Agent, Parts},
+    rpc::Caller,
+    status::Progress,
+};
+
+/// How long Open vSwitch's database may take to come up at start (Neutron: three times
+/// `ovsdb_timeout`).
+const OVSDB_START_ATTEMPTS: u32 = 3;
+
+/// Why the agent cannot start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// How to reach the server.
+    #[error("reading how to reach the server")]
+    Server(#[from] neutrino_agent::config::ConfigError),
+    /// The message bus.
+    #[error("opening the message bus")]
+    Bus(#[from] RpcError),
+    /// The database.
+    #[error("opening Open vSwitch's database")]
+    Ovsdb(#[from] OvsdbError),
+    /// The OpenFlow port.
+    #[error("listening for Open vSwitch on {address}")]
+    Listen {
+        /// Address and port.
+        address: String,
+        /// Why.
+        #[source]
+        source: OfError,
+    },
+    /// A bridge of `bridge_mappings` is missing.
+    #[error(
+        "bridge {bridge} of physical network {network} does not exist; make it (ovs-vsctl add-br \
+         {bridge}) or correct [ovs] bridge_mappings"
+    )]
+    NoPhysicalBridge {
+        /// Bridge.
+        bridge: String,
+        /// Physical network.
+        network: String,
+    },
+    /// Signals.
+    #[error("installing signal handlers")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs the agent until SIGTERM or SIGINT. The host stays as it is then.
+///
+/// # Errors
+/// It cannot start: a setting, a missing bridge, or Open vSwitch not running.
+pub async fn run(conf: Conf) -> Result<(), AgentError> {
+    let rpc_config = AgentConfig::ovs_from_conf(&conf)?;
+    let config = Config::from_conf(&rpc_config.host, &conf)?;
+    config.check_host()?;
+    let timeout = u64::try_from(conf.get(&opts::ovs::OVSDB_TIMEOUT)).unwrap_or(10).max(1);
+    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;
+    let running = start(config, &rpc_config, Duration::from_secs(timeout)).await?;
+    tokio::select! {
+        // Cancel-safe: whatever ends first ends the agent.
+        () = running.finished() => {}
+        _ = terminate.recv() => tracing::info!("terminated, the host stays as it is"),
+        _ = interrupt.recv() => tracing::info!("interrupted, the host stays as it is"),
+    }
+    Ok(())
+}
+
+/// A started agent; stops when dropped.
+pub struct Running {
+    agent: tokio::task::JoinHandle<()>,
+    reporter: tokio::task::JoinHandle<()>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.agent.abort();
+        self.reporter.abort();
+    }
+}
+
+impl Running {
+    /// The agent's progress, to be watched.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Stops the agent and waits until it let go of its connections.
+    pub async fn stop(mut self) {
+        self.agent.abort();
+        self.reporter.abort();
+        // Being cancelled is what was asked for.
+        let _ = (&mut self.agent).await;
+        let _ = (&mut self.reporter).await;
+    }
+
+    async fn finished(mut self) {
+        // A panic was already printed; either way the agent is over.
+        let _ = (&mut self.agent).await;
+    }
+}
+
+/// Starts the agent: connects to Open vSwitch, checks the bridges, opens the bus.
+///
+/// # Errors
+/// As [`run`].
+pub async fn start(
+    config: Config,
+    rpc_config: &AgentConfig,
+    ovsdb_timeout: Duration,
+) -> Result<Running, AgentError> {
+    let timing = Timing {
+        request: config.of_request_timeout,
+        probe: Duration::from_secs(config.of_inactivity_probe_secs.max(1)),
+        ..Timing::default()
+    };
+    let controller = OfController::listen_with(&config.of_listen, timing)
+        .await
+        .map_err(|source| AgentError::Listen { address: config.of_listen.clone(), source })?;
+    let options = ClientOptions { request_timeout: ovsdb_timeout, ..ClientOptions::default() };
+    let wait = ovsdb_timeout * OVSDB_START_ATTEMPTS;
+    let ovsdb = OvsdbClient::connect(&config.ovsdb_connection, options, wait).await?;
+    check_physical_bridges(&config, &ovsdb.replica())?;
+    let (api, notifications) = neutrino_agent::connect(rpc_config).await?;
+    Ok(launch(config, Connections { controller, ovsdb, api, notifications }))
+}
+
+struct Connections {
+    controller: OfController,
+    ovsdb: OvsdbClient,
+    api: ServerApi,
+    notifications: mpsc::Receiver<Notification>,
+}
+
+fn launch(config: Config, connections: Connections) -> Running {
+    let Connections { controller, ovsdb, api, notifications } = connections;
+    let state = status::agent_state(&config);
+    let heartbeat = Arc::new(Heartbeat::spawn(api.clone(), state, config.report_interval));
+    let (caller, answers) = Caller::new(api);
+    let parts = Parts { ovsdb: ovsdb.clone(), controller, caller, answers, notifications };
+    let first_sync = {
+        let heartbeat = Arc::clone(&heartbeat);
+        Box::new(move || {
+            heartbeat.sync_done();
+            heartbeat.report_now();
+        })
+    };
+    tracing::info!(host = config.host, "agent started");
+    let agent = Agent::new(config, parts, first_sync);
+    let progress = agent.progress();
+    let reporter = tokio::spawn(keep_reporting(heartbeat, ovsdb, progress.clone()));
+    Running { agent: tokio::spawn(agent.run()), reporter, progress }
+}
+
+/// Keeps what the heartbeat says of this host up to date.
+async fn keep_reporting(
+    heartbeat: Arc<Heartbeat>,
+    ovsdb: OvsdbClient,
+    mut progress: watch::Receiver<Progress>,
+) {
+    let mut known = None;
+    loop {
+        let devices = progress.borrow_and_update().devices;
+        if known != Some(devices) {
+            let replica = ovsdb.replica();
+            let list = |column: &str| -> Vec<String> {
+                replica.root_column(column).strings().map(str::to_string).collect()
+            };
+            let (datapaths, ifaces) = (list("datapath_types"), list("iface_types"));
+            heartbeat.update(|state| status::refresh(state, devices, &datapaths, &ifaces));
+            known = Some(devices);
+        }
+        if progress.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn check_physical_bridges(config: &Config, replica: &Replica) -> Result<(), AgentError> {
+    let seen = observe::bridges(replica, plan::bridge_names(config));
+    match plan::missing_physical(config, &seen).first() {
+        Some((network, bridge)) => Err(AgentError::NoPhysicalBridge {
+            bridge: (*bridge).to_string(),
+            network: (*network).to_string(),
+        }),
+        None => Ok(()),
+    }
+}

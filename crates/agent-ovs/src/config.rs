@@ -1,0 +1,323 @@
+//! What the agent needs to know of its configuration, checked once at start.
+//!
+//! Owns the refusal of settings this release cannot honour: an agent that cannot enforce what it
+//! was asked for must not come up and advertise it.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, UdpSocket},
+    time::Duration,
+};
+
+use neutrino_conf::{Conf, opts};
+use neutrino_dataplane::tables::tun;
+use neutrino_types::NetworkType;
+
+/// A setting the agent cannot start with. The text says what to change.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// `tunnel_types` without `local_ip`.
+    #[error("[agent] tunnel_types is set but [ovs] local_ip is not: tunnels need a local address")]
+    NoLocalIp,
+    /// `local_ip` is no address.
+    #[error("[ovs] local_ip '{0}' is not an IP address")]
+    BadLocalIp(String),
+    /// `local_ip` belongs to another host.
+    #[error("[ovs] local_ip {0} is on no interface of this host: tunnels cannot start there")]
+    ForeignLocalIp(IpAddr),
+    /// An unknown tunnel type.
+    #[error("[agent] tunnel_types has '{0}'; known are gre, vxlan and geneve")]
+    BadTunnelType(String),
+    /// A firewall driver of a later release.
+    #[error(
+        "[securitygroup] firewall_driver '{0}' is not in this release and comes with a later one; \
+         use noop or iptables_hybrid"
+    )]
+    FirewallDriver(String),
+    /// DVR.
+    #[error("[agent] enable_distributed_routing is not in this release and comes with a later one")]
+    DistributedRouting,
+    /// An extension of a later release.
+    #[error("[agent] extensions has '{0}', which is not in this release; leave it out")]
+    Extension(String),
+}
+
+/// The firewall drivers of this release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firewall {
+    /// No filtering beyond anti-spoofing.
+    Noop,
+    /// Ports are plugged through a Linux bridge so that iptables can filter them.
+    IptablesHybrid,
+}
+
+/// Options of the interfaces of tunnel ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelOptions {
+    /// UDP port of VXLAN.
+    pub vxlan_udp_port: u16,
+    /// Whether outer packets carry DF.
+    pub dont_fragment: bool,
+    /// Whether outer UDP or GRE is checksummed.
+    pub csum: bool,
+    /// The `tos` option of the interface, if any.
+    pub tos: Option<String>,
+}
+
+/// The agent's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of this host.
+    pub host: String,
+    /// `integration_bridge`.
+    pub integration_bridge: String,
+    /// `tunnel_bridge`.
+    pub tunnel_bridge: String,
+    /// br-int's patch port to br-tun.
+    pub int_peer_patch_port: String,
+    /// br-tun's patch port to br-int.
+    pub tun_peer_patch_port: String,
+    /// Physical network to bridge.
+    pub bridge_mappings: BTreeMap<String, String>,
+    /// `system` or `netdev`.
+    pub datapath_type: String,
+    /// `tunnel_types`, in configured order.
+    pub tunnel_types: Vec<NetworkType>,
+    /// Address of this host's end of all tunnels.
+    pub local_ip: Option<IpAddr>,
+    /// Interface options of tunnel ports.
+    pub tunnel: TunnelOptions,
+    /// `l2_population`.
+    pub l2_population: bool,
+    /// `arp_responder`, already combined with `l2_population`.
+    pub arp_responder: bool,
+    /// Firewall driver.
+    pub firewall: Firewall,
+    /// Where OVSDB listens.
+    pub ovsdb_connection: String,
+    /// Where the OpenFlow controller listens, `address:port`.
+    pub of_listen: String,
+    /// Controller target written to the bridges.
+    pub controller_target: String,
+    /// How long the switch may take to answer.
+    pub of_request_timeout: Duration,
+    /// Seconds of silence before the switch probes us, and we it.
+    pub of_inactivity_probe_secs: u64,
+    /// Size of the bridges' MAC tables.
+    pub bridge_mac_table_size: u64,
+    /// IGMP snooping switches of br-int.
+    pub igmp: Igmp,
+    /// How often the switch is looked at when nothing happens.
+    pub polling_interval: Duration,
+    /// How often the agent reports its state.
+    pub report_interval: Duration,
+    /// `log_agent_heartbeats`.
+    pub log_heartbeats: bool,
+    /// `vhostuser_socket_dir`.
+    pub vhostuser_socket_dir: String,
+    /// `drop_flows_on_start`.
+    pub drop_flows_on_start: bool,
+}
+
+/// `[ovs] igmp_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Igmp {
+    /// `mcast_snooping_enable` of br-int.
+    pub snooping: bool,
+    /// `mcast-snooping-flood` of the patch ports.
+    pub flood: bool,
+    /// `mcast-snooping-flood-reports` of the patch ports.
+    pub flood_reports: bool,
+    /// Negated `mcast-snooping-disable-flood-unregistered` of br-int.
+    pub flood_unregistered: bool,
+}
+
+impl Config {
+    /// Reads and checks the configuration of the agent called `host`; does not look at the host.
+    ///
+    /// # Errors
+    /// A setting this release cannot honour.
+    pub fn from_conf(host: &str, conf: &Conf) -> Result<Self, ConfigError> {
+        let tunnel_types = tunnel_types(&conf.get(&opts::agent::TUNNEL_TYPES))?;
+        let local_ip = match conf.get(&opts::ovs::LOCAL_IP) {
+            Some(text) => Some(text.parse().map_err(|_| ConfigError::BadLocalIp(text))?),
+            None => None,
+        };
+        if !tunnel_types.is_empty() && local_ip.is_none() {
+            return Err(ConfigError::NoLocalIp);
+        }
+        if conf.get(&opts::agent::ENABLE_DISTRIBUTED_ROUTING) {
+            return Err(ConfigError::DistributedRouting);
+        }
+        if let Some(first) = conf.get(&opts::agent::EXTENSIONS).into_iter().next() {
+            return Err(ConfigError::Extension(first));
+        }
+        let l2_population = conf.get(&opts::agent::L2_POPULATION);
+        let address = conf.get(&opts::ovs::OF_LISTEN_ADDRESS);
+        let port = conf.get(&opts::ovs::OF_LISTEN_PORT);
+        let of_listen = socket_text(&address, port);
+        Ok(Self {
+            host: host.to_string(),
+            integration_bridge: conf.get(&opts::ovs::INTEGRATION_BRIDGE),
+            tunnel_bridge: conf.get(&opts::ovs::TUNNEL_BRIDGE),
+            int_peer_patch_port: conf.get(&opts::ovs::INT_PEER_PATCH_PORT),
+            tun_peer_patch_port: conf.get(&opts::ovs::TUN_PEER_PATCH_PORT),
+            bridge_mappings: conf.get(&opts::ovs::BRIDGE_MAPPINGS),
+            datapath_type: conf.get(&opts::ovs::DATAPATH_TYPE),
+            tunnel_types,
+            local_ip,
+            tunnel: tunnel_options(conf),
+            l2_population,
+            arp_responder: l2_population && conf.get(&opts::agent::ARP_RESPONDER),
+            firewall: firewall(conf)?,
+            ovsdb_connection: conf.get(&opts::ovs::OVSDB_CONNECTION),
+            controller_target: format!("tcp:{of_listen}"),
+            of_listen,
+            of_request_timeout: Duration::from_secs(
+                unsigned(conf.get(&opts::ovs::OF_REQUEST_TIMEOUT)).max(1),
+            ),
+            of_inactivity_probe_secs: unsigned(conf.get(&opts::ovs::OF_INACTIVITY_PROBE)),
+            bridge_mac_table_size: unsigned(conf.get(&opts::ovs::BRIDGE_MAC_TABLE_SIZE)),
+            igmp: Igmp {
+                snooping: conf.get(&opts::ovs::IGMP_SNOOPING_ENABLE),
+                flood: conf.get(&opts::ovs::IGMP_FLOOD),
+                flood_reports: conf.get(&opts::ovs::IGMP_FLOOD_REPORTS),
+                flood_unregistered: conf.get(&opts::ovs::IGMP_FLOOD_UNREGISTERED),
+            },
+            polling_interval: seconds(conf.get(&opts::agent::POLLING_INTERVAL), 2.0),
+            report_interval: seconds(conf.get(&opts::agent::REPORT_INTERVAL), 30.0),
+            log_heartbeats: conf.get(&opts::agent::LOG_AGENT_HEARTBEATS),
+            vhostuser_socket_dir: conf.get(&opts::ovs::VHOSTUSER_SOCKET_DIR),
+            drop_flows_on_start: conf.get(&opts::agent::DROP_FLOWS_ON_START),
+        })
+    }
+
+    /// Checks what only this host can tell: that the tunnel address is its own.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_host(&self) -> Result<(), ConfigError> {
+        match self.local_ip {
+            // An address can be bound exactly when it is on a local interface.
+            Some(ip) if self.tunnelling() && UdpSocket::bind((ip, 0)).is_err() => {
+                Err(ConfigError::ForeignLocalIp(ip))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this host takes part in tunnels.
+    #[must_use]
+    pub fn tunnelling(&self) -> bool {
+        !self.tunnel_types.is_empty()
+    }
+
+    /// The `agent_id` argument of RPC calls.
+    #[must_use]
+    pub fn agent_id(&self) -> String {
+        format!("ovs-agent-{}", self.host)
+    }
+}
+
+fn tunnel_types(names: &[String]) -> Result<Vec<NetworkType>, ConfigError> {
+    let mut out = Vec::new();
+    for name in names.iter().filter(|n| !n.is_empty()) {
+        let known = name.parse::<NetworkType>().ok().filter(|t| tun::tun_to_lv(*t).is_some());
+        let network_type = known.ok_or_else(|| ConfigError::BadTunnelType(name.clone()))?;
+        if !out.contains(&network_type) {
+            out.push(network_type);
+        }
+    }
+    Ok(out)
+}
+
+fn tunnel_options(conf: &Conf) -> TunnelOptions {
+    // DSCP sits in the upper six bits of the TOS octet.
+    let dscp = conf.get(&opts::agent::DSCP).map(|dscp| (dscp << 2).to_string());
+    let inherit = conf.get(&opts::agent::DSCP_INHERIT).then(|| "inherit".to_string());
+    TunnelOptions {
+        vxlan_udp_port: u16::try_from(conf.get(&opts::agent::VXLAN_UDP_PORT)).unwrap_or(4789),
+        dont_fragment: conf.get(&opts::agent::DONT_FRAGMENT),
+        csum: conf.get(&opts::agent::TUNNEL_CSUM),
+        tos: inherit.or(dscp).filter(|tos| tos != "0"),
+    }
+}
+
+fn firewall(conf: &Conf) -> Result<Firewall, ConfigError> {
+    if !conf.get(&opts::securitygroup::ENABLE_SECURITY_GROUP) {
+        return Ok(Firewall::Noop);
+    }
+    match conf.get(&opts::securitygroup::FIREWALL_DRIVER).as_deref() {
+        None | Some("" | "noop") => Ok(Firewall::Noop),
+        Some("iptables_hybrid") => Ok(Firewall::IptablesHybrid),
+        Some(other) => Err(ConfigError::FirewallDriver(other.to_string())),
+    }
+}
+
+/// `address:port` with IPv6 in brackets.
+fn socket_text(address: &str, port: i64) -> String {
+    let bare = address.trim_start_matches('[').trim_end_matches(']');
+    if bare.contains(':') { format!("[{bare}]:{port}") } else { format!("{bare}:{port}") }
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn seconds(value: f64, default: f64) -> Duration {
+    Duration::try_from_secs_f64(value)
+        .ok()
+        .filter(|d| !d.is_zero())
+        .unwrap_or(Duration::from_secs_f64(default))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Result<Config, ConfigError> {
+        Config::from_conf("h1", &Conf::parse_str(text).expect("valid INI"))
+    }
+
+    #[test]
+    fn defaults_are_neutrons() {
+        let c = config("").expect("valid");
+        assert_eq!(c.integration_bridge, "br-int");
+        assert_eq!(c.controller_target, "tcp:127.0.0.1:6633");
+        assert_eq!(c.agent_id(), "ovs-agent-h1");
+        assert_eq!(c.firewall, Firewall::Noop);
+        assert!(!c.tunnelling());
+    }
+
+    #[test]
+    fn arp_responder_needs_l2_population() {
+        assert!(!config("[agent]\narp_responder = true\n").expect("valid").arp_responder);
+        let both = "[agent]\narp_responder = true\nl2_population = true\n";
+        assert!(config(both).expect("valid").arp_responder);
+    }
+
+    #[test]
+    fn what_this_release_cannot_do_is_refused() {
+        let driver = config("[securitygroup]\nfirewall_driver = openvswitch\n");
+        assert_eq!(driver.err(), Some(ConfigError::FirewallDriver("openvswitch".into())));
+        let dvr = config("[agent]\nenable_distributed_routing = true\n");
+        assert_eq!(dvr.err(), Some(ConfigError::DistributedRouting));
+        let tunnels = config("[agent]\ntunnel_types = vxlan\n");
+        assert_eq!(tunnels.err(), Some(ConfigError::NoLocalIp));
+        let unknown = config("[agent]\ntunnel_types = stt\n[ovs]\nlocal_ip = 127.0.0.1\n");
+        assert_eq!(unknown.err(), Some(ConfigError::BadTunnelType("stt".into())));
+    }
+
+    #[test]
+    fn tunnel_address_of_another_host_is_refused() {
+        let text = "[agent]\ntunnel_types = vxlan\n[ovs]\nlocal_ip = 192.0.2.77\n";
+        let c = config(text).expect("valid");
+        assert!(matches!(c.check_host(), Err(ConfigError::ForeignLocalIp(_))));
+    }
+
+    #[test]
+    fn ipv6_controller_is_bracketed() {
+        let c = config("[ovs]\nof_listen_address = ::1\n").expect("valid");
+        assert_eq!(c.controller_target, "tcp:[::1]:6633");
+    }
+}

@@ -1,0 +1,244 @@
+//! One bridge's flows: read what is installed, send the difference, remember the result.
+//!
+//! Owns the record of installed flows per bridge and connection; what should be installed comes
+//! from the data plane crate. A new connection, the canary's absence or the regular audit throw
+//! the record away, and everything is read again.
+
+use neutrino_dataplane::{
+    br_int, br_phys, br_tun,
+    diff::{self, Installed, LearnedFlows, Removal},
+    tables,
+    view::HostView,
+};
+use neutrino_ofconn::{OfError, Switch};
+use neutrino_openflow::{Flow, FlowMod, Match};
+
+use crate::observe::Bridge;
+
+/// What a bridge is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// br-int.
+    Integration,
+    /// br-tun.
+    Tunnel,
+    /// The bridge of this physical network.
+    Physical(String),
+}
+
+impl Role {
+    fn desired(&self, view: &HostView, cookie: u64) -> Vec<Flow> {
+        match self {
+            Self::Integration => br_int::desired(view, cookie),
+            Self::Tunnel => br_tun::desired(view, cookie),
+            Self::Physical(network) => br_phys::desired(view, network, cookie),
+        }
+    }
+
+    fn tables(&self) -> &'static [u8] {
+        match self {
+            Self::Integration => tables::int::ALL,
+            Self::Tunnel => tables::tun::ALL,
+            Self::Physical(_) => tables::phys::ALL,
+        }
+    }
+
+    fn adopted_cookie(&self, installed: &[Flow]) -> Option<u64> {
+        match self {
+            Self::Integration => br_int::adopted_cookie(installed),
+            Self::Tunnel => br_tun::adopted_cookie(installed),
+            Self::Physical(_) => br_phys::adopted_cookie(installed),
+        }
+    }
+}
+
+/// Why a bridge's flows are not as desired.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowsError {
+    /// ovs-vswitchd numbers ports otherwise than the database says; one of them is about to
+    /// catch up.
+    #[error("port {port} of {bridge} is not {expected} on the switch yet")]
+    PortsNotReady {
+        /// Bridge.
+        bridge: String,
+        /// Port.
+        port: String,
+        /// Number in the database.
+        expected: u32,
+    },
+    /// The switch could not be read or changed.
+    #[error("changing the flows of {bridge}")]
+    Switch {
+        /// Bridge.
+        bridge: String,
+        /// Why.
+        #[source]
+        source: OfError,
+    },
+}
+
+/// The flows of one bridge.
+#[derive(Debug)]
+pub struct BridgeFlows {
+    /// The bridge's name.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    installed: Option<Installed>,
+    cookie: Option<u64>,
+    /// What the installed flows were last made of.
+    last: Option<(HostView, Removal)>,
+    connection: Option<u64>,
+    drop_on_start: bool,
+}
+
+impl BridgeFlows {
+    /// Nothing known yet. With `drop_on_start` the first sync replaces all flows at once.
+    #[must_use]
+    pub fn new(name: &str, role: Role, drop_on_start: bool) -> Self {
+        Self {
+            name: name.to_string(),
+            role,
+            installed: None,
+            cookie: None,
+            last: None,
+            connection: None,
+            drop_on_start,
+        }
+    }
+
+    /// Read everything again at the next sync.
+    pub fn forget(&mut self) {
+        self.installed = None;
+        self.last = None;
+    }
+
+    /// Brings the bridge to what `view` asks for, confirmed by the switch. Answers how many
+    /// changes that took.
+    ///
+    /// # Errors
+    /// The switch failed or is not ready; the record is thrown away and the next sync reads anew.
+    pub async fn sync(
+        &mut self,
+        switch: &Switch,
+        seen: &Bridge,
+        view: &HostView,
+        removal: Removal,
+    ) -> Result<usize, FlowsError> {
+        let connection = switch.connection_id();
+        if self.connection != Some(connection) {
+            self.forget();
+            self.connection = Some(connection);
+        }
+        if self.installed.is_some()
+            && self.last.as_ref().is_some_and(|(v, r)| v == view && *r == removal)
+        {
+            return Ok(0);
+        }
+        let result = self.change(switch, seen, view, removal).await;
+        if result.is_err() {
+            self.forget();
+        }
+        result
+    }
+
+    async fn change(
+        &mut self,
+        switch: &Switch,
+        seen: &Bridge,
+        view: &HostView,
+        removal: Removal,
+    ) -> Result<usize, FlowsError> {
+        let mut mods = Vec::new();
+        let mut installed = match self.installed.take() {
+            Some(installed) => installed,
+            None => self.read(switch, seen).await?,
+        };
+        if std::mem::take(&mut self.drop_on_start) {
+            mods.push(FlowMod::delete(FlowMod::ALL_TABLES, Match::new()));
+            installed.clear();
+        }
+        let cookie = *self.cookie.get_or_insert_with(random_cookie);
+        let mut desired = self.role.desired(view, cookie);
+        for problem in diff::lint(&desired) {
+            tracing::error!(bridge = self.name, problem, "contradictory flows");
+        }
+        if removal == Removal::Hold && self.role == Role::Tunnel {
+            diff::keep_flooding(&installed, &mut desired);
+        }
+        let learned = LearnedFlows::of(view);
+        let spare = |flow: &Flow| self.role == Role::Tunnel && learned.spares(flow);
+        let changes = diff::diff(&installed, &desired, self.role.tables(), removal, spare);
+        diff::record(&mut installed, &changes);
+        mods.extend(changes);
+        let count = mods.len();
+        if count > 0 {
+            self.send(switch, mods).await?;
+            tracing::info!(bridge = self.name, changes = count, "flows changed");
+        }
+        self.installed = Some(installed);
+        self.last = Some((view.clone(), removal));
+        Ok(count)
+    }
+
+    /// Sends changes, all at once. If the switch refuses one of them, they are sent one by one,
+    /// so that one flow it cannot take does not cost all others.
+    async fn send(&self, switch: &Switch, mods: Vec<FlowMod>) -> Result<(), FlowsError> {
+        match switch.bundle(mods.clone()).await {
+            Err(error @ OfError::Refused { .. }) => {
+                tracing::error!(bridge = self.name, %error, "bundle refused, sending one by one");
+                switch.flow_mods(mods).await.map_err(|source| self.failed(source))
+            }
+            result => result.map_err(|source| self.failed(source)),
+        }
+    }
+
+    /// What is installed, once the switch knows the ports by the numbers the database gives.
+    async fn read(&mut self, switch: &Switch, seen: &Bridge) -> Result<Installed, FlowsError> {
+        let ports = switch.port_desc().await.map_err(|source| self.failed(source))?;
+        for (name, port) in &seen.ports {
+            let Some(expected) = port.ofport else { continue };
+            let known = ports.iter().find(|p| p.name == *name).map(|p| p.number);
+            // The bridge's own port is numbered apart.
+            if known != Some(expected) && *name != self.name {
+                return Err(FlowsError::PortsNotReady {
+                    bridge: self.name.clone(),
+                    port: name.clone(),
+                    expected,
+                });
+            }
+        }
+        let stats = switch.dump_flows().await.map_err(|source| self.failed(source))?;
+        let flows: Vec<Flow> = stats.into_iter().map(|s| s.flow).collect();
+        if let Some(cookie) = self.role.adopted_cookie(&flows)
+            && self.cookie != Some(cookie)
+        {
+            tracing::info!(bridge = self.name, flows = flows.len(), "flows adopted");
+            self.cookie = Some(cookie);
+        }
+        Ok(flows.into_iter().map(|f| (f.key(), f)).collect())
+    }
+
+    fn failed(&self, source: OfError) -> FlowsError {
+        FlowsError::Switch { bridge: self.name.clone(), source }
+    }
+
+    /// Whether the canary is there; without it Open vSwitch lost its flows.
+    ///
+    /// # Errors
+    /// The switch could not be read.
+    pub async fn canary_alive(&self, switch: &Switch) -> Result<bool, FlowsError> {
+        let canary = br_int::canary();
+        let table = switch
+            .dump_table(tables::int::CANARY_TABLE)
+            .await
+            .map_err(|source| self.failed(source))?;
+        Ok(table.iter().any(|s| s.flow.same(&canary)))
+    }
+}
+
+/// A cookie as Neutron draws one: any 64-bit number but the two largest.
+fn random_cookie() -> u64 {
+    use rand::RngExt;
+    rand::rng().random_range(0..u64::MAX - 1)
+}

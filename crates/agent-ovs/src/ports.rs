@@ -1,0 +1,419 @@
+//! The ports plugged into br-int: what the server said of each, and what it was told.
+//!
+//! Owns one record per VIF and the transitions between its states; reads no socket. A record
+//! lives from the moment the VIF shows up in Open vSwitch's database until it leaves it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use neutrino_dataplane::view::{self, Segment};
+use neutrino_rpc::shapes::DeviceDetails;
+use neutrino_types::MacAddr;
+use tokio::time::Instant;
+
+use crate::{config::Config, local_vlans::NetworkKey, observe::Vif};
+
+/// Shortest and longest pause before a device the server failed on is asked for again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How a bound port is to be wired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wiring {
+    /// Network and segmentation id.
+    pub network: NetworkKey,
+    /// Bound segment.
+    pub segment: Segment,
+    /// `port_security_enabled`.
+    pub port_security: bool,
+    /// `device_owner`.
+    pub device_owner: String,
+    /// Fixed IPs and allowed pairs' addresses.
+    pub addresses: BTreeSet<IpNet>,
+    /// MACs of allowed pairs.
+    pub extra_macs: BTreeSet<MacAddr>,
+}
+
+/// What the server says of a VIF.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing yet.
+    Unheard,
+    /// Wire it.
+    Bound(Wiring),
+    /// `admin_state_up` is false.
+    Disabled,
+    /// Unknown, bound elsewhere, deleted, or impossible to wire here.
+    Refused,
+}
+
+/// One VIF.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// As plugged.
+    pub vif: Vif,
+    /// What the server says.
+    pub verdict: Verdict,
+    /// Whether the server must be asked (again).
+    pub dirty: bool,
+    /// Whether an answer is awaited.
+    pub asked: bool,
+    /// What the server acknowledged: up, down, or nothing since it was last asked.
+    pub reported: Option<bool>,
+    /// Do not ask or report before; set after a failure.
+    retry_at: Option<Instant>,
+    failures: u32,
+}
+
+impl Record {
+    fn new(vif: Vif) -> Self {
+        Self {
+            vif,
+            verdict: Verdict::Unheard,
+            dirty: true,
+            asked: false,
+            reported: None,
+            retry_at: None,
+            failures: 0,
+        }
+    }
+
+    /// What the server should know of the port once the host is as planned.
+    fn wanted_report(&self) -> Option<bool> {
+        match self.verdict {
+            Verdict::Bound(_) => Some(true),
+            Verdict::Disabled => Some(false),
+            Verdict::Unheard | Verdict::Refused => None,
+        }
+    }
+
+    /// Whether nothing is left to ask or to tell.
+    fn settled(&self) -> bool {
+        // A VIF without port number is waited for, but holds up nobody.
+        self.vif.port.ofport.is_none()
+            || !self.dirty
+                && !self.asked
+                && self.wanted_report().is_none_or(|w| Some(w) == self.reported)
+    }
+
+    fn failed(&mut self, now: Instant) {
+        let pause = RETRY.0.saturating_mul(1 << self.failures.min(10)).min(RETRY.1);
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = Some(now + pause);
+    }
+
+    fn may_try(&self, now: Instant) -> bool {
+        self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// The network this VIF keeps present on the host.
+    #[must_use]
+    pub fn network(&self) -> Option<NetworkKey> {
+        match &self.verdict {
+            Verdict::Bound(wiring) => Some(wiring.network.clone()),
+            // Until the server is heard, what a previous run wired stays wired.
+            Verdict::Unheard => self.vif.adoptable().map(|(key, ..)| key),
+            Verdict::Disabled | Verdict::Refused => None,
+        }
+    }
+
+    /// The port as the data plane wants it; none while there is nothing to say.
+    #[must_use]
+    pub fn view(&self) -> Option<view::Port> {
+        let ofport = self.vif.port.ofport?;
+        let mut port = view::Port {
+            id: self.vif.port_id.clone(),
+            ofport,
+            mac: self.vif.mac,
+            dead: false,
+            port_security: false,
+            device_owner: String::new(),
+            addresses: BTreeSet::new(),
+            extra_macs: BTreeSet::new(),
+        };
+        match &self.verdict {
+            Verdict::Unheard => return None,
+            Verdict::Disabled | Verdict::Refused => port.dead = true,
+            Verdict::Bound(wiring) => {
+                port.port_security = wiring.port_security;
+                port.device_owner.clone_from(&wiring.device_owner);
+                port.addresses.clone_from(&wiring.addresses);
+                port.extra_macs.clone_from(&wiring.extra_macs);
+            }
+        }
+        Some(port)
+    }
+}
+
+/// All VIFs of the host.
+#[derive(Clone, Debug, Default)]
+pub struct Ports {
+    records: BTreeMap<String, Record>,
+    /// Devices unplugged but not yet reported, with the time of the next attempt.
+    gone: BTreeMap<String, Option<Instant>>,
+}
+
+impl Ports {
+    /// Takes over what is plugged now.
+    pub fn observe(&mut self, vifs: BTreeMap<String, Vif>) {
+        let unplugged: Vec<String> =
+            self.records.keys().filter(|id| !vifs.contains_key(*id)).cloned().collect();
+        for id in unplugged {
+            self.records.remove(&id);
+            tracing::info!(port_id = id, "port unplugged");
+            self.gone.insert(id, None);
+        }
+        for (id, vif) in vifs {
+            match self.records.get_mut(&id) {
+                // Another interface under the same id: unplugged and plugged between two looks.
+                Some(record) if record.vif.port.interface != vif.port.interface => {
+                    self.gone.insert(id, None);
+                    *record = Record::new(vif);
+                }
+                Some(record) => record.vif = vif,
+                None => {
+                    tracing::info!(port_id = id, device = vif.name, "port plugged");
+                    self.records.insert(id, Record::new(vif));
+                }
+            }
+        }
+    }
+
+    /// Every record, by port id.
+    pub fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
+    /// How many VIFs there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether nothing is plugged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// How many VIFs the server knows to be up.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.records.values().filter(|r| r.reported == Some(true)).count()
+    }
+
+    /// A port changed: ask again.
+    pub fn touch(&mut self, port_id: &str) {
+        if let Some(record) = self.records.get_mut(port_id) {
+            record.dirty = true;
+            record.retry_at = None;
+        }
+    }
+
+    /// A network changed: ask again for its ports.
+    pub fn touch_network(&mut self, network_id: &str) {
+        for record in self.records.values_mut() {
+            if matches!(&record.verdict, Verdict::Bound(w) if w.network.network_id == network_id) {
+                record.dirty = true;
+                record.retry_at = None;
+            }
+        }
+    }
+
+    /// Notifications may have been missed: ask for everything, at once.
+    pub fn touch_all(&mut self) {
+        for record in self.records.values_mut() {
+            record.dirty = true;
+            record.retry_at = None;
+        }
+        self.gone.values_mut().for_each(|at| *at = None);
+    }
+
+    /// A port was deleted at the server; its VIF must not talk while it is still plugged.
+    pub fn deleted(&mut self, port_id: &str) {
+        if let Some(record) = self.records.get_mut(port_id) {
+            record.verdict = Verdict::Refused;
+            // An answer under way may be older than the deletion.
+            record.dirty = record.asked;
+        }
+    }
+
+    /// At most `limit` devices to ask the server for; they count as asked from now on.
+    pub fn ask(&mut self, limit: usize, now: Instant) -> Vec<String> {
+        let mut out = Vec::new();
+        for (id, record) in &mut self.records {
+            let ready = record.vif.port.ofport.is_some() && record.may_try(now);
+            if out.len() < limit && record.dirty && !record.asked && ready {
+                record.dirty = false;
+                record.asked = true;
+                out.push(id.clone());
+            }
+        }
+        out
+    }
+
+    /// The server's answer for the asked `devices`; those without details are asked again later.
+    pub fn answered(
+        &mut self,
+        config: &Config,
+        devices: &[String],
+        details: Vec<DeviceDetails>,
+        now: Instant,
+    ) {
+        for details in details {
+            let Some(record) = self.records.get_mut(&details.device) else { continue };
+            if !record.asked {
+                continue;
+            }
+            record.asked = false;
+            record.failures = 0;
+            record.retry_at = None;
+            // A notification that came meanwhile left the record dirty: the next answer counts.
+            record.verdict = judge(config, &details);
+            record.reported = None;
+        }
+        for id in devices {
+            if let Some(record) = self.records.get_mut(id).filter(|r| r.asked) {
+                record.asked = false;
+                record.dirty = true;
+                record.failed(now);
+            }
+        }
+    }
+
+    /// Devices to report up, given that the host is as planned for all of them.
+    #[must_use]
+    pub fn to_report_up(&self, now: Instant) -> Vec<&Record> {
+        self.to_report(true, now).collect()
+    }
+
+    /// Devices to report down: disabled ones, and unplugged ones.
+    #[must_use]
+    pub fn to_report_down(&self, now: Instant) -> Vec<String> {
+        let gone = self.gone.iter().filter(|(_, at)| at.is_none_or(|at| at <= now));
+        let disabled = self.to_report(false, now).map(|r| r.vif.port_id.clone());
+        gone.map(|(id, _)| id.clone()).chain(disabled).collect()
+    }
+
+    fn to_report(&self, up: bool, now: Instant) -> impl Iterator<Item = &Record> {
+        self.records.values().filter(move |r| {
+            r.vif.port.ofport.is_some()
+                && !r.dirty
+                && !r.asked
+                && r.wanted_report() == Some(up)
+                && r.reported != Some(up)
+                && r.may_try(now)
+                // Down must be heard before up when a port was plugged anew.
+                && !self.gone.contains_key(&r.vif.port_id)
+        })
+    }
+
+    /// The server acknowledged these devices as up or down.
+    pub fn acknowledged(&mut self, devices: &[String], up: bool) {
+        for id in devices {
+            if !up {
+                self.gone.remove(id);
+            }
+            if let Some(record) = self.records.get_mut(id)
+                && record.wanted_report() == Some(up)
+            {
+                record.reported = Some(up);
+                record.failures = 0;
+            }
+        }
+    }
+
+    /// The report of these devices failed; try again later.
+    pub fn report_failed(&mut self, devices: &[String], now: Instant) {
+        for id in devices {
+            if let Some(at) = self.gone.get_mut(id) {
+                *at = Some(now + RETRY.0);
+            }
+            if let Some(record) = self.records.get_mut(id) {
+                record.failed(now);
+            }
+        }
+    }
+
+    /// The first moment after `now` at which something that failed may be tried again.
+    #[must_use]
+    pub fn next_retry(&self, now: Instant) -> Option<Instant> {
+        let records = self.records.values().filter(|r| !r.settled()).filter_map(|r| r.retry_at);
+        let gone = self.gone.values().filter_map(|at| *at);
+        records.chain(gone).filter(|at| *at > now).min()
+    }
+
+    /// Whether the server has said everything and was told everything.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        self.gone.is_empty() && self.records.values().all(Record::settled)
+    }
+}
+
+/// What the answer means for the port.
+fn judge(config: &Config, details: &DeviceDetails) -> Verdict {
+    if details.port_id.is_none() || details.no_active_binding {
+        tracing::warn!(
+            device = details.device,
+            no_active_binding = details.no_active_binding,
+            "device has no port bound to this host, isolating it"
+        );
+        return Verdict::Refused;
+    }
+    if !details.admin_state_up {
+        return Verdict::Disabled;
+    }
+    match wiring(config, details) {
+        Ok(wiring) => Verdict::Bound(wiring),
+        Err(problem) => {
+            tracing::error!(device = details.device, problem, "port cannot be wired here");
+            Verdict::Refused
+        }
+    }
+}
+
+fn wiring(config: &Config, details: &DeviceDetails) -> Result<Wiring, &'static str> {
+    let network_id = details.network_id.as_deref().ok_or("the details name no network")?;
+    let network_type = details
+        .network_type
+        .as_deref()
+        .and_then(|t| t.parse().ok())
+        .ok_or("the details name no known network type")?;
+    let segment = Segment {
+        network_type,
+        physical_network: details.physical_network.clone(),
+        segmentation_id: details.segmentation_id,
+    };
+    if network_type.is_tunnel() && !config.tunnel_types.contains(&network_type) {
+        return Err("the network's type is not in [agent] tunnel_types");
+    }
+    if network_type.is_physical()
+        && !segment
+            .physical_network
+            .as_ref()
+            .is_some_and(|name| config.bridge_mappings.contains_key(name))
+    {
+        return Err("the network's physical network is not in [ovs] bridge_mappings");
+    }
+    let pairs = &details.allowed_address_pairs;
+    let addresses = details.fixed_ips.iter().map(|f| &f.ip_address);
+    Ok(Wiring {
+        network: NetworkKey::new(network_id, &segment),
+        segment,
+        port_security: details.port_security_enabled,
+        device_owner: details.device_owner.clone(),
+        addresses: addresses
+            .chain(pairs.iter().map(|p| &p.ip_address))
+            .filter_map(|text| parse_address(text))
+            .collect(),
+        extra_macs: pairs.iter().filter_map(|p| p.mac_address.parse().ok()).collect(),
+    })
+}
+
+/// An address or CIDR.
+fn parse_address(text: &str) -> Option<IpNet> {
+    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}

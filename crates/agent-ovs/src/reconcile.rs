@@ -1,0 +1,448 @@
+//! The agent's loop: woken by OVSDB, OpenFlow, the server or a timer, it looks at everything and
+//! makes the host right.
+//!
+//! ```text
+//!  OVSDB replica --+                      +-- OVSDB transaction
+//!  OpenFlow      --+--> pass: observe --> plan --> apply, confirmed --> report to the server
+//!  notifications --+          ^                                              |
+//!  answers       --+----------+----------------- calls beside the loop <-----+
+//! ```
+//!
+//! A pass never waits for the server. What fails is tried again; what the server has not said
+//! since start is left as it is.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use neutrino_agent::Notification;
+use neutrino_dataplane::view::HostView;
+use neutrino_ofconn::{OfController, Switch};
+use neutrino_ovsdb::{OvsdbClient, OvsdbError, Replica, Txn};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout},
+};
+
+use crate::{
+    apply,
+    config::Config,
+    flows::{BridgeFlows, FlowsError, Role},
+    observe::{self, Bridge},
+    plan::{self, DbChange},
+    ports::{Record, Verdict},
+    rpc::{self, Answer, Caller},
+    state::State,
+    status::Progress,
+};
+
+/// Shortest time between the starts of two passes: a burst of events becomes few passes.
+const MIN_PASS_INTERVAL: Duration = Duration::from_millis(5);
+/// Pause after a failed pass; doubles up to [`MAX_BACKOFF`].
+const MIN_BACKOFF: Duration = Duration::from_millis(50);
+/// Longest pause after failed passes.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// How long a pass waits for ovs-vswitchd to apply the database.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often all flows are read again even if nothing seems to have happened.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Why a pass did not make the host right.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// Open vSwitch's database refused or could not be reached.
+    #[error("writing to Open vSwitch's database")]
+    Ovsdb(#[from] OvsdbError),
+    /// Flows.
+    #[error(transparent)]
+    Flows(#[from] FlowsError),
+    /// ovs-vswitchd does not follow its database.
+    #[error("ovs-vswitchd has not applied the ports' VLANs yet")]
+    NotApplied,
+    /// Bridges that have not connected to the agent.
+    #[error("waiting for {0} to connect")]
+    NotConnected(String),
+    /// Patch ports without a number.
+    #[error("waiting for the patch ports of {0}")]
+    NoPatchPorts(String),
+}
+
+impl PassError {
+    /// Whether this is what a start or restart of Open vSwitch looks like from here.
+    fn expected_at_start(&self) -> bool {
+        matches!(
+            self,
+            Self::NotConnected(_)
+                | Self::NoPatchPorts(_)
+                | Self::Flows(FlowsError::PortsNotReady { .. })
+        )
+    }
+}
+
+/// The agent's connections.
+pub struct Parts {
+    /// Open vSwitch's database.
+    pub ovsdb: OvsdbClient,
+    /// OpenFlow.
+    pub controller: OfController,
+    /// Calls to the server.
+    pub caller: Caller,
+    /// Their answers.
+    pub answers: mpsc::UnboundedReceiver<Answer>,
+    /// What the server says.
+    pub notifications: mpsc::Receiver<Notification>,
+}
+
+/// The reconciler.
+pub struct Agent {
+    config: Arc<Config>,
+    parts: Parts,
+    state: State,
+    bridges: Vec<BridgeFlows>,
+    progress: watch::Sender<Progress>,
+    audit_at: Instant,
+    poll_at: Instant,
+    backoff: Option<Duration>,
+    retry_at: Option<Instant>,
+    first_sync: Box<dyn FnMut() + Send + Sync>,
+}
+
+impl Agent {
+    /// An agent that has not looked at anything. `first_sync` is called once the server was
+    /// heard completely for the first time.
+    #[must_use]
+    pub fn new(config: Config, parts: Parts, first_sync: Box<dyn FnMut() + Send + Sync>) -> Self {
+        let drop = config.drop_flows_on_start;
+        let mut bridges =
+            vec![BridgeFlows::new(&config.integration_bridge, Role::Integration, drop)];
+        if config.tunnelling() {
+            bridges.push(BridgeFlows::new(&config.tunnel_bridge, Role::Tunnel, drop));
+        }
+        for (network, bridge) in &config.bridge_mappings {
+            bridges.push(BridgeFlows::new(bridge, Role::Physical(network.clone()), drop));
+        }
+        let now = Instant::now();
+        Self {
+            poll_at: now + config.polling_interval,
+            config: Arc::new(config),
+            parts,
+            state: State::default(),
+            bridges,
+            progress: watch::channel(Progress::default()).0,
+            audit_at: now + AUDIT_INTERVAL,
+            backoff: None,
+            // The first pass needs no event.
+            retry_at: Some(now),
+            first_sync,
+        }
+    }
+
+    /// The agent's progress, to be watched.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Runs until the server's connection handle ends or the database client does.
+    pub async fn run(mut self) {
+        let mut changes = self.parts.ovsdb.changes();
+        let mut switches = self.parts.controller.changes();
+        let mut looked_at = Instant::now();
+        loop {
+            let deadline = self.deadline(looked_at);
+            tokio::select! {
+                // Cancel-safe: all arms only tell that something happened, or take one message.
+                alive = changes.changed() => if !alive { return },
+                () = switches.changed() => {}
+                notification = self.parts.notifications.recv() => match notification {
+                    Some(notification) => self.notified(notification),
+                    None => return,
+                },
+                Some(answer) = self.parts.answers.recv() => {
+                    rpc::answered(&mut self.state, &self.config, answer);
+                }
+                () = tokio::time::sleep_until(deadline) => {}
+            }
+            // A pass takes about as long as this pause under load, so bursts share passes.
+            let next = looked_at + MIN_PASS_INTERVAL;
+            if next > Instant::now() {
+                tokio::time::sleep_until(next).await;
+            }
+            self.drain();
+            looked_at = Instant::now();
+            self.activate(looked_at).await;
+        }
+    }
+
+    fn deadline(&self, looked_at: Instant) -> Instant {
+        let fixed = self.poll_at.min(self.audit_at);
+        let all = [self.state.next_deadline(looked_at), self.retry_at, Some(fixed)];
+        all.into_iter().flatten().min().unwrap_or(fixed)
+    }
+
+    fn notified(&mut self, notification: Notification) {
+        rpc::notified(&mut self.state, &self.config, notification);
+    }
+
+    /// Takes all that is waiting, so that one pass serves it.
+    fn drain(&mut self) {
+        while let Ok(notification) = self.parts.notifications.try_recv() {
+            self.notified(notification);
+        }
+        while let Ok(answer) = self.parts.answers.try_recv() {
+            rpc::answered(&mut self.state, &self.config, answer);
+        }
+    }
+
+    /// One pass and what follows from it.
+    async fn activate(&mut self, now: Instant) {
+        self.poll(now).await;
+        self.state.sweep(now);
+        let result = self.pass().await;
+        let in_sync = matches!(result, Ok(()));
+        self.retry_at = None;
+        match result {
+            Ok(()) => self.backoff = None,
+            Err(error) => {
+                let pause = self.backoff.map_or(MIN_BACKOFF, |b| (b * 2).min(MAX_BACKOFF));
+                // Waiting for Open vSwitch to come up is not worth a warning at once.
+                if error.expected_at_start() && pause < Duration::from_secs(1) {
+                    tracing::debug!(%error, "host not ready, will look again");
+                } else {
+                    warn_with_cause(&error);
+                }
+                self.backoff = Some(pause);
+                self.retry_at = Some(Instant::now() + pause);
+            }
+        }
+        self.call(in_sync, now);
+        if in_sync && self.state.note_progress(&self.config, now) {
+            (self.first_sync)();
+        }
+        self.progress.send_modify(|p| {
+            p.passes += 1;
+            p.devices = self.state.ports.len();
+            p.active = self.state.ports.active();
+            p.synced = self.state.complete;
+            p.swept = self.state.swept();
+            p.flows_in_sync = in_sync;
+        });
+    }
+
+    /// The regular look at the canary, and the audit.
+    async fn poll(&mut self, now: Instant) {
+        if now >= self.audit_at {
+            self.audit_at = now + AUDIT_INTERVAL;
+            self.bridges.iter_mut().for_each(BridgeFlows::forget);
+        }
+        if now < self.poll_at {
+            return;
+        }
+        self.poll_at = now + self.config.polling_interval;
+        let replica = self.parts.ovsdb.replica();
+        let Some(switch) = self.switch_of(&replica, &self.config.integration_bridge) else {
+            return;
+        };
+        // br-int is the first of the list, by construction.
+        let Some(int) = self.bridges.first() else { return };
+        match int.canary_alive(&switch).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!("Open vSwitch lost its flows, rebuilding them");
+                self.bridges.iter_mut().for_each(BridgeFlows::forget);
+            }
+            Err(error) => warn_with_cause(&error),
+        }
+    }
+
+    fn switch_of(&self, replica: &Replica, bridge: &str) -> Option<Switch> {
+        let datapath_id = replica.bridge(bridge)?.datapath_id()?;
+        self.parts.controller.switch(datapath_id)
+    }
+
+    /// Observe, plan, apply: the host is as the state wants it when this is `Ok`.
+    async fn pass(&mut self) -> Result<(), PassError> {
+        if !self.parts.ovsdb.is_connected() {
+            return Err(OvsdbError::Disconnected.into());
+        }
+        let mut seen = self.observe();
+        let mut changes = plan::bridges(&self.config, &seen);
+        changes.extend(plan::patches(&self.config, &seen));
+        changes.extend(self.tunnel_changes(&seen));
+        if self.write(&changes).await? {
+            seen = self.observe();
+        }
+        let view = self
+            .state
+            .view(&self.config, &seen)
+            .ok_or_else(|| PassError::NoPatchPorts(self.config.integration_bridge.clone()))?;
+        self.sync_flows(&seen, &view).await?;
+        let mut changes = self.port_changes();
+        for bridge in view.physical.values() {
+            changes.extend(plan::connect_physical(&self.config, &seen, &bridge.bridge));
+        }
+        self.write(&changes).await?;
+        self.note_physical(view.physical.into_keys().collect());
+        Ok(())
+    }
+
+    /// Notes which physical networks are wired. Without its bridge a physical network's ports
+    /// stay down, but nobody else's.
+    fn note_physical(&mut self, wired: BTreeSet<String>) {
+        if wired == self.state.physical {
+            return;
+        }
+        for (network, bridge) in &self.config.bridge_mappings {
+            if !wired.contains(network) {
+                tracing::error!(network, bridge, "bridge of the physical network does not exist");
+            }
+        }
+        self.state.physical = wired;
+    }
+
+    /// Looks at the database and takes the VIFs into the state.
+    fn observe(&mut self) -> BTreeMap<String, Bridge> {
+        let replica = self.parts.ovsdb.replica();
+        let seen = observe::bridges(&replica, plan::bridge_names(&self.config));
+        // Without br-int nothing is known of the VIFs; with it gone they are gone, too.
+        let vifs = seen.get(&self.config.integration_bridge).map(Bridge::vifs).unwrap_or_default();
+        self.state.ports.observe(vifs);
+        self.state.assign_vlans();
+        seen
+    }
+
+    fn tunnel_changes(&self, seen: &BTreeMap<String, Bridge>) -> Vec<DbChange> {
+        if !self.config.tunnelling() {
+            return Vec::new();
+        }
+        let tunnels = seen.get(&self.config.tunnel_bridge).map(Bridge::tunnels).unwrap_or_default();
+        let wanted = self.state.wanted_tunnels(&self.config);
+        plan::tunnels(&self.config, &tunnels, &wanted, self.state.removal())
+    }
+
+    /// What the rows of the VIFs lack.
+    fn port_changes(&self) -> Vec<DbChange> {
+        let change = |record: &Record| match &record.verdict {
+            Verdict::Unheard => None,
+            Verdict::Disabled | Verdict::Refused => plan::kill(&record.vif),
+            Verdict::Bound(wiring) => {
+                let vlan = self.state.vlans.get(&wiring.network)?.vlan;
+                let network_id = &wiring.network.network_id;
+                plan::bind(&record.vif, network_id, &wiring.segment, vlan)
+            }
+        };
+        self.state.ports.iter().filter(|r| r.vif.port.ofport.is_some()).filter_map(change).collect()
+    }
+
+    /// Makes the changes in one transaction. Answers whether there were any.
+    async fn write(&self, changes: &[DbChange]) -> Result<bool, PassError> {
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        let replica = self.parts.ovsdb.replica();
+        let mut txn = apply::transaction(&self.config, &replica, changes)?;
+        // A port is wired when ovs-vswitchd has applied its VLAN, not when the database has it.
+        let awaited = changes.iter().any(DbChange::concerns_vif);
+        if awaited {
+            txn.bump_next_cfg()?;
+        }
+        let results = self.parts.ovsdb.transact(txn).await?;
+        tracing::debug!(changes = changes.len(), "database written");
+        if let Some(cfg) = Txn::awaited_cfg(&results).filter(|_| awaited) {
+            self.wait_applied(cfg).await?;
+        }
+        Ok(true)
+    }
+
+    /// Waits until ovs-vswitchd has applied the database as of `next_cfg`.
+    async fn wait_applied(&self, next_cfg: i64) -> Result<(), PassError> {
+        let mut changes = self.parts.ovsdb.changes();
+        let applied = async {
+            while self.parts.ovsdb.replica().root_column("cur_cfg").as_int() < Some(next_cfg) {
+                if !changes.changed().await {
+                    return;
+                }
+            }
+        };
+        timeout(APPLY_TIMEOUT, applied).await.map_err(|_| PassError::NotApplied)
+    }
+
+    /// Brings every bridge's flows to what the view asks for. A bridge that fails does not keep
+    /// the others from being done; the first error is answered.
+    async fn sync_flows(
+        &mut self,
+        seen: &BTreeMap<String, Bridge>,
+        view: &HostView,
+    ) -> Result<(), PassError> {
+        let mut first_error = None;
+        let removal = self.state.removal();
+        let mut flow_mods = 0;
+        for flows in &mut self.bridges {
+            if matches!(&flows.role, Role::Physical(network) if !view.physical.contains_key(network))
+            {
+                continue;
+            }
+            let bridge = seen.get(&flows.name);
+            let switch =
+                bridge.and_then(|b| b.datapath_id).and_then(|id| self.parts.controller.switch(id));
+            let result = match (bridge, switch) {
+                (Some(bridge), Some(switch)) => {
+                    flows.sync(&switch, bridge, view, removal).await.map_err(PassError::from)
+                }
+                _ => Err(PassError::NotConnected(flows.name.clone())),
+            };
+            match result {
+                Ok(count) => flow_mods += count as u64,
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        self.progress.send_if_modified(|p| {
+            p.flow_mods += flow_mods;
+            false
+        });
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Starts the calls that are due. Devices are reported as up only when the host is in sync.
+    fn call(&mut self, in_sync: bool, now: Instant) {
+        if !self.state.may_call(now) {
+            return;
+        }
+        let state = &mut self.state;
+        if !state.calls.tunnels
+            && let (Some(network_type), Some(local_ip)) =
+                (state.tunnels_pending.first().copied(), self.config.local_ip)
+        {
+            state.calls.tunnels = true;
+            self.parts.caller.tunnel_sync(local_ip, network_type);
+        }
+        if !state.calls.details {
+            let devices = state.ports.ask(rpc::DETAILS_BATCH, now);
+            if !devices.is_empty() {
+                state.calls.details = true;
+                self.parts.caller.details(devices);
+            }
+        }
+        if !state.calls.report {
+            let mut down = state.ports.to_report_down(now);
+            down.truncate(rpc::REPORT_BATCH);
+            let (up, refresh) = if in_sync {
+                state.next_up(&self.config, rpc::REPORT_BATCH, now)
+            } else {
+                (Vec::new(), false)
+            };
+            if !up.is_empty() || !down.is_empty() {
+                state.calls.report = true;
+                self.parts.caller.report(up, down, refresh);
+            }
+        }
+    }
+}
+
+/// Logs an error with what caused it, on one line.
+fn warn_with_cause(error: &(dyn std::error::Error + 'static)) {
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(%error, cause, "host not in sync, will try again");
+}

@@ -1,0 +1,289 @@
+//! Everything the agent remembers between two passes: a plain value, no I/O.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use neutrino_dataplane::names;
+use neutrino_dataplane::{
+    diff::Removal,
+    view::{HostView, LocalVlan, Options, PhysicalBridge, Segment, TunnelPort},
+};
+use neutrino_rpc::RpcError;
+use neutrino_types::NetworkType;
+use tokio::time::Instant;
+
+use crate::{
+    config::Config,
+    fdb::Fdb,
+    local_vlans::{LocalVlans, NetworkKey},
+    observe::Bridge,
+    ports::{Ports, Verdict},
+    rpc,
+};
+
+/// How long after a complete sync what the server did not confirm is kept. Forwarding entries
+/// come as notifications beside the answers that say the sync is complete.
+pub const CONFIRMATION: Duration = Duration::from_secs(5);
+
+/// Which calls are under way; at most one of each kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Calls {
+    /// Asking for details.
+    pub details: bool,
+    /// Reporting devices.
+    pub report: bool,
+    /// Announcing tunnels.
+    pub tunnels: bool,
+}
+
+/// The agent's memory.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// VIFs.
+    pub ports: Ports,
+    /// Local VLANs.
+    pub vlans: LocalVlans,
+    /// l2population entries.
+    pub fdb: Fdb,
+    /// Tunnel endpoints of other hosts, with whether confirmed since the last connection.
+    pub endpoints: BTreeMap<(NetworkType, IpAddr), bool>,
+    /// Physical networks whose bridges are wired.
+    pub physical: BTreeSet<String>,
+    /// Tunnel types whose endpoints are to be asked for.
+    pub tunnels_pending: BTreeSet<NetworkType>,
+    /// Whether the server is connected.
+    pub connected: bool,
+    /// Calls under way.
+    pub calls: Calls,
+    /// Whether the server was heard completely since the last connection.
+    pub complete: bool,
+    /// Whether it ever was.
+    pub first_sync_done: bool,
+    /// Whether what nobody desires may be removed; false until the first sync is confirmed.
+    removing: bool,
+    /// When what was not confirmed goes.
+    sweep_at: Option<Instant>,
+    /// Networks whose forwarding entries were asked for since the last connection.
+    refreshed: BTreeSet<NetworkKey>,
+    /// No call before this.
+    calls_retry_at: Option<Instant>,
+}
+
+impl State {
+    /// A new connection, or notifications lost: everything must be heard again, and nothing
+    /// changes on the host until it was.
+    pub fn resync(&mut self, config: &Config) {
+        self.connected = true;
+        self.complete = false;
+        self.sweep_at = None;
+        self.calls_retry_at = None;
+        self.ports.touch_all();
+        self.fdb.unconfirm();
+        self.refreshed.clear();
+        self.endpoints.values_mut().for_each(|confirmed| *confirmed = false);
+        self.tunnels_pending = config.tunnel_types.iter().copied().collect();
+    }
+
+    /// A call failed; all calls pause.
+    pub fn call_failed(&mut self, method: &'static str, error: &RpcError, now: Instant) {
+        tracing::warn!(method, error = %error, "call to the server failed, will retry");
+        self.calls_retry_at = Some(now + rpc::RETRY);
+    }
+
+    /// Whether calls may be made now.
+    #[must_use]
+    pub fn may_call(&self, now: Instant) -> bool {
+        self.connected && self.calls_retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// Whether removals are on hold.
+    #[must_use]
+    pub fn removal(&self) -> Removal {
+        if self.removing { Removal::Stale } else { Removal::Hold }
+    }
+
+    /// Keeps the local VLAN map in step with the VIFs. Networks that found no free id are left
+    /// out, so their ports stay unwired.
+    pub fn assign_vlans(&mut self) {
+        // Adoption comes first, so that networks keep the ids their ports carry.
+        for (key, vlan, segment) in self.ports.iter().filter_map(|r| r.vif.adoptable()) {
+            self.vlans.adopt(key, vlan, segment);
+        }
+        let mut present = BTreeSet::new();
+        for record in self.ports.iter() {
+            let (key, segment) = match (&record.verdict, record.vif.adoptable()) {
+                (Verdict::Bound(wiring), _) => (wiring.network.clone(), wiring.segment.clone()),
+                // Until the server is heard, what a previous run wired stays wired.
+                (Verdict::Unheard, Some((key, _, segment))) => (key, segment),
+                _ => continue,
+            };
+            match self.vlans.ensure(&key, &segment) {
+                Ok(_) => {
+                    present.insert(key);
+                }
+                Err(error) => {
+                    tracing::error!(port_id = record.vif.port_id, %error, "port cannot be wired");
+                }
+            }
+        }
+        for (key, vlan) in self.vlans.retain(&present) {
+            tracing::info!(network_id = key.network_id, vlan, "local VLAN reclaimed");
+        }
+        self.fdb.retain(&present);
+        self.refreshed.retain(|key| present.contains(key));
+    }
+
+    /// The tunnels this host should have.
+    #[must_use]
+    pub fn wanted_tunnels(&self, config: &Config) -> BTreeSet<(NetworkType, IpAddr)> {
+        if !config.l2_population {
+            return self.endpoints.keys().copied().collect();
+        }
+        let networks = self.vlans.iter().filter(|(_, m)| m.segment.network_type.is_tunnel());
+        networks
+            .flat_map(|(key, mapping)| {
+                let network_type = mapping.segment.network_type;
+                self.fdb.table(key).into_keys().map(move |remote| (network_type, remote))
+            })
+            .collect()
+    }
+
+    /// The host as the data plane sees it; none while a patch port has no number yet.
+    #[must_use]
+    pub fn view(&self, config: &Config, seen: &BTreeMap<String, Bridge>) -> Option<HostView> {
+        let int = seen.get(&config.integration_bridge)?;
+        let mut view = HostView {
+            options: Options {
+                l2_population: config.l2_population,
+                arp_responder: config.arp_responder,
+                anti_spoof: true,
+            },
+            ..HostView::default()
+        };
+        if config.tunnelling() {
+            let tun = seen.get(&config.tunnel_bridge)?;
+            view.patch_int = Some(tun.ofport(&config.tun_peer_patch_port)?);
+            view.tunnel_ports = tun
+                .tunnels()
+                .into_iter()
+                .filter(|t| config.tunnel_types.contains(&t.network_type))
+                .filter_map(|t| {
+                    let (network_type, remote_ip) = (t.network_type, t.remote_ip);
+                    Some(TunnelPort { network_type, remote_ip, ofport: t.port.ofport? })
+                })
+                .collect();
+        }
+        for (network, bridge) in &config.bridge_mappings {
+            // A physical bridge that is gone takes its own networks with it, not the others.
+            let Some(phys) = seen.get(bridge) else { continue };
+            let (Some(int_ofport), Some(phys_ofport)) =
+                (int.ofport(&names::int_patch(bridge)), phys.ofport(&names::phys_patch(bridge)))
+            else {
+                continue;
+            };
+            let bridge = PhysicalBridge { bridge: bridge.clone(), int_ofport, phys_ofport };
+            view.physical.insert(network.clone(), bridge);
+        }
+        view.vlans = self
+            .vlans
+            .iter()
+            .map(|(key, mapping)| LocalVlan {
+                network_id: key.network_id.clone(),
+                vlan: mapping.vlan,
+                segment: mapping.segment.clone(),
+                fdb: self.fdb.table(key),
+            })
+            .collect();
+        view.ports = self.ports.iter().filter_map(|record| record.view()).collect();
+        Some(view)
+    }
+
+    /// Devices to report up next, and whether to ask for their networks' forwarding entries.
+    ///
+    /// One device per network asks: the server answers with the whole network, so asking for
+    /// every device would cost the square of their number.
+    pub fn next_up(&mut self, config: &Config, limit: usize, now: Instant) -> (Vec<String>, bool) {
+        let mut asking = Vec::new();
+        let mut plain = Vec::new();
+        for record in self.ports.to_report_up(now) {
+            let id = record.vif.port_id.clone();
+            let Some(network) = record.network() else { continue };
+            let Some(Segment { network_type, physical_network, .. }) =
+                self.vlans.get(&network).map(|m| &m.segment)
+            else {
+                continue;
+            };
+            if physical_network.as_ref().is_some_and(|name| !self.physical.contains(name)) {
+                continue;
+            }
+            let tunnelled = network_type.is_tunnel() && config.l2_population;
+            if tunnelled && !self.refreshed.contains(&network) {
+                if asking.len() < limit {
+                    self.refreshed.insert(network);
+                    asking.push(id);
+                }
+            } else if plain.len() < limit {
+                plain.push(id);
+            }
+        }
+        if asking.is_empty() { (plain, false) } else { (asking, true) }
+    }
+
+    /// A report that asked for forwarding entries failed: the next one must ask again.
+    pub fn refresh_failed(&mut self, devices: &[String]) {
+        for record in self.ports.iter().filter(|r| devices.contains(&r.vif.port_id)) {
+            if let Some(network) = record.network() {
+                self.refreshed.remove(&network);
+            }
+        }
+    }
+
+    /// Notes progress of the sync; answers true once, when the first one is complete.
+    pub fn note_progress(&mut self, config: &Config, now: Instant) -> bool {
+        let calling = self.calls.details || self.calls.report || self.calls.tunnels;
+        let settled = self.ports.settled() && self.tunnels_pending.is_empty() && !calling;
+        if self.connected && settled && !self.complete {
+            self.complete = true;
+            let pause = if config.l2_population { CONFIRMATION } else { Duration::ZERO };
+            self.sweep_at = Some(now + pause);
+            tracing::info!(devices = self.ports.len(), "in sync with the server");
+            return !std::mem::replace(&mut self.first_sync_done, true);
+        }
+        false
+    }
+
+    /// Whether the server was heard completely and what it did not confirm is gone.
+    #[must_use]
+    pub fn swept(&self) -> bool {
+        self.complete && self.sweep_at.is_none()
+    }
+
+    /// Drops what the server did not confirm, once that is due. Answers whether it was.
+    pub fn sweep(&mut self, now: Instant) -> bool {
+        if !self.connected || self.sweep_at.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.sweep_at = None;
+        self.removing = true;
+        let entries = self.fdb.sweep();
+        let before = self.endpoints.len();
+        self.endpoints.retain(|_, confirmed| *confirmed);
+        let endpoints = before - self.endpoints.len();
+        tracing::info!(entries, endpoints, "dropped what the server no longer knows");
+        true
+    }
+
+    /// The first moment after `now` at which the state wants to be looked at again without
+    /// anything happening. `now` is when it was last looked at, so that none is missed.
+    #[must_use]
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        if !self.connected {
+            return None;
+        }
+        let all = [self.sweep_at, self.calls_retry_at, self.ports.next_retry(now)];
+        all.into_iter().flatten().filter(|at| *at > now).min()
+    }
+}

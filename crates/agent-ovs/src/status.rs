@@ -1,0 +1,90 @@
+//! What the agent tells of itself: `report_state` to the server, progress to whoever watches.
+
+use neutrino_rpc::shapes::AgentState;
+use neutrino_types::constants::agent_type;
+use serde_json::{Map, Value, json};
+
+use crate::config::{Config, Firewall};
+
+/// Progress of the agent, for tests and measurements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Passes of the reconciler so far.
+    pub passes: u64,
+    /// VIFs plugged.
+    pub devices: usize,
+    /// VIFs the server acknowledged as up.
+    pub active: usize,
+    /// Whether the server was heard completely since the last connection.
+    pub synced: bool,
+    /// Whether what the server did not confirm since the last connection was dropped.
+    pub swept: bool,
+    /// Whether every bridge has exactly the flows it should have.
+    pub flows_in_sync: bool,
+    /// Changes of flows sent so far.
+    pub flow_mods: u64,
+}
+
+/// The agent's state before its first report.
+#[must_use]
+pub fn agent_state(config: &Config) -> AgentState {
+    AgentState {
+        binary: "neutron-openvswitch-agent".into(),
+        host: config.host.clone(),
+        topic: "N/A".into(),
+        agent_type: agent_type::OVS.into(),
+        configurations: configurations(config),
+        start_flag: true,
+        availability_zone: None,
+        resource_versions: None,
+        uuid: String::new(),
+    }
+}
+
+fn configurations(config: &Config) -> Map<String, Value> {
+    let tunnel_types: Vec<&str> = config.tunnel_types.iter().map(|t| t.as_str()).collect();
+    let value = json!({
+        "bridge_mappings": config.bridge_mappings,
+        "resource_provider_bandwidths": {},
+        "resource_provider_inventory_defaults":
+            {"allocation_ratio": 1.0, "min_unit": 1, "step_size": 1, "reserved": 0},
+        "resource_provider_packet_processing_without_direction": {},
+        "resource_provider_packet_processing_with_direction": {},
+        "resource_provider_packet_processing_inventory_defaults":
+            {"allocation_ratio": 1.0, "min_unit": 1, "step_size": 1, "reserved": 0},
+        "resource_provider_hypervisors": {},
+        "integration_bridge": config.integration_bridge,
+        "tunnel_types": tunnel_types,
+        "tunneling_ip": config.local_ip,
+        "l2_population": config.l2_population,
+        "arp_responder_enabled": config.arp_responder,
+        "enable_distributed_routing": false,
+        "log_agent_heartbeats": config.log_heartbeats,
+        "extensions": [],
+        "datapath_type": config.datapath_type,
+        "ovs_capabilities": {"datapath_types": [], "iface_types": []},
+        "vhostuser_socket_dir": config.vhostuser_socket_dir,
+        "ovs_hybrid_plug": config.firewall == Firewall::IptablesHybrid,
+        "baremetal_smartnic": false,
+        "devices": 0,
+        "in_distributed_mode": false,
+    });
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// What changes while the agent runs: the number of VIFs and what this Open vSwitch can do.
+pub fn refresh(
+    state: &mut AgentState,
+    devices: usize,
+    datapath_types: &[String],
+    iface_types: &[String],
+) {
+    state.configurations.insert("devices".into(), json!(devices));
+    state.configurations.insert(
+        "ovs_capabilities".into(),
+        json!({"datapath_types": datapath_types, "iface_types": iface_types}),
+    );
+}

@@ -1,0 +1,8 @@
+//! The agent against a real Open vSwitch (private, user space, no privilege) and the real
+//! embedded bus with a small server behind it.
+
+mod adoption;
+mod failures;
+mod support;
+mod timing;
+mod wiring;
