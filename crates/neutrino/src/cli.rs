@@ -16,6 +16,9 @@ pub struct Cli {
 pub enum Command {
     /// Run the API server (neutron-server).
     Server(Common),
+    /// Run an agent of this host.
+    #[command(subcommand)]
+    Agent(AgentRole),
     /// Emulate a datacentre on this machine.
     Lab(neutrino_lab::Cli),
     /// Look after the database (neutron-db-manage).
@@ -32,6 +35,12 @@ pub enum Command {
     },
     /// Print the argon2 hash of a password read from standard input, for the identity file.
     HashPassword,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AgentRole {
+    /// Wire the ports of Open vSwitch (neutron-openvswitch-agent).
+    Openvswitch(Common),
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -5,7 +5,7 @@ mod service;
 
 use std::{error::Error, io::Read, process::ExitCode};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{AgentRole, Cli, Command};
 
 /// Any command's failure, to be printed by `main`.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -16,6 +16,11 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Server(common) => service::run("neutron-server", &common, |conf| async {
             neutrino_server::run(conf).await.map_err(Failure::from)
         }),
+        Command::Agent(AgentRole::Openvswitch(common)) => {
+            service::run("neutron-openvswitch-agent", &common, |conf| async {
+                neutrino_agent_ovs::run(conf).await.map_err(Failure::from)
+            })
+        }
         Command::Lab(lab) => Ok(neutrino_lab::run(lab)?),
         Command::Db { common, action } => db::run(&common, &action),
         Command::ConfigSample { file } => {
