@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use neutrino_openflow::{
-    Message, frame_length,
+    DecodeError, Message, frame_length,
     message::{ErrorMessage, Features, VERSION},
 };
 use tokio::{
@@ -37,15 +37,18 @@ impl Frames {
     }
 
     /// The next message. May be dropped and called again without losing any.
-    async fn next(&mut self) -> Result<(u32, Message), Ended> {
+    async fn next(&mut self) -> Result<(u32, Result<Message, DecodeError>), Ended> {
         loop {
             let unread = self.buffer.get(self.used..).unwrap_or_default();
             if let Some(length) = frame_length(unread)?
                 && let Some(frame) = unread.get(..length)
             {
-                let decoded = Message::decode(frame);
+                let decoded = match Message::decode(frame) {
+                    Ok((xid, message)) => (xid, Ok(message)),
+                    Err(error) => (frame_xid(frame), Err(error)),
+                };
                 self.used += length;
-                return Ok(decoded?);
+                return Ok(decoded);
             }
             self.buffer.drain(..self.used);
             self.used = 0;
@@ -53,6 +56,14 @@ impl Frames {
                 return Err(Ended::Closed);
             }
         }
+    }
+}
+
+/// The transaction id in a frame's header.
+fn frame_xid(frame: &[u8]) -> u32 {
+    match frame {
+        [_, _, _, _, a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
+        _ => 0,
     }
 }
 
@@ -95,7 +106,7 @@ impl Connection {
         write(&mut self.writer, &hello, 0).await?;
         loop {
             let (xid, message) = self.frames.next().await?;
-            match message {
+            match message? {
                 Message::Hello { version, bitmap } => {
                     let agreed =
                         if bitmap == 0 { version >= VERSION } else { bitmap & BITMAP != 0 };
@@ -175,6 +186,12 @@ async fn read(mut frames: Frames, link: &Link, probe: Duration) -> Result<(), En
         };
         probed = false;
         let (xid, message) = next?;
+        let message = message.unwrap_or_else(|error| {
+            let datapath_id = format_args!("{:016x}", link.features.datapath_id);
+            tracing::warn!(datapath_id, xid, %error, "message of the switch cannot be read");
+            // Tells whoever waits for it that the answer came and is of no use.
+            Message::Other { version: VERSION, kind: 0, body: Vec::new() }
+        });
         match message {
             Message::EchoRequest(data) => {
                 // With a full queue the switch hears enough of us without this.

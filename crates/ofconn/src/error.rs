@@ -66,6 +66,14 @@ pub enum OfError {
         /// What was refused and why; never empty.
         refusals: Vec<Refusal>,
     },
+    /// The answer cannot be read. The connection stands.
+    #[error("switch {datapath_id:016x} answered {request} with what cannot be read")]
+    Malformed {
+        /// The bridge.
+        datapath_id: u64,
+        /// What was asked.
+        request: &'static str,
+    },
     /// Too long for the protocol.
     #[error("encoding {what}")]
     Encode {

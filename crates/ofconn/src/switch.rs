@@ -210,7 +210,10 @@ impl Switch {
                     request.refusals.push(Refusal { what: name.to_owned(), error });
                     return request.finish();
                 }
-                _ => {}
+                _ => {
+                    let datapath_id = self.datapath_id();
+                    return Err(OfError::Malformed { datapath_id, request: name });
+                }
             }
         }
     }
@@ -289,8 +292,13 @@ impl Request<'_> {
     async fn await_answer(&mut self, xid: u32, mods: &[FlowMod]) -> Result<(), OfError> {
         loop {
             let (came, message) = self.next().await?;
-            if let Message::Error(error) = message {
-                self.refuse(came, error, mods);
+            match message {
+                Message::Error(error) => self.refuse(came, error, mods),
+                Message::Other { .. } => {
+                    let datapath_id = self.link.features.datapath_id;
+                    return Err(OfError::Malformed { datapath_id, request: self.name });
+                }
+                _ => {}
             }
             if came == xid {
                 return Ok(());

@@ -136,6 +136,25 @@ async fn an_echo_is_answered_and_a_missing_answer_times_out() {
 }
 
 #[tokio::test]
+async fn an_unreadable_answer_fails_its_request_only() {
+    let controller = OfController::listen("127.0.0.1:0").await.unwrap();
+    let mut fake = Fake::greeted(controller.local_addr()).await;
+    let switch = controller.wait_for(DATAPATH, PATIENCE).await.unwrap();
+    let (dumped, ()) = tokio::join!(switch.dump_flows(), async {
+        let (xid, _) = fake.expect(|m| matches!(m, Message::MultipartRequest(_))).await;
+        // Flow statistics of which the first entry claims to be three bytes long.
+        let body = vec![0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0];
+        fake.send(&Message::Other { version: 4, kind: 19, body }, xid).await;
+    });
+    assert!(matches!(dumped, Err(OfError::Malformed { .. })), "{dumped:?}");
+    let (done, ()) = tokio::join!(switch.barrier(), async {
+        let (xid, _) = fake.expect(|m| matches!(m, Message::BarrierRequest)).await;
+        fake.send(&Message::BarrierReply, xid).await;
+    });
+    done.unwrap();
+}
+
+#[tokio::test]
 async fn a_new_connection_of_the_same_switch_replaces_the_old_one() {
     let controller = OfController::listen("127.0.0.1:0").await.unwrap();
     let mut first = Fake::greeted(controller.local_addr()).await;

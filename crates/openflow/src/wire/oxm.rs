@@ -5,6 +5,7 @@ use crate::{
     action::Subfield,
     field::Field,
     matching::{Match, RawOxm},
+    message::ONF,
 };
 
 /// `ofp_match.type` of an OXM match.
@@ -15,12 +16,22 @@ const fn header(class: u16, number: u8, masked: bool, length: u8) -> u32 {
     (class as u32) << 16 | (number as u32) << 9 | (masked as u32) << 8 | length as u32
 }
 
+/// OXM class of fields defined by an experimenter, who is named in front of the value.
+const CLASS_EXPERIMENTER: u16 = 0xffff;
+/// Number of `tcp_flags` among the fields of the ONF (OpenFlow 1.5 has it as a basic field).
+const ONF_TCP_FLAGS: u8 = 42;
+
 /// One field with its value as OpenFlow 1.3 spells it.
 pub(crate) fn put_field(w: &mut Writer, field: Field, value: u128, mask: Option<u128>) {
     let (class, number) = field.oxm_header();
     let bytes = field.info().bytes;
     let length = if mask.is_some() { bytes * 2 } else { bytes };
-    w.u32(header(class, number, mask.is_some(), length));
+    if field == Field::TcpFlags {
+        w.u32(header(CLASS_EXPERIMENTER, ONF_TCP_FLAGS, mask.is_some(), length + 4));
+        w.u32(ONF);
+    } else {
+        w.u32(header(class, number, mask.is_some(), length));
+    }
     w.uint(value, bytes.into());
     if let Some(mask) = mask {
         w.uint(mask, bytes.into());
@@ -73,13 +84,19 @@ pub(crate) fn get_field(r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     let length = usize::from((head & 0xff) as u8);
     let masked = head >> 8 & 1 == 1;
     let mut body = r.sub(length, "match field")?;
-    let field = Field::from_header((head >> 16) as u16, (head >> 9 & 0x7f) as u8);
+    let whole = body;
+    let (class, number) = ((head >> 16) as u16, (head >> 9 & 0x7f) as u8);
+    let field = if class == CLASS_EXPERIMENTER {
+        (number == ONF_TCP_FLAGS && body.u32()? == ONF).then_some(Field::TcpFlags)
+    } else {
+        Field::from_header(class, number)
+    };
     let Some(field) = field else {
-        return Ok(Entry::Raw(RawOxm { header: head, body: body.rest().to_vec() }));
+        return Ok(Entry::Raw(RawOxm { header: head, body: whole.rest().to_vec() }));
     };
     let bytes = usize::from(field.info().bytes);
     let expected = if masked { bytes * 2 } else { bytes };
-    if length != expected {
+    if body.len() != expected {
         return Err(DecodeError::BadLength { what: "match field", length });
     }
     let value = body.uint(bytes)?;

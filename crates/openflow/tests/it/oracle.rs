@@ -2,35 +2,14 @@
 
 use std::{
     io::{Read, Write},
-    os::unix::net::{UnixListener, UnixStream},
-    path::PathBuf,
-    process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    net::{TcpListener, TcpStream},
+    process::{Command, Output, Stdio},
     thread,
 };
 
 use neutrino_openflow::{Message, frame_length};
 
-/// A directory that goes when dropped.
-pub struct TempDir(pub PathBuf);
-
-impl TempDir {
-    pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("openflow-{}-{n}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn read_frame(stream: &mut UnixStream) -> Option<Vec<u8>> {
+fn read_frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut head = [0; 8];
     stream.read_exact(&mut head).ok()?;
     let length = frame_length(&head).unwrap().unwrap();
@@ -41,7 +20,7 @@ fn read_frame(stream: &mut UnixStream) -> Option<Vec<u8>> {
 }
 
 /// Plays a switch until the peer leaves; returns the messages of type 14 (flow-mod) it was sent.
-fn play_switch(listener: &UnixListener) -> Vec<Vec<u8>> {
+fn play_switch(listener: &TcpListener) -> Vec<Vec<u8>> {
     let (mut stream, _) = listener.accept().unwrap();
     let mut flow_mods = Vec::new();
     while let Some(frame) = read_frame(&mut stream) {
@@ -63,25 +42,35 @@ fn play_switch(listener: &UnixListener) -> Vec<Vec<u8>> {
     flow_mods
 }
 
+/// Runs ovs-ofctl to its end on this input, which leaves no file behind.
+fn ofctl(args: &[&str], input: Vec<u8>) -> Output {
+    let mut child = Command::new("ovs-ofctl")
+        .args(["--no-names", "--timeout=30"])
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Written aside: with its output unread, ovs-ofctl might stop reading.
+    let writer = thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    output
+}
+
 /// The flow-mods `ovs-ofctl -O OpenFlow13 add-flows` sends for these lines.
 pub fn encode_flows(lines: &[&str]) -> Vec<Vec<u8>> {
-    let dir = TempDir::new();
-    let file = dir.0.join("flows");
-    // ovs-ofctl does not take back the flag it prints for every flow it added.
-    std::fs::write(&file, lines.join("\n") + "\n").unwrap();
-    let socket = dir.0.join("switch");
-    let listener = UnixListener::bind(&socket).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
     let switch = thread::spawn(move || play_switch(&listener));
-    let output = Command::new("ovs-ofctl")
-        // With names, it would first ask for ports and tables over connections of their own.
-        .args(["-O", "OpenFlow13", "--no-names", "--timeout=30", "add-flows"])
-        .arg(format!("unix:{}", socket.display()))
-        .arg(&file)
-        .output()
-        .unwrap();
+    let target = format!("tcp:{address}");
+    let input = (lines.join("\n") + "\n").into_bytes();
+    let output = ofctl(&["-O", "OpenFlow13", "add-flows", &target, "-"], input);
     if !output.status.success() {
         // Frees the switch from waiting for a connection that never came.
-        drop(UnixStream::connect(&socket));
+        drop(TcpStream::connect(address));
         panic!("ovs-ofctl: {}", String::from_utf8_lossy(&output.stderr));
     }
     switch.join().unwrap()
@@ -89,11 +78,7 @@ pub fn encode_flows(lines: &[&str]) -> Vec<Vec<u8>> {
 
 /// What `ovs-ofctl ofp-parse` prints for these messages, one line per message.
 pub fn print_messages(messages: &[Vec<u8>]) -> String {
-    let dir = TempDir::new();
-    let file = dir.0.join("messages");
-    std::fs::write(&file, messages.concat()).unwrap();
-    let output =
-        Command::new("ovs-ofctl").args(["--no-names", "ofp-parse"]).arg(&file).output().unwrap();
+    let output = ofctl(&["ofp-parse", "/dev/stdin"], messages.concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
