@@ -66,11 +66,12 @@ impl Fake {
     }
 }
 
+/// Short waits, yet long enough for a busy machine to answer in time.
 async fn impatient() -> OfController {
     let timing = Timing {
-        handshake: Duration::from_millis(300),
-        request: Duration::from_millis(300),
-        probe: Duration::from_millis(200),
+        handshake: Duration::from_secs(1),
+        request: Duration::from_secs(1),
+        probe: Duration::from_secs(1),
     };
     OfController::listen_with("127.0.0.1:0", timing).await.unwrap()
 }
