@@ -4,6 +4,8 @@
 //! from the data plane crate. A new connection, the canary's absence or the regular audit throw
 //! the record away, and everything is read again.
 
+use std::collections::HashMap;
+
 use neutrino_dataplane::{
     br_int, br_phys, br_tun,
     diff::{self, Installed, LearnedFlows, Removal},
@@ -196,14 +198,14 @@ impl BridgeFlows {
     /// What is installed, once the switch knows the ports by the numbers the database gives.
     async fn read(&mut self, switch: &Switch, seen: &Bridge) -> Result<Installed, FlowsError> {
         let ports = switch.port_desc().await.map_err(|source| self.failed(source))?;
-        for (name, port) in &seen.ports {
+        let numbers: HashMap<&str, u32> =
+            ports.iter().map(|p| (p.name.as_str(), p.number)).collect();
+        for port in seen.ports.values().filter(|p| p.in_flows()) {
             let Some(expected) = port.ofport else { continue };
-            let known = ports.iter().find(|p| p.name == *name).map(|p| p.number);
-            // The bridge's own port is numbered apart.
-            if known != Some(expected) && *name != self.name {
+            if numbers.get(port.interface_name.as_str()) != Some(&expected) {
                 return Err(FlowsError::PortsNotReady {
                     bridge: self.name.clone(),
-                    port: name.clone(),
+                    port: port.interface_name.clone(),
                     expected,
                 });
             }

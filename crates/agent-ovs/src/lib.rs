@@ -98,13 +98,21 @@ pub async fn run(conf: Conf) -> Result<(), AgentError> {
     let timeout = u64::try_from(conf.get(&opts::ovs::OVSDB_TIMEOUT)).unwrap_or(10).max(1);
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;
-    let running = start(config, &rpc_config, Duration::from_secs(timeout)).await?;
-    tokio::select! {
-        // Cancel-safe: whatever ends first ends the agent.
-        () = running.finished() => {}
-        _ = terminate.recv() => tracing::info!("terminated, the host stays as it is"),
-        _ = interrupt.recv() => tracing::info!("interrupted, the host stays as it is"),
+    let mut hangup = signal(SignalKind::hangup()).map_err(AgentError::Signals)?;
+    let mut running = start(config, &rpc_config, Duration::from_secs(timeout)).await?;
+    loop {
+        tokio::select! {
+            // Cancel-safe: each arm waits for one event and loses none.
+            () = running.finished() => return Ok(()),
+            _ = hangup.recv() => {
+                tracing::warn!("hangup: the configuration is read at start only, restart instead");
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
     }
+    tracing::info!("stopping, the host stays as it is");
+    running.stop().await;
     Ok(())
 }
 
@@ -138,7 +146,7 @@ impl Running {
         let _ = (&mut self.reporter).await;
     }
 
-    async fn finished(mut self) {
+    async fn finished(&mut self) {
         // A panic was already printed; either way the agent is over.
         let _ = (&mut self.agent).await;
     }

@@ -55,6 +55,8 @@ pub struct Port {
     pub row: Uuid,
     /// Row of `Interface`.
     pub interface: Uuid,
+    /// Name of the interface; differs from the port's for bonds.
+    pub interface_name: String,
     /// `ofport`, if ovs-vswitchd has given one.
     pub ofport: Option<u32>,
     /// Why it has none.
@@ -142,6 +144,7 @@ fn port(port: &PortView<'_>, interface: &InterfaceView<'_>) -> Port {
     Port {
         row: port.id,
         interface: interface.id,
+        interface_name: interface.name().to_string(),
         ofport: interface.ofport(),
         error: interface.error().map(str::to_string),
         kind: interface.kind().to_string(),
@@ -152,6 +155,15 @@ fn port(port: &PortView<'_>, interface: &InterfaceView<'_>) -> Port {
             .into_iter()
             .any(|d: &Datum| !d.atoms().is_empty()),
         other_config: port.other_config(),
+    }
+}
+
+impl Port {
+    /// Whether flows of the agent refer to the port by number.
+    #[must_use]
+    pub fn in_flows(&self) -> bool {
+        matches!(self.kind.as_str(), "patch" | "vxlan" | "gre" | "ip6gre" | "geneve")
+            || self.external_ids.contains_key("iface-id")
     }
 }
 

@@ -436,6 +436,7 @@ mod tests {
         Port {
             row: Uuid::from_u128(1),
             interface: Uuid::from_u128(2),
+            interface_name: "tap".into(),
             ofport: Some(3),
             error: None,
             kind: String::new(),

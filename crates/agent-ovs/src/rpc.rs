@@ -154,13 +154,18 @@ pub fn answered(state: &mut State, config: &Config, answer: Answer) {
     match answer {
         Answer::Details { devices, result } => {
             state.calls.details = false;
-            let details = result.map_or_else(
-                |error| {
+            let details = match result {
+                Ok(DevicesDetails { devices, failed_devices }) => {
+                    if !failed_devices.is_empty() {
+                        tracing::warn!(?failed_devices, "server failed on devices, will ask again");
+                    }
+                    devices
+                }
+                Err(error) => {
                     state.call_failed("get_devices_details_list_and_failed_devices", &error, now);
                     Vec::new()
-                },
-                |answer| answer.devices,
-            );
+                }
+            };
             state.ports.answered(config, &devices, details, now);
         }
         Answer::Reported { up, down, result } => {

@@ -287,3 +287,116 @@ impl State {
         all.into_iter().flatten().filter(|at| *at > now).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use neutrino_conf::Conf;
+    use neutrino_rpc::shapes::DeviceDetails;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::observe::{Port, Vif};
+
+    fn config() -> Config {
+        let text =
+            "[ovs]\nlocal_ip = 10.0.0.1\n[agent]\ntunnel_types = vxlan\nl2_population = true\n";
+        Config::from_conf("h1", &Conf::parse_str(text).expect("valid INI")).expect("valid")
+    }
+
+    fn vif(n: u32, tag: Option<u16>, network: Option<&str>) -> Vif {
+        let other_config = network.map_or_else(BTreeMap::new, |id| {
+            [("net_uuid", id), ("network_type", "vxlan"), ("segmentation_id", "7")]
+                .map(|(k, v)| (k.to_string(), v.to_string()))
+                .into()
+        });
+        let port = Port {
+            row: Uuid::from_u128(n.into()),
+            interface: Uuid::from_u128(n.into()),
+            interface_name: format!("tap{n}"),
+            ofport: Some(n),
+            error: None,
+            kind: String::new(),
+            options: BTreeMap::new(),
+            external_ids: BTreeMap::new(),
+            tag,
+            trunk: false,
+            other_config,
+        };
+        let mac = "fa:16:3e:00:00:01".parse().expect("valid");
+        Vif { port_id: format!("p{n}"), mac, name: format!("tap{n}"), port }
+    }
+
+    fn observe(state: &mut State, vifs: Vec<Vif>) {
+        state.ports.observe(vifs.into_iter().map(|v| (v.port_id.clone(), v)).collect());
+        state.assign_vlans();
+    }
+
+    fn answer_all(state: &mut State, config: &Config, now: Instant) {
+        let devices = state.ports.ask(100, now);
+        let details = devices
+            .iter()
+            .map(|id| DeviceDetails {
+                device: id.clone(),
+                port_id: Some(id.clone()),
+                network_id: Some("net".into()),
+                admin_state_up: true,
+                network_type: Some("vxlan".into()),
+                segmentation_id: Some(7),
+                ..DeviceDetails::default()
+            })
+            .collect();
+        state.ports.answered(config, &devices, details, now);
+        state.assign_vlans();
+    }
+
+    #[tokio::test]
+    async fn networks_of_a_former_run_keep_their_vlan_until_the_last_port_leaves() {
+        let mut state = State::default();
+        observe(&mut state, vec![vif(1, Some(9), Some("net")), vif(2, Some(4095), Some("net"))]);
+        let vlans: Vec<u16> = state.vlans.iter().map(|(_, m)| m.vlan).collect();
+        assert_eq!(vlans, [9]);
+        answer_all(&mut state, &config(), Instant::now());
+        assert_eq!(state.vlans.iter().map(|(_, m)| m.vlan).collect::<Vec<_>>(), [9]);
+        observe(&mut state, vec![]);
+        assert_eq!(state.vlans.iter().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_device_per_network_asks_for_the_forwarding_entries() {
+        let (config, now) = (config(), Instant::now());
+        let mut state = State::default();
+        state.resync(&config);
+        observe(&mut state, (1..=5).map(|n| vif(n, None, None)).collect());
+        answer_all(&mut state, &config, now);
+        let (asking, refresh) = state.next_up(&config, 20, now);
+        assert!(refresh);
+        assert_eq!(asking, ["p1"]);
+        state.ports.acknowledged(&asking, true);
+        let (plain, refresh) = state.next_up(&config, 20, now);
+        assert!(!refresh);
+        assert_eq!(plain.len(), 4);
+        // A failed report must ask again.
+        state.refresh_failed(&asking);
+        assert!(state.next_up(&config, 20, now).1);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_removed_before_the_first_complete_sync() {
+        let (config, now) = (config(), Instant::now());
+        let mut state = State::default();
+        assert!(!state.note_progress(&config, now), "not connected");
+        state.resync(&config);
+        assert!(!state.note_progress(&config, now), "tunnels not announced");
+        state.tunnels_pending.clear();
+        assert!(state.note_progress(&config, now));
+        assert!(!state.sweep(now), "forwarding entries have time to arrive");
+        assert_eq!(state.removal(), Removal::Hold);
+        let later = state.next_deadline(now).expect("a deadline");
+        assert!(state.sweep(later));
+        assert_eq!(state.removal(), Removal::Stale);
+        // A reconnect holds back the sweep, but removals stay allowed: memory is complete.
+        state.resync(&config);
+        assert!(!state.sweep(later));
+        assert_eq!(state.removal(), Removal::Stale);
+    }
+}
