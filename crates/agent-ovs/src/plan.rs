@@ -186,7 +186,28 @@ pub fn bridges(config: &Config, seen: &BTreeMap<String, Bridge>) -> Vec<DbChange
             None => {}
         }
     }
+    distinct_datapath_ids(config, seen, &mut out);
     out
+}
+
+/// Gives physical bridges that share a datapath id (bridges on one bond do) ids of their own:
+/// the number of ids seen before goes into the upper bits, as Neutron does.
+fn distinct_datapath_ids(
+    config: &Config,
+    seen: &BTreeMap<String, Bridge>,
+    out: &mut Vec<DbChange>,
+) {
+    let mut ids = BTreeSet::new();
+    let mut done = BTreeSet::new();
+    for name in config.bridge_mappings.values().filter(|name| done.insert(*name)) {
+        let Some(id) = seen.get(name).and_then(|b| b.datapath_id) else { continue };
+        if !ids.insert(id) {
+            let fresh = id.wrapping_add((ids.len() as u64) << 48);
+            let pairs = BTreeMap::from([("datapath-id".to_string(), format!("{fresh:016x}"))]);
+            out.push(DbChange::SetBridgeConfig { bridge: name.clone(), pairs });
+            ids.insert(fresh);
+        }
+    }
 }
 
 fn bridge_config(config: &Config, name: &str) -> BTreeMap<String, String> {
@@ -531,6 +552,19 @@ mod tests {
         };
         assert_eq!(bridges(&config, &BTreeMap::from([("br-int".into(), bridge)])), []);
         assert_eq!(bridges(&config, &BTreeMap::new()).len(), 4);
+    }
+
+    #[test]
+    fn physical_bridges_with_one_datapath_id_get_two() {
+        let config = config("[ovs]\nbridge_mappings = a:br-a,b:br-b,c:br-a\n");
+        let bridge = Bridge { datapath_id: Some(0xab), ..Bridge::default() };
+        let seen = BTreeMap::from([("br-a".into(), bridge.clone()), ("br-b".into(), bridge)]);
+        let mut changes = Vec::new();
+        distinct_datapath_ids(&config, &seen, &mut changes);
+        let [DbChange::SetBridgeConfig { bridge, pairs }] = changes.as_slice() else {
+            panic!("{changes:?}")
+        };
+        assert_eq!((bridge.as_str(), pairs["datapath-id"].as_str()), ("br-b", "00010000000000ab"));
     }
 
     #[test]

@@ -5,4 +5,5 @@ mod adoption;
 mod failures;
 mod support;
 mod timing;
+mod trace;
 mod wiring;
