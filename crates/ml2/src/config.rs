@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use neutrino_conf::{Conf, opts};
+use neutrino_db::quotas::{QuotaDefaults, UNLIMITED};
 use neutrino_types::{MacAddr, NetworkType};
 
 use crate::ranges::{GENEVE_SPACE, GRE_SPACE, IdRanges, RangeError, VXLAN_SPACE, VlanRanges};
@@ -42,6 +43,8 @@ pub struct Ml2Config {
     pub max_address_pairs: Option<usize>,
     /// `agent_down_time` in seconds.
     pub agent_down_time_secs: i64,
+    /// `[quotas]` of networks, subnets and ports.
+    pub quotas: QuotaDefaults,
 }
 
 /// The options network MTUs are computed from; bytes.
@@ -90,6 +93,7 @@ impl Default for Ml2Config {
             max_host_routes: 20,
             max_address_pairs: Some(10),
             agent_down_time_secs: 75,
+            quotas: QuotaDefaults::default(),
         }
     }
 }
@@ -166,6 +170,7 @@ impl Ml2Config {
             max_host_routes: count(conf.get(&opts::default::MAX_SUBNET_HOST_ROUTES)),
             max_address_pairs: usize::try_from(pairs).ok(),
             agent_down_time_secs: conf.get(&opts::default::AGENT_DOWN_TIME),
+            quotas: quotas(conf),
         })
     }
 }
@@ -190,6 +195,20 @@ impl MtuConfig {
             geneve_header: bytes(conf.get(&opts::ml2_type_geneve::MAX_HEADER_SIZE)),
         })
     }
+}
+
+/// Limits of projects without limits of their own.
+fn quotas(conf: &Conf) -> QuotaDefaults {
+    let mut out = QuotaDefaults::default();
+    let options = [
+        ("network", &opts::quotas::QUOTA_NETWORK),
+        ("subnet", &opts::quotas::QUOTA_SUBNET),
+        ("port", &opts::quotas::QUOTA_PORT),
+    ];
+    for (resource, option) in options {
+        out.limits.insert(resource.to_string(), conf.get(option).max(UNLIMITED));
+    }
+    out
 }
 
 fn count(value: i64) -> usize {

@@ -101,11 +101,12 @@ pub fn default_pools(net: &IpNet, gateway: Option<IpAddr>) -> Vec<Pool> {
     }
 }
 
-/// The gateway of a subnet without a given one: its first host address.
+/// The gateway of a subnet without a given one: the address after the network address, even
+/// where that lies outside (single-address subnets), as in Neutron.
 #[must_use]
 pub fn default_gateway(net: &IpNet) -> IpAddr {
-    let (first, last) = bounds(net);
-    from_number(net_version(net), if first == last { first } else { first + 1 })
+    let (first, _) = bounds(net);
+    from_number(net_version(net), first.saturating_add(1))
 }
 
 /// Checks given pools: of the subnet's version, within it, not overlapping.

@@ -169,12 +169,18 @@ pub fn update(port: &str, old_host: &str, b: &Binding) -> Prepared {
 /// # Errors
 /// What the database refused.
 pub async fn delete(conn: &Conn, port: &str, host: &str) -> DbResult<u64> {
+    Ok(conn.execute_batch(vec![delete_statement(port, host)]).await?.into_iter().sum())
+}
+
+/// The statement of [`delete`].
+#[must_use]
+pub fn delete_statement(port: &str, host: &str) -> Prepared {
     let statement = Query::delete()
         .from_table(B::Table)
         .and_where(Expr::col(B::PortId).eq(port))
         .and_where(Expr::col(B::Host).eq(host))
         .to_owned();
-    conn.execute(&statement).await
+    Prepared::new(&statement)
 }
 
 /// Removes the levels of `port` on `host`.

@@ -88,7 +88,7 @@ pub struct Port {
     /// The active binding.
     pub binding: Binding,
     /// Which child tables hold rows of the port: pairs, options, tags.
-    children: [bool; 3],
+    pub(crate) children: [bool; 3],
     /// `fixed_ips`.
     pub fixed_ips: Vec<FixedIp>,
     /// `allowed_address_pairs`.

@@ -1,0 +1,107 @@
+//! Lists of networks.
+
+use neutrino_db::{
+    Db,
+    list::{Column, ListSpec, any_of, scope},
+    schema::{NetworkSegments as S, Networks as N},
+    sea_query::{Cond, Condition, Expr, ExprTrait, Query},
+};
+use neutrino_types::{ApiResult, Attrs, Context, ListQuery};
+use serde_json::Value;
+
+use crate::{models::network, views};
+
+fn id() -> Expr {
+    Expr::col((N::Table, N::Id))
+}
+
+/// How networks are listed.
+static SPEC: ListSpec = ListSpec {
+    resource: "network",
+    from: network::from,
+    id,
+    columns: &[
+        Column::text("id", id),
+        Column::text("name", || Expr::col((N::Table, N::Name))),
+        Column::text("project_id", || Expr::col((N::Table, N::ProjectId))),
+        Column::text("description", || Expr::col((N::Table, N::Description))),
+        Column::text("status", || Expr::col((N::Table, N::Status))),
+        Column::bool("admin_state_up", || Expr::col((N::Table, N::AdminStateUp))),
+        Column::int("mtu", || Expr::col((N::Table, N::Mtu))),
+        Column::bool("port_security_enabled", || Expr::col((N::Table, N::PortSecurityEnabled))),
+        Column::bool("router:external", || Expr::col((N::Table, N::External))),
+        Column::text("availability_zone_hints", || Expr::col((N::Table, N::AvailabilityZoneHints))),
+        Column::int("revision_number", || Expr::col((N::Table, N::RevisionNumber))),
+        Column::text("created_at", || Expr::col((N::Table, N::CreatedAt))),
+        Column::text("updated_at", || Expr::col((N::Table, N::UpdatedAt))),
+    ],
+    computed,
+    visibility: network::visible,
+    updated_at: Some(|| Expr::col((N::Table, N::UpdatedAt))),
+    tagged: true,
+};
+
+fn computed(ctx: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
+    let column = match name {
+        "shared" => return Some(Ok(shared(ctx, id(), values))),
+        "provider:network_type" => S::NetworkType,
+        "provider:physical_network" => S::PhysicalNetwork,
+        "provider:segmentation_id" => S::SegmentationId,
+        _ => return None,
+    };
+    let mut any = Cond::any();
+    if values.iter().any(Value::is_null) {
+        any = any.add(Expr::col(column).is_null());
+    }
+    let given = values.iter().filter(|v| !v.is_null());
+    any = if column == S::SegmentationId {
+        any.add(Expr::col(column).is_in(given.filter_map(number).collect::<Vec<i64>>()))
+    } else {
+        any.add(any_of(Expr::col(column), given.map(plain_text).collect()))
+    };
+    let networks = Query::select().column(S::NetworkId).from(S::Table).cond_where(any).to_owned();
+    Some(Ok(Cond::all().add(id().in_subquery(networks))))
+}
+
+/// The condition that the network with id `network` is (or is not) shared with the caller.
+pub(crate) fn shared(ctx: &Context, network: Expr, values: &[Value]) -> Condition {
+    let truth = |v: &Value| match v {
+        Value::Bool(b) => *b,
+        Value::String(s) => s.eq_ignore_ascii_case("true") || s == "1",
+        other => other.as_i64() == Some(1),
+    };
+    let open = || network.clone().in_subquery(scope::networks_open_to(ctx, &[scope::SHARED]));
+    values.iter().fold(Cond::any(), |any, v| any.add(if truth(v) { open() } else { open().not() }))
+}
+
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(n) => n.as_i64(),
+        Value::String(s) => s.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A filter value as text.
+pub(crate) fn plain_text(value: &Value) -> String {
+    match value {
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
+}
+
+pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
+    let conn = db.read().await?;
+    let page = SPEC.page(&conn, ctx, query).await?;
+    let rows = conn.fetch_map(&page.select_exprs(network::exprs(ctx)), network::decode).await?;
+    let mut networks = page.arrange(rows);
+    let children = ["subnets", "tags", "segments"];
+    let wanted = |name: &str| {
+        query.fields.is_empty()
+            || query.fields.iter().any(|f| f == name || f.starts_with("provider:"))
+    };
+    if children.iter().any(|name| wanted(name)) {
+        network::load_children(&conn, &mut networks).await?;
+    }
+    Ok(networks.into_iter().map(views::network::network).collect())
+}

@@ -1,0 +1,144 @@
+//! The plugin: what its parts share, how it starts, and its collections.
+
+use std::{collections::HashMap, future::Future, sync::Arc};
+
+use neutrino_callbacks::Registry;
+use neutrino_db::{Conn, Db, DbError, quotas};
+use neutrino_types::{ApiError, ApiResult, ResourcePlugin};
+
+use crate::{
+    config::Ml2Config,
+    drivers::{
+        ExtensionDriver, UnknownDriver, extension_drivers, mech::MechanismManager,
+        mechanism_drivers, types::TypeManager,
+    },
+    networks::Networks,
+    notifier::AgentNotifier,
+    ports::Ports,
+    subnets::Subnets,
+};
+
+/// How often an operation that lost a race is tried again.
+const TRIES: usize = 10;
+
+/// What all parts of the plugin share.
+pub(crate) struct Core {
+    pub(crate) db: Db,
+    pub(crate) config: Ml2Config,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) notifier: Arc<dyn AgentNotifier>,
+    pub(crate) types: TypeManager,
+    pub(crate) mechanisms: MechanismManager,
+    pub(crate) extensions: Vec<Arc<dyn ExtensionDriver>>,
+}
+
+/// The ML2 core plugin. A cheap handle: clone it freely.
+#[derive(Clone)]
+pub struct Ml2Plugin {
+    pub(crate) core: Arc<Core>,
+}
+
+/// Why the plugin cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A driver that does not exist.
+    #[error(transparent)]
+    Driver(#[from] UnknownDriver),
+    /// The allocation tables cannot be brought in line with the configuration.
+    #[error("synchronising segment allocations with the configuration")]
+    Sync(#[source] DbError),
+}
+
+impl Ml2Plugin {
+    /// The plugin on `db`, its drivers loaded and its allocation tables in line with `config`.
+    ///
+    /// # Errors
+    /// A driver that does not exist; what the database refused.
+    pub async fn new(
+        db: Db,
+        config: Ml2Config,
+        registry: Arc<Registry>,
+        notifier: Arc<dyn AgentNotifier>,
+    ) -> Result<Self, StartError> {
+        let mechanisms = MechanismManager::new(mechanism_drivers(&config, &notifier)?);
+        let extensions = extension_drivers(&config)?;
+        let types = TypeManager::new(&config);
+        let tx = db.begin().await.map_err(StartError::Sync)?;
+        types.sync(&tx).await.map_err(StartError::Sync)?;
+        tx.commit().await.map_err(StartError::Sync)?;
+        tracing::info!(
+            type_drivers = ?config.type_drivers,
+            mechanism_drivers = ?config.mechanism_drivers,
+            "ML2 is ready"
+        );
+        let core = Core { db, config, registry, notifier, types, mechanisms, extensions };
+        Ok(Self { core: Arc::new(core) })
+    }
+
+    /// `/v2.0/networks`.
+    #[must_use]
+    pub fn networks(&self) -> Arc<dyn ResourcePlugin> {
+        Arc::new(Networks::new(Arc::clone(&self.core)))
+    }
+
+    /// `/v2.0/subnets`.
+    #[must_use]
+    pub fn subnets(&self) -> Arc<dyn ResourcePlugin> {
+        Arc::new(Subnets::new(Arc::clone(&self.core)))
+    }
+
+    /// `/v2.0/ports`.
+    #[must_use]
+    pub fn ports(&self) -> Arc<dyn ResourcePlugin> {
+        Arc::new(Ports::new(Arc::clone(&self.core)))
+    }
+}
+
+impl Core {
+    /// Refuses more resources than the projects' quotas allow.
+    pub(crate) async fn ensure_quota<'a>(
+        &self,
+        conn: &Conn,
+        resource: &str,
+        owners: impl Iterator<Item = &'a str>,
+    ) -> ApiResult<()> {
+        let mut wanted: HashMap<&str, u64> = HashMap::new();
+        for owner in owners {
+            *wanted.entry(owner).or_insert(0) += 1;
+        }
+        for (project, delta) in wanted {
+            quotas::ensure(conn, project, resource, delta, &self.config.quotas).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs `attempt` until it succeeds, fails for good, or has lost [`TRIES`] races.
+pub(crate) async fn retrying<T, F, A>(mut attempt: F) -> ApiResult<T>
+where
+    F: FnMut() -> A,
+    A: Future<Output = ApiResult<T>>,
+{
+    for _ in 1..TRIES {
+        match attempt().await {
+            Err(e) if e.retriable => {
+                tracing::debug!(
+                    cause = e.cause.as_deref().map(tracing::field::display),
+                    "an operation lost a race and is tried again"
+                );
+            }
+            other => return other,
+        }
+    }
+    attempt().await
+}
+
+/// Refuses when the user insists on another revision.
+pub(crate) fn check_revision(if_match: Option<i64>, current: i64) -> ApiResult<()> {
+    match if_match {
+        Some(expected) if expected != current => {
+            Err(ApiError::revision_mismatch(expected, current))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,110 @@
+//! Lists of ports.
+
+use neutrino_db::{
+    Db,
+    list::{Column, ListSpec, any_of},
+    schema::{IpAllocations as I, PortBindings as B, Ports as P},
+    sea_query::{Cond, Condition, Expr, ExprTrait, Query},
+};
+use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery};
+use serde_json::Value;
+
+use crate::{models::port, networks::plain_text, views};
+
+fn id() -> Expr {
+    Expr::col((P::Table, P::Id))
+}
+
+/// How ports are listed.
+static SPEC: ListSpec = ListSpec {
+    resource: "port",
+    from: port::from,
+    id,
+    columns: &[
+        Column::text("id", id),
+        Column::text("name", || Expr::col((P::Table, P::Name))),
+        Column::text("project_id", || Expr::col((P::Table, P::ProjectId))),
+        Column::text("network_id", || Expr::col((P::Table, P::NetworkId))),
+        Column::text("description", || Expr::col((P::Table, P::Description))),
+        Column::text("mac_address", || Expr::col((P::Table, P::MacAddress))),
+        Column::bool("admin_state_up", || Expr::col((P::Table, P::AdminStateUp))),
+        Column::text("status", || Expr::col((P::Table, P::Status))),
+        Column::text("device_id", || Expr::col((P::Table, P::DeviceId))),
+        Column::text("device_owner", || Expr::col((P::Table, P::DeviceOwner))),
+        Column::bool("port_security_enabled", || Expr::col((P::Table, P::PortSecurityEnabled))),
+        Column::text("binding:host_id", || Expr::col((B::Table, B::Host))).or_null(),
+        Column::text("binding:vnic_type", || Expr::col((B::Table, B::VnicType))).or_null(),
+        Column::text("binding:vif_type", || Expr::col((B::Table, B::VifType))).or_null(),
+        Column::int("revision_number", || Expr::col((P::Table, P::RevisionNumber))),
+        Column::text("created_at", || Expr::col((P::Table, P::CreatedAt))),
+        Column::text("updated_at", || Expr::col((P::Table, P::UpdatedAt))),
+    ],
+    computed,
+    visibility: port::visible,
+    updated_at: Some(|| Expr::col((P::Table, P::UpdatedAt))),
+    tagged: true,
+};
+
+fn computed(_: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
+    (name == "fixed_ips").then(|| fixed_ips(values))
+}
+
+/// `fixed_ips=ip_address=...`, `subnet_id=...` and `ip_address_substr=...`: values of one key are
+/// OR-ed, keys AND-ed.
+fn fixed_ips(values: &[Value]) -> ApiResult<Condition> {
+    let (mut addresses, mut subnets, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+    for value in values {
+        let text = plain_text(value);
+        match text.split_once('=') {
+            Some(("ip_address", ip)) => addresses.push(normal(ip)),
+            Some(("subnet_id", id)) => subnets.push(id.to_string()),
+            Some(("ip_address_substr", part)) => parts.push(part.to_string()),
+            _ => {
+                return Err(ApiError::invalid_input(format!(
+                    "'{text}' is not of the form <key>=[value]"
+                )));
+            }
+        }
+    }
+    let ports = |condition: Condition| {
+        let rows =
+            Query::select().column(I::PortId).from(I::Table).cond_where(condition).to_owned();
+        id().in_subquery(rows)
+    };
+    let mut all = Cond::all();
+    if !addresses.is_empty() {
+        all = all.add(ports(Cond::all().add(any_of(Expr::col(I::IpAddress), addresses))));
+    }
+    if !subnets.is_empty() {
+        all = all.add(ports(Cond::all().add(any_of(Expr::col(I::SubnetId), subnets))));
+    }
+    if !parts.is_empty() {
+        let like = parts.into_iter().fold(Cond::any(), |any, part| {
+            let escaped = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            let pattern =
+                neutrino_db::sea_query::LikeExpr::new(format!("%{escaped}%")).escape('\\');
+            any.add(Expr::col(I::IpAddress).like(pattern))
+        });
+        all = all.add(ports(like));
+    }
+    Ok(all)
+}
+
+/// An address as it is stored; other text stays and matches nothing.
+fn normal(ip: &str) -> String {
+    ip.parse::<std::net::IpAddr>().map_or_else(|_| ip.to_string(), |ip| ip.to_string())
+}
+
+pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
+    let conn = db.read().await?;
+    let page = SPEC.page(&conn, ctx, query).await?;
+    let rows = conn.fetch_map(&page.select_exprs(port::exprs()), port::decode).await?;
+    let mut ports = page.arrange(rows);
+    let children = ["fixed_ips", "allowed_address_pairs", "extra_dhcp_opts", "tags"];
+    let wanted = |name: &&str| query.fields.iter().any(|f| f == name);
+    if query.fields.is_empty() || children.iter().any(wanted) {
+        port::load_children(&conn, &mut ports).await?;
+    }
+    drop(conn);
+    Ok(ports.into_iter().map(views::port::port).collect())
+}

@@ -1,0 +1,393 @@
+//! Ports: creation with addresses, lists, updates, deletion.
+
+mod build;
+mod list;
+mod notify;
+mod update;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use neutrino_callbacks::{Action, Payload, Phase, Resource};
+use neutrino_db::{
+    Conn, Tx,
+    schema::{Ports as P, Subnets},
+    sea_query::Query,
+    tags,
+};
+use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, MacAddr, ResourcePlugin};
+
+use crate::{
+    binding,
+    drivers::mech::{Op, PortContext},
+    ipam::{
+        allocate::{PortRequests, serve},
+        requests::{Asker, FixedIpRequest, eligible, for_new_port},
+    },
+    models::{
+        distinct, is_in,
+        network::{self, Network},
+        port::{self, Port},
+        segment::Segment,
+        subnet::{self, Subnet},
+    },
+    plugin::{Core, check_revision, retrying},
+    provisioning, request, views,
+};
+
+pub(crate) use notify::{notify_changed, port_update};
+
+/// `/v2.0/ports`.
+pub(crate) struct Ports {
+    core: Arc<Core>,
+}
+
+/// A port about to be deleted, with what drivers need to know once it is gone.
+pub(crate) struct Doomed {
+    pub(crate) port: Port,
+    segment: Option<Segment>,
+}
+
+impl Ports {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    async fn try_create(&self, ctx: &Context, items: &[Attrs]) -> ApiResult<Vec<Port>> {
+        let core = &*self.core;
+        let mut tx = core.db.begin().await?;
+        let network_ids = distinct(items.iter().filter_map(|i| request::text(i, "network_id")));
+        let networks: HashMap<String, Network> = network::by_ids(&tx, ctx, &network_ids)
+            .await?
+            .into_iter()
+            .map(|n| (n.id.clone(), n))
+            .collect();
+        let subnets = subnet::by_networks(&tx, &network_ids).await?;
+        let owners: Vec<String> = items.iter().map(|i| request::project(i, ctx)).collect();
+        core.ensure_quota(&tx, "port", owners.iter().map(String::as_str)).await?;
+        let mut ports = Vec::with_capacity(items.len());
+        for (item, owner) in items.iter().zip(owners) {
+            let id = request::text(item, "network_id").unwrap_or_default();
+            let network =
+                networks.get(id).ok_or_else(|| ApiError::resource_not_found("network", id))?;
+            let mut port = build::port(&core.config, item, owner, network)?;
+            for extension in &core.extensions {
+                extension.create_port(item, network, &mut port)?;
+            }
+            ports.push(port);
+        }
+        ensure_macs_free(&tx, items, &ports).await?;
+        self.address(&tx, items, &mut ports, &subnets).await?;
+        let mut statements = port::insert(&ports);
+        statements.extend(provisioning::blocks(core, &tx, &ports).await?);
+        tx.execute_batch(statements).await?;
+        for (item, port) in items.iter().zip(&ports) {
+            let change = Change { current: port, original: None, request: Some(item) };
+            precommit(core, &mut tx, ctx, Op::Create, &change, (None, None)).await?;
+        }
+        tx.commit().await?;
+        Ok(ports)
+    }
+
+    /// Gives new ports their addresses, all of them by one search.
+    async fn address(
+        &self,
+        tx: &Tx,
+        items: &[Attrs],
+        ports: &mut [Port],
+        subnets: &[Subnet],
+    ) -> ApiResult<()> {
+        let mut wanted = Vec::with_capacity(ports.len());
+        let given: Vec<Option<Vec<FixedIpRequest>>> =
+            items.iter().map(build::fixed_ips).collect::<ApiResult<_>>()?;
+        for (port, given) in ports.iter().zip(&given) {
+            let asker = asker(port);
+            let of_network = subnets.iter().filter(|s| s.network_id == port.network_id);
+            let usable = eligible(of_network, &asker)?;
+            if let Some(given) = given {
+                ensure_subnets_exist(tx, given, &usable).await?;
+            }
+            let requests = for_new_port(&asker, &usable, given.as_deref())?;
+            wanted.push(PortRequests { network_id: &port.network_id, requests });
+        }
+        let found = serve(tx, &wanted).await?;
+        drop(wanted);
+        for (port, ips) in ports.iter_mut().zip(found) {
+            port.fixed_ips = ips;
+        }
+        Ok(())
+    }
+
+    /// One port with all that hangs on it.
+    pub(crate) async fn load(conn: &Conn, ctx: &Context, id: &str) -> ApiResult<Port> {
+        let mut found = port::by_ids(conn, ctx, &[id]).await?;
+        found.pop().ok_or_else(|| ApiError::resource_not_found("port", id))
+    }
+
+    async fn try_delete(
+        &self,
+        ctx: &Context,
+        id: &str,
+        if_match: Option<i64>,
+    ) -> ApiResult<Doomed> {
+        let core = &*self.core;
+        let mut tx = core.db.begin().await?;
+        let port = Self::load(&tx, ctx, id).await?;
+        check_revision(if_match, port.revision)?;
+        let doomed = doom(&tx, vec![port]).await?;
+        for port in &doomed {
+            delete_in(core, &mut tx, ctx, port).await?;
+        }
+        tx.commit().await?;
+        doomed.into_iter().next().ok_or_else(|| ApiError::resource_not_found("port", id))
+    }
+}
+
+/// Who asks for addresses.
+fn asker(port: &Port) -> Asker<'_> {
+    Asker { network_id: &port.network_id, mac: port.mac_address, owner: &port.device_owner }
+}
+
+/// `SubnetNotFound` for a subnet that does not exist at all; one of another network is refused
+/// later, in other words.
+async fn ensure_subnets_exist(
+    conn: &Conn,
+    given: &[FixedIpRequest],
+    usable: &[&Subnet],
+) -> ApiResult<()> {
+    let foreign: Vec<&str> = given
+        .iter()
+        .filter_map(|f| f.subnet_id.as_deref())
+        .filter(|id| !usable.is_empty() && usable.iter().all(|s| s.id != *id))
+        .collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let query = Query::select()
+        .column(Subnets::Id)
+        .from(Subnets::Table)
+        .and_where(is_in(Subnets::Id, foreign.iter().copied()))
+        .to_owned();
+    let there = conn.fetch_map(&query, |r| r.text(0)).await?;
+    match foreign.iter().find(|id| there.iter().all(|t| t != *id)) {
+        Some(missing) => Err(ApiError::resource_not_found("subnet", missing)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses MACs users give that are in use; no statement when none is given. Generated ones are
+/// left to the unique key.
+async fn ensure_macs_free(conn: &Conn, items: &[Attrs], ports: &[Port]) -> ApiResult<()> {
+    let given: Vec<&Port> = items
+        .iter()
+        .zip(ports)
+        .filter(|(item, _)| request::text(item, "mac_address").is_some_and(|m| !m.is_empty()))
+        .map(|(_, port)| port)
+        .collect();
+    let mut seen: HashSet<(&str, MacAddr)> = HashSet::new();
+    for port in &given {
+        if !seen.insert((port.network_id.as_str(), port.mac_address)) {
+            return Err(mac_in_use(&port.network_id, port.mac_address));
+        }
+    }
+    if given.is_empty() {
+        return Ok(());
+    }
+    let macs: Vec<String> = given.iter().map(|p| p.mac_address.to_string()).collect();
+    let query = Query::select()
+        .columns([P::NetworkId, P::MacAddress])
+        .from(P::Table)
+        .and_where(is_in(P::MacAddress, macs.iter().map(String::as_str)))
+        .and_where(is_in(P::NetworkId, distinct(given.iter().map(|p| p.network_id.as_str()))))
+        .to_owned();
+    for (network, mac) in conn.fetch_map(&query, |r| (r.text(0), r.text(1))).await? {
+        if let Ok(mac) = mac.parse()
+            && seen.contains(&(network.as_str(), mac))
+        {
+            return Err(mac_in_use(&network, mac));
+        }
+    }
+    Ok(())
+}
+
+/// `MacAddressInUse` (409).
+fn mac_in_use(network_id: &str, mac: MacAddr) -> ApiError {
+    ApiError::conflict(
+        "MacAddressInUse",
+        format!(
+            "Unable to complete operation for network {network_id}. The mac address {mac} is in \
+             use."
+        ),
+    )
+}
+
+/// A change of a port as hooks see it.
+pub(crate) struct Change<'a> {
+    pub(crate) current: &'a Port,
+    pub(crate) original: Option<&'a Port>,
+    pub(crate) request: Option<&'a Attrs>,
+}
+
+/// The bound segment now, and before an update.
+pub(crate) type Segments<'a> = (Option<&'a Segment>, Option<&'a Segment>);
+
+/// Inside the transaction: subscribers, then mechanism drivers.
+pub(crate) async fn precommit(
+    core: &Core,
+    tx: &mut Tx,
+    ctx: &Context,
+    op: Op,
+    change: &Change<'_>,
+    segments: Segments<'_>,
+) -> ApiResult<()> {
+    if core.registry.any(Resource::Port, Phase::Precommit, op) {
+        let now = views::port::port(change.current.clone());
+        let before = change.original.map(|p| views::port::port(p.clone()));
+        let payload = Payload {
+            ctx,
+            id: &change.current.id,
+            request: change.request,
+            original: before.as_ref(),
+            current: Some(&now),
+        };
+        core.registry.precommit(tx, Resource::Port, op, &payload).await?;
+    }
+    core.mechanisms.port_precommit(tx, op, &context(ctx, change, segments)).await
+}
+
+fn context<'a>(ctx: &'a Context, change: &Change<'a>, segments: Segments<'a>) -> PortContext<'a> {
+    PortContext {
+        ctx,
+        current: change.current,
+        original: change.original,
+        segment: segments.0,
+        original_segment: segments.1,
+    }
+}
+
+/// After the commit: subscribers.
+pub(crate) async fn after(core: &Core, ctx: &Context, op: Op, change: &Change<'_>) {
+    if !core.registry.any(Resource::Port, Phase::After, op) {
+        return;
+    }
+    let now = views::port::port(change.current.clone());
+    let before = change.original.map(|p| views::port::port(p.clone()));
+    let payload = Payload {
+        ctx,
+        id: &change.current.id,
+        request: change.request,
+        original: before.as_ref(),
+        current: Some(&now),
+    };
+    core.registry.after(Resource::Port, op, &payload).await;
+}
+
+/// After the commit: mechanism drivers.
+pub(crate) async fn postcommit(
+    core: &Core,
+    ctx: &Context,
+    op: Op,
+    change: &Change<'_>,
+    segments: Segments<'_>,
+) -> ApiResult<()> {
+    core.mechanisms.port_postcommit(&core.db, op, &context(ctx, change, segments)).await
+}
+
+/// Notes what drivers will need to know of ports once they are gone.
+pub(crate) async fn doom(conn: &Conn, ports: Vec<Port>) -> ApiResult<Vec<Doomed>> {
+    let mut segments = binding::bound_segments(conn, &ports).await?;
+    Ok(ports.into_iter().map(|port| Doomed { segment: segments.remove(&port.id), port }).collect())
+}
+
+/// Inside the transaction: deletes a port.
+pub(crate) async fn delete_in(
+    core: &Core,
+    tx: &mut Tx,
+    ctx: &Context,
+    doomed: &Doomed,
+) -> ApiResult<()> {
+    let port = &doomed.port;
+    let change = Change { current: port, original: None, request: None };
+    precommit(core, tx, ctx, Op::Delete, &change, (doomed.segment.as_ref(), None)).await?;
+    tx.execute_batch(vec![port::delete(&[&port.id])]).await?;
+    if !port.tags.is_empty() {
+        tags::remove_all(tx, std::slice::from_ref(&port.id)).await?;
+    }
+    Ok(())
+}
+
+/// After a port was deleted: subscribers, drivers, agents.
+pub(crate) async fn deleted(core: &Core, ctx: &Context, doomed: &Doomed) {
+    let change = Change { current: &doomed.port, original: None, request: None };
+    after(core, ctx, Op::Delete, &change).await;
+    let segments = (doomed.segment.as_ref(), None);
+    if let Err(error) = postcommit(core, ctx, Op::Delete, &change, segments).await {
+        tracing::error!(port = doomed.port.id, %error, "a driver failed on a deleted port");
+    }
+    core.notifier.port_delete(&doomed.port.id).await;
+}
+
+#[async_trait]
+impl ResourcePlugin for Ports {
+    async fn create(&self, ctx: &Context, items: Vec<Attrs>) -> ApiResult<Vec<Attrs>> {
+        let core = &*self.core;
+        for item in &items {
+            let payload = Payload::new(ctx, "").request(item);
+            core.registry.before(Resource::Port, Action::Create, &payload).await?;
+        }
+        let mut ports = retrying(|| self.try_create(ctx, &items)).await?;
+        for port in &ports {
+            let change = Change { current: port, original: None, request: None };
+            after(core, ctx, Op::Create, &change).await;
+        }
+        for port in &ports {
+            let change = Change { current: port, original: None, request: None };
+            if let Err(error) = postcommit(core, ctx, Op::Create, &change, (None, None)).await {
+                for port in &ports {
+                    if let Err(e) = self.delete(&Context::admin(), &port.id, None).await {
+                        tracing::error!(port = port.id, error = %e, "undoing a create failed");
+                    }
+                }
+                return Err(error);
+            }
+        }
+        binding::bind_where_needed(core, ctx, &mut ports).await?;
+        Ok(ports.into_iter().map(views::port::port).collect())
+    }
+
+    async fn list(&self, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
+        list::list(&self.core.db, ctx, query).await
+    }
+
+    async fn get(&self, ctx: &Context, id: &str) -> ApiResult<Attrs> {
+        let conn = self.core.db.read().await?;
+        Ok(views::port::port(Self::load(&conn, ctx, id).await?))
+    }
+
+    async fn update(
+        &self,
+        ctx: &Context,
+        id: &str,
+        changes: Attrs,
+        if_match: Option<i64>,
+    ) -> ApiResult<Attrs> {
+        update::update(&self.core, ctx, id, &changes, if_match).await
+    }
+
+    async fn delete(&self, ctx: &Context, id: &str, if_match: Option<i64>) -> ApiResult<()> {
+        let core = &*self.core;
+        if core.registry.any(Resource::Port, Phase::Before, Action::Delete) {
+            let conn = core.db.read().await?;
+            let port = views::port::port(Self::load(&conn, ctx, id).await?);
+            drop(conn);
+            let payload = Payload::new(ctx, id).current(&port);
+            core.registry.before(Resource::Port, Action::Delete, &payload).await?;
+        }
+        let doomed = retrying(|| self.try_delete(ctx, id, if_match)).await?;
+        deleted(core, ctx, &doomed).await;
+        Ok(())
+    }
+}

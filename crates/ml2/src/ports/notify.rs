@@ -1,0 +1,46 @@
+//! Telling agents that ports changed.
+
+use neutrino_types::Context;
+
+use crate::{
+    binding,
+    models::{
+        port::{self, Port},
+        segment::Segment,
+    },
+    plugin::Core,
+    views,
+};
+
+/// Tells the agents that a port bound to `segment` changed. A port that is bound to none concerns
+/// no agent.
+pub(crate) async fn port_update(core: &Core, port: &Port, segment: Option<&Segment>) {
+    let Some(segment) = segment else { return };
+    core.notifier
+        .port_update(
+            &views::port::port(port.clone()),
+            segment.network_type,
+            segment.segmentation_id,
+            segment.physical_network.as_deref(),
+        )
+        .await;
+}
+
+/// Tells the agents that ports changed beside their own update, e.g. got an address.
+pub(crate) async fn notify_changed(core: &Core, ids: &[String]) {
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let loaded = async {
+        let conn = core.db.read().await?;
+        let ports = port::by_ids(&conn, &Context::admin(), &ids).await?;
+        let segments = binding::bound_segments(&conn, &ports).await?;
+        neutrino_types::ApiResult::Ok((ports, segments))
+    };
+    match loaded.await {
+        Ok((ports, segments)) => {
+            for port in &ports {
+                port_update(core, port, segments.get(&port.id)).await;
+            }
+        }
+        Err(error) => tracing::error!(%error, "reading changed ports to notify agents failed"),
+    }
+}
