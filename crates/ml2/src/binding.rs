@@ -94,7 +94,7 @@ impl World {
         let now = Utc::now();
         let down_time = TimeDelta::seconds(core.config.agent_down_time_secs);
         let mut by_host: HashMap<String, Vec<Agent>> = HashMap::new();
-        for agent in conn.fetch_map(&query, |row| agents::decode(row)).await? {
+        for agent in conn.fetch_map(&query, agents::decode).await? {
             if agent.is_alive(now, down_time) {
                 by_host.entry(agent.host.clone()).or_default().push(agent);
             } else {

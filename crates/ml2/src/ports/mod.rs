@@ -68,18 +68,19 @@ impl Ports {
         let subnets = subnet::by_networks(&tx, &network_ids).await?;
         let owners: Vec<String> = items.iter().map(|i| request::project(i, ctx)).collect();
         core.ensure_quota(&tx, "port", owners.iter().map(String::as_str)).await?;
-        let mut ports = Vec::with_capacity(items.len());
-        for (item, owner) in items.iter().zip(owners) {
+        let build = |at: usize| -> ApiResult<Port> {
+            let item = &items[at];
             let id = request::text(item, "network_id").unwrap_or_default();
             let network =
                 networks.get(id).ok_or_else(|| ApiError::resource_not_found("network", id))?;
-            let mut port = build::port(&core.config, item, owner, network)?;
+            let mut port = build::port(&core.config, item, owners[at].clone(), network)?;
             for extension in &core.extensions {
                 extension.create_port(item, network, &mut port)?;
             }
-            ports.push(port);
-        }
-        ensure_macs_free(&tx, items, &ports).await?;
+            Ok(port)
+        };
+        let mut ports = (0..items.len()).map(build).collect::<ApiResult<Vec<Port>>>()?;
+        settle_macs(&tx, items, &mut ports, build).await?;
         self.address(&tx, items, &mut ports, &subnets).await?;
         let mut statements = port::insert(&ports);
         statements.extend(provisioning::blocks(core, &tx, &ports).await?);
@@ -178,39 +179,73 @@ async fn ensure_subnets_exist(
     }
 }
 
-/// Refuses MACs users give that are in use; no statement when none is given. Generated ones are
-/// left to the unique key.
-async fn ensure_macs_free(conn: &Conn, items: &[Attrs], ports: &[Port]) -> ApiResult<()> {
-    let given: Vec<&Port> = items
-        .iter()
-        .zip(ports)
-        .filter(|(item, _)| request::text(item, "mac_address").is_some_and(|m| !m.is_empty()))
-        .map(|(_, port)| port)
-        .collect();
-    let mut seen: HashSet<(&str, MacAddr)> = HashSet::new();
-    for port in &given {
-        if !seen.insert((port.network_id.as_str(), port.mac_address)) {
-            return Err(mac_in_use(&port.network_id, port.mac_address));
+/// How often generated MACs of a bulk are drawn anew.
+const MAC_TRIES: usize = 10;
+
+/// Refuses MACs users give that are in use, and makes ports with a generated one anew until it is
+/// free. A single port with a generated MAC costs no statement: the unique key finds the rare
+/// duplicate, and the create is tried again.
+async fn settle_macs(
+    conn: &Conn,
+    items: &[Attrs],
+    ports: &mut [Port],
+    build: impl Fn(usize) -> ApiResult<Port>,
+) -> ApiResult<()> {
+    let is_given =
+        |at: usize| request::text(&items[at], "mac_address").is_some_and(|m| !m.is_empty());
+    let mut open: Vec<usize> =
+        (0..ports.len()).filter(|at| ports.len() > 1 || is_given(*at)).collect();
+    let mut ours: HashSet<(String, MacAddr)> = HashSet::new();
+    for _ in 0..MAC_TRIES {
+        if open.is_empty() {
+            return Ok(());
         }
+        let taken = macs_in_use(conn, open.iter().map(|at| &ports[*at])).await?;
+        let mut again = Vec::new();
+        for at in open {
+            let key = (ports[at].network_id.clone(), ports[at].mac_address);
+            if !taken.contains(&key) && ours.insert(key) {
+                continue;
+            }
+            if is_given(at) {
+                return Err(mac_in_use(&ports[at].network_id, ports[at].mac_address));
+            }
+            ports[at] = build(at)?;
+            again.push(at);
+        }
+        open = again;
     }
-    if given.is_empty() {
-        return Ok(());
-    }
-    let macs: Vec<String> = given.iter().map(|p| p.mac_address.to_string()).collect();
+    Err(ApiError::new(
+        "NetworkMacAddressGenerationFailure",
+        503,
+        format!("Unable to generate unique mac on network {}.", ports[open[0]].network_id),
+    ))
+}
+
+/// Which MACs of `ports` are in use on their networks.
+async fn macs_in_use<'a>(
+    conn: &Conn,
+    ports: impl Iterator<Item = &'a Port>,
+) -> ApiResult<HashSet<(String, MacAddr)>> {
+    let (networks, macs): (Vec<&str>, Vec<String>) =
+        ports.map(|p| (p.network_id.as_str(), p.mac_address.to_string())).unzip();
     let query = Query::select()
         .columns([P::NetworkId, P::MacAddress])
         .from(P::Table)
         .and_where(is_in(P::MacAddress, macs.iter().map(String::as_str)))
-        .and_where(is_in(P::NetworkId, distinct(given.iter().map(|p| p.network_id.as_str()))))
+        .and_where(is_in(P::NetworkId, distinct(networks)))
         .to_owned();
-    for (network, mac) in conn.fetch_map(&query, |r| (r.text(0), r.text(1))).await? {
-        if let Ok(mac) = mac.parse()
-            && seen.contains(&(network.as_str(), mac))
-        {
-            return Err(mac_in_use(&network, mac));
-        }
+    let rows = conn.fetch_map(&query, |r| (r.text(0), r.str(1).parse().ok())).await?;
+    Ok(rows.into_iter().filter_map(|(network, mac)| Some((network, mac?))).collect())
+}
+
+/// Refuses a port's new MAC when it is in use.
+async fn ensure_mac_free(conn: &Conn, port: &Port) -> ApiResult<()> {
+    if macs_in_use(conn, std::iter::once(port)).await?.is_empty() {
+        Ok(())
+    } else {
+        Err(mac_in_use(&port.network_id, port.mac_address))
     }
-    Ok(())
 }
 
 /// `MacAddressInUse` (409).

@@ -7,7 +7,7 @@ use neutrino_types::{
     constants::{device_owner, status, vif_type},
 };
 
-use super::{Change, Ports, after, asker, build, ensure_macs_free, ensure_subnets_exist, notify};
+use super::{Change, Ports, after, asker, build, ensure_mac_free, ensure_subnets_exist, notify};
 use crate::{
     binding,
     drivers::mech::Op,
@@ -177,7 +177,7 @@ async fn change_mac(
         ));
     }
     port.mac_address = new;
-    ensure_macs_free(conn, std::slice::from_ref(changes), std::slice::from_ref(port)).await
+    if given.is_some() { ensure_mac_free(conn, port).await } else { Ok(()) }
 }
 
 async fn change_addresses(

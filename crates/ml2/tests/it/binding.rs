@@ -1,6 +1,5 @@
 //! Binding: who binds what, and what follows from a change of host.
 
-use neutrino_types::ResourcePlugin;
 use serde_json::{Value, json};
 
 use crate::common::{cloud, text};

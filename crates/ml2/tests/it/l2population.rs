@@ -1,6 +1,6 @@
 //! Forwarding entries: who is told what when ports come, move and go.
 
-use neutrino_types::{Attrs, ResourcePlugin};
+use neutrino_types::Attrs;
 use serde_json::{Value, json};
 
 use crate::common::{Cloud, cloud, ips, text};

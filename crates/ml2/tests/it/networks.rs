@@ -1,6 +1,6 @@
 //! Networks: segments, MTU, sharing, updates, deletion.
 
-use neutrino_types::{ListQuery, ResourcePlugin};
+use neutrino_types::ListQuery;
 use serde_json::{Value, json};
 
 use crate::common::{all, attrs, cloud, cloud_on, cloud_with, config, member, text};

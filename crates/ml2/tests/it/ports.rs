@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Resource, Subscriber, veto};
 use neutrino_db::Tx;
-use neutrino_types::{ApiResult, ListQuery, ResourcePlugin, new_id};
+use neutrino_types::{ApiResult, ListQuery, new_id};
 use serde_json::{Value, json};
 
 use crate::common::{all, attrs, cloud, ips, member, text};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use neutrino_types::{Attrs, ResourcePlugin};
+use neutrino_types::Attrs;
 use serde_json::json;
 
 use crate::common::{Cloud, attrs, cloud, ips, text};

@@ -1,6 +1,6 @@
 //! Subnets: gateway, pools, refusals, updates, deletion.
 
-use neutrino_types::{ListQuery, ResourcePlugin};
+use neutrino_types::ListQuery;
 use serde_json::{Value, json};
 
 use crate::common::{all, attrs, cloud, ips, text};

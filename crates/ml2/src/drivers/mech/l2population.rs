@@ -53,7 +53,7 @@ impl Endpoints {
             let hosts = hosts.iter().map(ToString::to_string).collect();
             query.and_where(any_of(Expr::col(Agents::Host), hosts));
         }
-        let all = conn.fetch_map(&query, |row| agents::decode(row)).await?;
+        let all = conn.fetch_map(&query, agents::decode).await?;
         let tunnelling = all.into_iter().filter(|a| tunnel_ip(a).is_some());
         Ok(Self(tunnelling.map(|a| (a.host.clone(), a)).collect()))
     }
