@@ -15,7 +15,7 @@ use neutrino_rpc::{
     Endpoint, Failure, Version, methods,
     shapes::{AgentState, DeviceDetails},
 };
-use neutrino_services::Agents;
+use neutrino_services::{Agents, agents::ReportStatus};
 use neutrino_types::{ApiError, Context, ListQuery, ResourcePlugin};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -252,6 +252,7 @@ impl Endpoint for L2Endpoint {
 /// The endpoint of agents' reports, on `q-reports-plugin` and `q-plugin`.
 pub struct ReportsEndpoint {
     agents: Agents,
+    plugin: Arc<dyn L2Plugin>,
     db: Db,
 }
 
@@ -268,17 +269,23 @@ struct Inner {
 }
 
 impl ReportsEndpoint {
-    /// Serves `agents`; `db` is asked whether it answers.
+    /// Serves `agents`; `plugin` hears of those that come back, `db` is asked whether it answers.
     #[must_use]
-    pub fn new(agents: Agents, db: Db) -> Self {
-        Self { agents, db }
+    pub fn new(agents: Agents, plugin: Arc<dyn L2Plugin>, db: Db) -> Self {
+        Self { agents, plugin, db }
     }
 
-    async fn report_state(&self, report: Report) -> Answer {
+    async fn report_state(&self, ctx: &Context, report: Report) -> Answer {
         let sent_at = NaiveDateTime::parse_from_str(&report.time, "%Y-%m-%dT%H:%M:%S%.f")
             .map_err(|e| Failure::new("builtins", "ValueError", format!("time: {e}")))?;
         let state = report.agent_state.agent_state;
         let status = self.agents.report_state(&state, Some(sent_at.and_utc())).await?;
+        if status == Some(ReportStatus::Revived)
+            && let Err(error) = self.plugin.agent_revived(ctx, &state.host).await
+        {
+            // The report stands; the next binding of such a port tries again.
+            tracing::error!(host = state.host, error = %error, "binding ports again failed");
+        }
         Ok(status.map_or(Value::Null, |status| status.as_str().into()))
     }
 
@@ -342,7 +349,7 @@ impl Endpoint for ReportsEndpoint {
     async fn call(&self, ctx: &Context, method: &str, args: Args) -> Answer {
         let m = method;
         if m == methods::REPORT_STATE.name {
-            self.report_state(arguments(m, args)?).await
+            self.report_state(ctx, arguments(m, args)?).await
         } else if m == methods::HAS_ALIVE_NEUTRON_SERVER.name {
             Ok(self.database_answers().await.into())
         } else if m == methods::GET_AGENTS.name {

@@ -183,8 +183,8 @@ pub async fn start(
     config: &RpcConfig,
     services: Services,
 ) -> Result<RpcHandle, ServerError> {
-    let reports: Arc<ReportsEndpoint> =
-        Arc::new(ReportsEndpoint::new(services.agents.clone(), services.db.clone()));
+    let reports =
+        Arc::new(ReportsEndpoint::new(services.agents, Arc::clone(&services.l2), services.db));
     let l2 = Arc::new(L2Endpoint::new(services.l2));
     // As in Neutron, reports are also served on the plugin's topic.
     let plugin = Dispatcher::new(vec![l2, Arc::clone(&reports) as _]);

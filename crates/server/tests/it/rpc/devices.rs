@@ -91,6 +91,10 @@ impl L2Plugin for Scripted {
     ) -> ApiResult<Vec<Attrs>> {
         Err(ApiError::internal("the disk is on fire"))
     }
+
+    async fn agent_revived(&self, _: &Context, _: &str) -> ApiResult<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test]
