@@ -24,13 +24,13 @@ pub mod rpc;
 pub mod state;
 pub mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use neutrino_agent::{AgentConfig, Heartbeat, Notification, ServerApi};
 use neutrino_conf::{Conf, opts};
 use neutrino_ofconn::{OfController, OfError, Timing};
 use neutrino_ovsdb::{ClientOptions, OvsdbClient, OvsdbError, Replica};
-use neutrino_rpc::RpcError;
+use neutrino_rpc::{RpcError, shapes::AgentState};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
@@ -186,45 +186,65 @@ struct Connections {
 
 fn launch(config: Config, connections: Connections) -> Running {
     let Connections { controller, ovsdb, api, notifications } = connections;
-    let state = status::agent_state(&config);
-    let heartbeat = Arc::new(Heartbeat::spawn(api.clone(), state, config.report_interval));
-    let (caller, answers) = Caller::new(api);
+    let (caller, answers) = Caller::new(api.clone());
     let parts = Parts { ovsdb: ovsdb.clone(), controller, caller, answers, notifications };
-    let first_sync = {
-        let heartbeat = Arc::clone(&heartbeat);
-        Box::new(move || {
-            heartbeat.sync_done();
-            heartbeat.report_now();
-        })
-    };
+    let state = status::agent_state(&config);
+    let interval = config.report_interval;
     tracing::info!(host = config.host, "agent started");
-    let agent = Agent::new(config, parts, first_sync);
+    let agent = Agent::new(config, parts);
     let progress = agent.progress();
-    let reporter = tokio::spawn(keep_reporting(heartbeat, ovsdb, progress.clone()));
-    Running { agent: tokio::spawn(agent.run()), reporter, progress }
+    let reporter = Reporter { api, ovsdb, state, interval, progress: progress.clone() };
+    Running { agent: tokio::spawn(agent.run()), reporter: tokio::spawn(reporter.run()), progress }
 }
 
-/// Keeps what the heartbeat says of this host up to date.
-async fn keep_reporting(
-    heartbeat: Arc<Heartbeat>,
+/// Reports the agent's state, and keeps what is reported up to date.
+struct Reporter {
+    api: ServerApi,
     ovsdb: OvsdbClient,
-    mut progress: watch::Receiver<Progress>,
-) {
-    let mut known = None;
-    loop {
-        let devices = progress.borrow_and_update().devices;
-        if known != Some(devices) {
-            let replica = ovsdb.replica();
-            let list = |column: &str| -> Vec<String> {
-                replica.root_column(column).strings().map(str::to_string).collect()
-            };
-            let (datapaths, ifaces) = (list("datapath_types"), list("iface_types"));
-            heartbeat.update(|state| status::refresh(state, devices, &datapaths, &ifaces));
-            known = Some(devices);
+    state: AgentState,
+    interval: Duration,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Reporter {
+    async fn run(mut self) {
+        let mut heartbeat: Option<Heartbeat> = None;
+        let mut known = None;
+        loop {
+            let progress = *self.progress.borrow_and_update();
+            let reported = (progress.devices, progress.started);
+            if known != Some(reported) {
+                self.refresh(&progress);
+                if let Some(heartbeat) = &heartbeat {
+                    heartbeat.update(|state| *state = self.state.clone());
+                    // The end of the start is news; the number of devices can wait its turn.
+                    if known.is_some_and(|(_, started)| started != progress.started) {
+                        heartbeat.report_now();
+                    }
+                }
+                known = Some(reported);
+            }
+            // A host whose switch is down must not look alive to the scheduler.
+            if progress.ovs_down && heartbeat.take().is_some() {
+                tracing::error!("Open vSwitch is down, not reporting state to the server");
+            }
+            if !progress.ovs_down && heartbeat.is_none() {
+                let state = self.state.clone();
+                heartbeat = Some(Heartbeat::spawn(self.api.clone(), state, self.interval));
+            }
+            if self.progress.changed().await.is_err() {
+                return;
+            }
         }
-        if progress.changed().await.is_err() {
-            return;
-        }
+    }
+
+    fn refresh(&mut self, progress: &Progress) {
+        let replica = self.ovsdb.replica();
+        let list = |column: &str| -> Vec<String> {
+            replica.root_column(column).strings().map(str::to_string).collect()
+        };
+        let (datapaths, ifaces) = (list("datapath_types"), list("iface_types"));
+        status::refresh(&mut self.state, progress, &datapaths, &ifaces);
     }
 }
 

@@ -106,14 +106,12 @@ pub struct Agent {
     poll_at: Instant,
     backoff: Option<Duration>,
     retry_at: Option<Instant>,
-    first_sync: Box<dyn FnMut() + Send + Sync>,
 }
 
 impl Agent {
-    /// An agent that has not looked at anything. `first_sync` is called once the server was
-    /// heard completely for the first time.
+    /// An agent that has not looked at anything.
     #[must_use]
-    pub fn new(config: Config, parts: Parts, first_sync: Box<dyn FnMut() + Send + Sync>) -> Self {
+    pub fn new(config: Config, parts: Parts) -> Self {
         let drop = config.drop_flows_on_start;
         let mut bridges =
             vec![BridgeFlows::new(&config.integration_bridge, Role::Integration, drop)];
@@ -135,7 +133,6 @@ impl Agent {
             backoff: None,
             // The first pass needs no event.
             retry_at: Some(now),
-            first_sync,
         }
     }
 
@@ -218,14 +215,15 @@ impl Agent {
             }
         }
         self.call(in_sync, now);
-        if in_sync && self.state.note_progress(&self.config, now) {
-            (self.first_sync)();
+        if in_sync {
+            self.state.note_progress(&self.config, now);
         }
         self.progress.send_modify(|p| {
             p.passes += 1;
             p.devices = self.state.ports.len();
             p.active = self.state.ports.active();
             p.synced = self.state.complete;
+            p.started = self.state.first_sync_done;
             p.swept = self.state.swept();
             p.flows_in_sync = in_sync;
         });
@@ -241,19 +239,31 @@ impl Agent {
             return;
         }
         self.poll_at = now + self.config.polling_interval;
+        let alive = self.look_at_canary().await;
+        self.progress.send_modify(|p| {
+            // Before the first connection Open vSwitch is not down but on its way.
+            p.ovs_seen |= alive;
+            p.ovs_down = p.ovs_seen && !alive;
+        });
+    }
+
+    /// Rebuilds everything when the canary is gone. Answers whether Open vSwitch answers.
+    async fn look_at_canary(&mut self) -> bool {
         let replica = self.parts.ovsdb.replica();
-        let Some(switch) = self.switch_of(&replica, &self.config.integration_bridge) else {
-            return;
-        };
+        let switch = self.switch_of(&replica, &self.config.integration_bridge);
         // br-int is the first of the list, by construction.
-        let Some(int) = self.bridges.first() else { return };
+        let (Some(switch), Some(int)) = (switch, self.bridges.first()) else { return false };
         match int.canary_alive(&switch).await {
-            Ok(true) => {}
+            Ok(true) => true,
             Ok(false) => {
-                tracing::warn!("Open vSwitch lost its flows, rebuilding them");
+                tracing::warn!("Open vSwitch has not all its flows, reading them again");
                 self.bridges.iter_mut().for_each(BridgeFlows::forget);
+                true
             }
-            Err(error) => warn_with_cause(&error),
+            Err(error) => {
+                warn_with_cause(&error);
+                false
+            }
         }
     }
 

@@ -17,6 +17,12 @@ pub struct Progress {
     pub active: usize,
     /// Whether the server was heard completely since the last connection.
     pub synced: bool,
+    /// Whether that has happened at least once since start.
+    pub started: bool,
+    /// Whether Open vSwitch has answered since start.
+    pub ovs_seen: bool,
+    /// Whether it did once but does not now.
+    pub ovs_down: bool,
     /// Whether what the server did not confirm since the last connection was dropped.
     pub swept: bool,
     /// Whether every bridge has exactly the flows it should have.
@@ -75,14 +81,16 @@ fn configurations(config: &Config) -> Map<String, Value> {
     }
 }
 
-/// What changes while the agent runs: the number of VIFs and what this Open vSwitch can do.
+/// What changes while the agent runs: the number of VIFs, what this Open vSwitch can do, and
+/// whether the agent is still starting.
 pub fn refresh(
     state: &mut AgentState,
-    devices: usize,
+    progress: &Progress,
     datapath_types: &[String],
     iface_types: &[String],
 ) {
-    state.configurations.insert("devices".into(), json!(devices));
+    state.start_flag = !progress.started;
+    state.configurations.insert("devices".into(), json!(progress.devices));
     state.configurations.insert(
         "ovs_capabilities".into(),
         json!({"datapath_types": datapath_types, "iface_types": iface_types}),

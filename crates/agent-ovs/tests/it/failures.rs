@@ -101,6 +101,40 @@ async fn port_that_cannot_come_up_does_not_delay_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn host_without_switch_stops_reporting_until_it_is_back() {
+    let server = Server::start().await;
+    let mut host = Host::new(&server);
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    wait_for("the report after the start", || {
+        let world = server.world();
+        let last = world.reports.last();
+        check(last.is_some_and(|r| r.get("start_flag").is_none()), last)
+    })
+    .await;
+    let progress = agent.progress();
+    wait_for("the canary to be seen", || {
+        let seen = *progress.borrow();
+        check(seen.ovs_seen, seen)
+    })
+    .await;
+    host.ovs.kill_vswitchd().expect("killed");
+    wait_for("the agent to notice", || {
+        let seen = *progress.borrow();
+        check(seen.ovs_down, seen)
+    })
+    .await;
+    let reports = server.world().reports.len();
+    host.ovs.start_vswitchd().expect("started");
+    // The first report after the silence comes at once, not with the next interval.
+    wait_for("the next report", || {
+        let now = server.world().reports.len();
+        check(now > reports, now)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn missing_physical_bridge_is_a_clear_error() {
     let server = Server::start().await;
     let host = Host::new(&server);

@@ -49,6 +49,12 @@ impl Traced {
     }
 }
 
+/// Whether a packet met a flow whose table and match begin so; how deep in the patch ports the
+/// trace indents it does not matter.
+fn met(trace: &str, flow: &str) -> bool {
+    trace.lines().any(|line| line.trim_start().starts_with(flow))
+}
+
 fn last_line(trace: &str) -> &str {
     trace.lines().rfind(|l| l.starts_with("Datapath actions")).unwrap_or("")
 }
@@ -66,19 +72,18 @@ async fn packets_go_where_they_should() {
 
     // ARP for a remote instance is answered here and does not reach the tunnel.
     let answered = t.trace("br-int", &arp("10.0.0.3", "10.0.0.99"));
-    assert!(answered.contains("21. arp,dl_vlan=1,arp_tpa=10.0.0.99"), "{answered}");
-    assert!(!answered.contains("\n22. "), "{answered}");
+    assert!(met(&answered, "21. arp,dl_vlan=1,arp_tpa=10.0.0.99"), "{answered}");
+    assert!(!met(&answered, "22. "), "{answered}");
     assert!(!last_line(&answered).contains("drop"), "{answered}");
 
     // ARP for an address nobody told of is flooded to the hosts of the network.
     let flooded = t.trace("br-int", &arp("10.0.0.3", "10.0.0.50"));
-    assert!(
-        flooded.contains("\n22. dl_vlan=1") && flooded.contains(&format!("output:{}", t.tunnel))
-    );
+    assert!(met(&flooded, "22. dl_vlan=1"), "{flooded}");
+    assert!(flooded.contains(&format!("output:{}", t.tunnel)), "{flooded}");
 
     // Unicast goes to the host that has the MAC, with the network's VNI and without VLAN.
     let unicast = t.trace("br-int", &format!("{from},dl_dst={REMOTE_MAC},ip,nw_src=10.0.0.3"));
-    assert!(unicast.contains(&format!("20. dl_vlan=1,dl_dst={REMOTE_MAC}")), "{unicast}");
+    assert!(met(&unicast, &format!("20. dl_vlan=1,dl_dst={REMOTE_MAC}")), "{unicast}");
     assert!(unicast.contains("set_field:0x3e9->tun_id"), "{unicast}");
 
     // Somebody else's address or MAC gets nowhere.
@@ -95,7 +100,7 @@ async fn packets_go_where_they_should() {
         mac(1)
     );
     let delivered = t.trace("br-tun", &tunnel);
-    assert!(delivered.contains("4. tun_id=0x3e9") && delivered.contains("\n10. "), "{delivered}");
+    assert!(met(&delivered, "4. tun_id=0x3e9") && met(&delivered, "10. "), "{delivered}");
     let unknown = t.trace("br-tun", &tunnel.replace("tun_id=1001", "tun_id=1002"));
     assert!(last_line(&unknown).contains("drop"), "{unknown}");
 }
