@@ -2,32 +2,61 @@
 
 use std::sync::Arc;
 
+use neutrino_conf::Conf;
+use neutrino_policy::{Enforcer, Options};
+use neutrino_services::Agents;
+
 use crate::{
     ServerError,
+    authorize::Authorizer,
     config::{AuthStrategy, IdentityConfig, ServerConfig},
+    controllers::resource::Limits,
     identity::{
         Authenticator, NoAuth,
         local::{Directory, LocalIdentity, load_or_create_secret, routes},
     },
+    parts::Parts,
     router,
+    rpc::{self, Bus, RpcConfig, RpcHandle, Services},
     serve::Listening,
 };
 
 /// A server that listens. Dropped without [`Server::stop`] it goes on until the process ends.
-#[derive(Debug)]
 pub struct Server {
     /// The network API.
     pub api: Listening,
     /// The identity API, with `auth_strategy = local`.
     pub identity: Option<Listening>,
+    /// The bus agents connect to.
+    pub rpc: RpcHandle,
+    /// The services behind it all.
+    pub parts: Parts,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("api", &self.api).finish_non_exhaustive()
+    }
 }
 
 impl Server {
-    /// Builds every part and starts listening.
+    /// Builds every part and starts listening: for agents first, then for users.
     ///
     /// # Errors
     /// [`ServerError`] naming the part that could not be built.
-    pub async fn start(config: ServerConfig) -> Result<Self, ServerError> {
+    pub async fn start(conf: &Conf) -> Result<Self, ServerError> {
+        let config = ServerConfig::from_conf(conf)?;
+        let rpc_config = RpcConfig::from_conf(conf)?;
+        let policy = rules(&config)?;
+        let bus = Bus::new(&rpc_config);
+        let parts = Parts::build(conf, &bus).await?;
+        let services = Services {
+            l2: Arc::new(parts.ml2.clone()),
+            agents: Agents::clone(&parts.agents),
+            db: parts.db.clone(),
+        };
+        let rpc = rpc::start(bus, &rpc_config, services).await?;
+
         let mut identity = None;
         let authenticator: Arc<dyn Authenticator> = match (config.auth_strategy, &config.identity) {
             (AuthStrategy::Local, Some(options)) => {
@@ -38,8 +67,11 @@ impl Server {
             }
             _ => Arc::new(NoAuth),
         };
-        let api = Listening::start(config.bind, router::router(authenticator)).await?;
-        Ok(Self { api, identity })
+        let authorizer = Arc::new(Authorizer::new(policy, parts.networks.clone()));
+        let limits = Limits { page: config.pagination_max_limit, allow_bulk: config.allow_bulk };
+        let router = router::router(&parts, &authorizer, authenticator, limits);
+        let api = Listening::start(config.bind, router).await?;
+        Ok(Self { api, identity, rpc, parts })
     }
 
     /// Stops listening and lets requests under way finish.
@@ -49,6 +81,18 @@ impl Server {
             identity.stop().await;
         }
     }
+}
+
+/// The policy: defaults, and the operator's file where there is one.
+fn rules(config: &ServerConfig) -> Result<Enforcer, ServerError> {
+    let policy_file = match std::fs::read_to_string(&config.policy_file) {
+        Ok(text) => Some(text),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(e) => return Err(ServerError::Policy(e.into())),
+    };
+    let enforce_new_defaults = config.enforce_new_defaults;
+    Enforcer::new(&Options { policy_file, enforce_new_defaults })
+        .map_err(|e| ServerError::Policy(e.into()))
 }
 
 fn local_identity(options: &IdentityConfig) -> Result<LocalIdentity, ServerError> {

@@ -45,6 +45,8 @@ pub struct ServerConfig {
     pub allow_bulk: bool,
     /// File that overrides policy defaults, if it exists.
     pub policy_file: PathBuf,
+    /// Whether the rules from before the default roles are left out.
+    pub enforce_new_defaults: bool,
 }
 
 impl ServerConfig {
@@ -73,6 +75,7 @@ impl ServerConfig {
             pagination_max_limit: max_limit(&conf.get(&opts::default::PAGINATION_MAX_LIMIT)),
             allow_bulk: conf.get(&opts::default::ALLOW_BULK),
             policy_file: PathBuf::from(conf.get(&opts::oslo_policy::POLICY_FILE)),
+            enforce_new_defaults: conf.get(&opts::oslo_policy::ENFORCE_NEW_DEFAULTS),
         })
     }
 }

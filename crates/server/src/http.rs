@@ -4,7 +4,8 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Uri},
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
 use neutrino_types::{ApiResult, Attrs, ListQuery};
 use serde_json::Value;
 
@@ -14,15 +15,40 @@ use crate::middleware::error::{bad_request, too_large};
 /// create of some 20,000 ports, and bounds what one request can make the server hold.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
+/// How much more of a body that is too large is read and thrown away, so that a client that sends
+/// first and reads later gets its answer rather than a reset connection.
+const DRAINED_BYTES: usize = 64 * 1024 * 1024;
+
 /// Reads the whole body.
 ///
 /// # Errors
 /// 413 when it is larger than [`MAX_BODY_BYTES`], 400 when the client stops sending.
-pub async fn read_body(body: Body) -> ApiResult<Bytes> {
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(e) if e.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
-        Err(e) => Err(bad_request("The request body could not be read.").caused_by(e)),
+pub async fn read_body(mut body: Body) -> ApiResult<Bytes> {
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    let mut total = 0;
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|e| bad_request("The request body could not be read.").caused_by(e))?;
+        let Ok(data) = frame.into_data() else { continue };
+        total += data.len();
+        if total > MAX_BODY_BYTES + DRAINED_BYTES {
+            break;
+        }
+        if total > MAX_BODY_BYTES {
+            whole = BytesMut::new();
+        } else if whole.is_empty() && first.is_empty() {
+            // Most bodies come in one piece, which then needs no copy.
+            first = data;
+        } else {
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&data);
+        }
+    }
+    match total {
+        n if n > MAX_BODY_BYTES => Err(too_large()),
+        _ if whole.is_empty() => Ok(first),
+        _ => Ok(whole.freeze()),
     }
 }
 

@@ -5,10 +5,13 @@
 //! `neutrino-services`.
 
 pub mod app;
+pub mod authorize;
 pub mod config;
+pub mod controllers;
 pub mod http;
 pub mod identity;
 pub mod middleware;
+pub mod parts;
 mod router;
 pub mod rpc;
 pub mod serve;
@@ -23,6 +26,15 @@ pub enum ServerError {
     /// The identity file cannot be used.
     #[error("setting up the built-in identity service")]
     Identity(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The policy rules cannot be used.
+    #[error("loading the policy")]
+    Policy(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database cannot be used.
+    #[error("opening the database")]
+    Database(#[from] neutrino_db::DbError),
+    /// The ML2 plugin cannot be built.
+    #[error("building the ML2 plugin")]
+    Ml2(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// An address cannot be listened on.
     #[error("listening on {address}")]
     Listen {
@@ -45,8 +57,7 @@ pub enum ServerError {
 /// # Errors
 /// [`ServerError`] when a part cannot be built or an address cannot be bound.
 pub async fn run(conf: neutrino_conf::Conf) -> Result<(), ServerError> {
-    let config = config::ServerConfig::from_conf(&conf)?;
-    let server = app::Server::start(config).await?;
+    let server = app::Server::start(&conf).await?;
     tracing::info!(address = %server.api.address, "network API listens");
     serve::shutdown_signal().await.map_err(ServerError::Signals)?;
     tracing::info!("stopping");

@@ -2,39 +2,74 @@
 
 use std::sync::Arc;
 
-use axum::{Router, middleware::from_fn, routing::MethodRouter};
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{any, get},
+};
+use neutrino_api_defs::{
+    AGENTS, AVAILABILITY_ZONES, NETWORKS, PORTS, Resource, SERVICE_PROVIDERS, SUBNETS,
+};
+use neutrino_types::ResourcePlugin;
 
 use crate::{
+    authorize::Authorizer,
+    controllers::{
+        extensions, quotas, refuse_head,
+        resource::{Controller, Limits},
+        tags,
+    },
     identity::Authenticator,
     middleware::{
         auth,
         error::{answer_method_not_allowed, answer_not_found},
         request_id,
     },
+    parts::Parts,
     versions,
 };
 
-/// `GET` without the `HEAD` that axum would answer along with it: Neutron answers 405.
-fn get_only<H, T, S>(handler: H) -> MethodRouter<S>
-where
-    H: axum::handler::Handler<T, S>,
-    T: 'static,
-    S: Clone + Send + Sync + 'static,
-{
-    axum::routing::get(handler).head(answer_method_not_allowed)
-}
-
 /// The router of the API listener.
-pub fn router(authenticator: Arc<dyn Authenticator>) -> Router {
-    let authenticated = Router::new()
-        .route("/v2.0", get_only(versions::v2))
-        .route("/v2.0/", get_only(versions::v2))
-        .layer(axum::middleware::from_fn_with_state(authenticator, auth::layer));
+pub fn router(
+    parts: &Parts,
+    authorizer: &Arc<Authorizer>,
+    authenticator: Arc<dyn Authenticator>,
+    limits: Limits,
+) -> Router {
+    let api = api(parts, authorizer, limits)
+        .route("/v2.0", refuse_head(get(versions::v2)))
+        .route("/v2.0/", refuse_head(get(versions::v2)))
+        .route("/v2.0/{*rest}", any(answer_not_found))
+        .layer(from_fn_with_state(authenticator, auth::layer));
     Router::new()
-        .route("/", get_only(versions::root))
-        .route("/healthcheck", get_only(versions::healthcheck))
-        .merge(authenticated)
+        .route("/", refuse_head(get(versions::root)))
+        .route("/healthcheck", refuse_head(get(versions::healthcheck)))
+        .merge(api)
         .fallback(answer_not_found)
         .method_not_allowed_fallback(answer_method_not_allowed)
         .layer(from_fn(request_id::layer))
+}
+
+/// Everything that needs a known caller.
+fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
+    let collection = |resource: &'static Resource, plugin: Arc<dyn ResourcePlugin>| {
+        let authorizer = authorizer.clone();
+        Controller { resource, plugin, authorizer, limits }.routes()
+    };
+    let tags = |resource: &'static Resource, plugin: Arc<dyn ResourcePlugin>| {
+        let (authorizer, tags) = (authorizer.clone(), parts.tags.clone());
+        tags::Controller { resource, plugin, tags, authorizer }.routes()
+    };
+    Router::new()
+        .merge(collection(&NETWORKS, parts.networks.clone()))
+        .merge(tags(&NETWORKS, parts.networks.clone()))
+        .merge(collection(&SUBNETS, parts.subnets.clone()))
+        .merge(tags(&SUBNETS, parts.subnets.clone()))
+        .merge(collection(&PORTS, parts.ports.clone()))
+        .merge(tags(&PORTS, parts.ports.clone()))
+        .merge(collection(&AGENTS, parts.agents.clone()))
+        .merge(collection(&AVAILABILITY_ZONES, parts.availability_zones.clone()))
+        .merge(collection(&SERVICE_PROVIDERS, parts.service_providers.clone()))
+        .merge(quotas::routes(parts.quotas.clone(), authorizer.clone()))
+        .merge(extensions::routes())
 }

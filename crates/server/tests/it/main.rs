@@ -1,5 +1,7 @@
 //! Integration tests of the server: real TCP, real router, real SQLite.
 
+mod api;
+mod bad_input;
 mod identity;
 mod rpc;
 mod support;

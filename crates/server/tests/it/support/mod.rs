@@ -1,3 +1,4 @@
 //! What the tests share: a small HTTP client and servers on ports the system chooses.
 
 pub mod client;
+pub mod server;

@@ -1,0 +1,80 @@
+//! The services behind the API and the RPC endpoints, built once from the configuration.
+
+use std::sync::Arc;
+
+use neutrino_callbacks::Registry;
+use neutrino_conf::{Conf, opts};
+use neutrino_db::Db;
+use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
+use neutrino_services::{
+    AgentConfig, Agents, AvailabilityZones, QuotaConfig, Quotas, ServiceProviders, TagService,
+};
+use neutrino_types::ResourcePlugin;
+
+use crate::{
+    ServerError,
+    rpc::{Bus, RpcNotifier},
+};
+
+/// Everything a request or an agent's call may need.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// What services tell each other.
+    pub registry: Arc<Registry>,
+    /// The core plugin.
+    pub ml2: Ml2Plugin,
+    /// `/v2.0/networks`.
+    pub networks: Arc<dyn ResourcePlugin>,
+    /// `/v2.0/subnets`.
+    pub subnets: Arc<dyn ResourcePlugin>,
+    /// `/v2.0/ports`.
+    pub ports: Arc<dyn ResourcePlugin>,
+    /// `/v2.0/agents` and `report_state`.
+    pub agents: Arc<Agents>,
+    /// `/v2.0/availability_zones`.
+    pub availability_zones: Arc<AvailabilityZones>,
+    /// `/v2.0/service-providers`.
+    pub service_providers: Arc<ServiceProviders>,
+    /// `/v2.0/quotas`.
+    pub quotas: Quotas,
+    /// Tags of everything.
+    pub tags: TagService,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    /// Opens the database `conf` names, brings it to the newest revision, and builds the services.
+    /// Agents are notified through `bus`.
+    ///
+    /// # Errors
+    /// [`ServerError`] naming the part.
+    pub async fn build(conf: &Conf, bus: &Bus) -> Result<Self, ServerError> {
+        let db = Db::open(&conf.get(&opts::database::CONNECTION)).await?;
+        let registry = Arc::new(Registry::new());
+        let config = Ml2Config::from_conf(conf).map_err(|e| ServerError::Ml2(e.into()))?;
+        let notifier = Arc::new(RpcNotifier::new(bus.client().clone()));
+        let ml2 = Ml2Plugin::new(db.clone(), config, registry.clone(), notifier)
+            .await
+            .map_err(|e| ServerError::Ml2(e.into()))?;
+        Ok(Self {
+            networks: ml2.networks(),
+            subnets: ml2.subnets(),
+            ports: ml2.ports(),
+            ml2,
+            registry,
+            agents: Arc::new(Agents::new(db.clone(), AgentConfig::from_conf(conf))),
+            availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
+            service_providers: Arc::new(ServiceProviders::default()),
+            quotas: Quotas::new(db.clone(), QuotaConfig::from_conf(conf)),
+            tags: TagService::new(db.clone()),
+            db,
+        })
+    }
+}

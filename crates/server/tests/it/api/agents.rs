@@ -1,0 +1,57 @@
+//! `/v2.0/agents`.
+
+use neutrino_rpc::shapes::AgentState;
+use serde_json::{Value, json};
+
+use crate::support::server::{TestServer, assert_error};
+
+async fn report(t: &TestServer, host: &str) {
+    let state: AgentState = serde_json::from_value(json!({
+        "agent_type": "Open vSwitch agent", "binary": "neutron-openvswitch-agent", "host": host,
+        "topic": "N/A", "configurations": {"tunnel_types": ["vxlan"]}, "start_flag": true
+    }))
+    .expect("state");
+    t.server.parts.agents.report_state(&state, None).await.expect("report");
+}
+
+#[tokio::test]
+async fn agents_are_listed_shown_changed_and_deleted() {
+    let t = TestServer::start().await;
+    for host in ["compute0", "compute1"] {
+        report(&t, host).await;
+    }
+    let list = t.client.get("/v2.0/agents?host=compute1").await.json();
+    let agent = list["agents"][0].clone();
+    for (key, expected) in [
+        ("agent_type", json!("Open vSwitch agent")),
+        ("binary", json!("neutron-openvswitch-agent")),
+        ("alive", json!(true)),
+        ("admin_state_up", json!(true)),
+        ("availability_zone", Value::Null),
+        ("resources_synced", Value::Null),
+        ("configurations", json!({"tunnel_types": ["vxlan"]})),
+    ] {
+        assert_eq!(agent[key], expected, "{key} of {agent}");
+    }
+    let path = format!("/v2.0/agents/{}", agent["id"].as_str().expect("id"));
+    let changed = t.client.put(&path, &json!({"agent": {"admin_state_up": false}})).await.json();
+    assert_eq!(changed["agent"]["admin_state_up"], false);
+    assert_eq!(t.client.delete(&path).await.status, 204);
+    assert_error(&t.client.get(&path).await, 404, "AgentNotFound", "could not be found");
+    let left = t.client.get("/v2.0/agents?fields=host").await.json();
+    assert_eq!(left["agents"], json!([{"host": "compute0"}]));
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn agents_are_the_admins_business() {
+    let t = TestServer::start().await;
+    report(&t, "compute0").await;
+    let list = t.client.get("/v2.0/agents").await.json();
+    let path = format!("/v2.0/agents/{}", list["agents"][0]["id"].as_str().expect("id"));
+    let member = t.user("p1", "member,reader");
+    assert_eq!(member.get("/v2.0/agents").await.json(), json!({"agents": []}));
+    assert_eq!(member.get(&path).await.status, 404);
+    assert_eq!(member.delete(&path).await.status, 404);
+    t.stop().await;
+}

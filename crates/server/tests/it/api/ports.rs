@@ -1,0 +1,60 @@
+//! `/v2.0/ports`.
+
+use serde_json::json;
+
+use crate::support::server::{TestServer, assert_error, create, network, text};
+
+#[tokio::test]
+async fn lifecycle_answers_codes_and_attributes_of_neutron() {
+    let t = TestServer::start().await;
+    let (net, subnet) = network(&t.client, "n", "10.0.0.0/24").await;
+    let made = create(&t.client, "ports", json!({"network_id": net["id"], "name": "p"})).await;
+    assert_eq!(made["fixed_ips"][0]["subnet_id"], subnet["id"]);
+    for (key, expected) in [
+        ("status", json!("DOWN")),
+        ("admin_state_up", json!(true)),
+        ("device_id", json!("")),
+        ("device_owner", json!("")),
+        ("binding:vif_type", json!("unbound")),
+        ("binding:vnic_type", json!("normal")),
+        ("binding:host_id", json!("")),
+        ("allowed_address_pairs", json!([])),
+        ("extra_dhcp_opts", json!([])),
+        ("port_security_enabled", json!(true)),
+    ] {
+        assert_eq!(made[key], expected, "{key} of {made}");
+    }
+    assert!(text(&made, "mac_address").starts_with("fa:16:3e:"));
+    let path = format!("/v2.0/ports/{}", text(&made, "id"));
+    assert_eq!(t.client.get(&path).await.json()["port"], made);
+    let shown = t.client.get(&format!("{path}?fields=name&fields=status")).await.json();
+    assert_eq!(shown, json!({"port": {"name": "p", "status": "DOWN"}}));
+    let changed = t.client.put(&path, &json!({"port": {"device_id": "vm"}})).await.json();
+    assert_eq!(changed["port"]["device_id"], "vm");
+
+    let in_use = t.client.delete(&format!("/v2.0/networks/{}", text(&net, "id"))).await;
+    assert_error(&in_use, 409, "NetworkInUse", "There are one or more ports still in use");
+    assert_eq!(t.client.raw("DELETE", &path, b"{}").await.status, 400);
+    assert_eq!(t.client.delete(&path).await.status, 204);
+    assert_error(&t.client.get(&path).await, 404, "PortNotFound", "could not be found.");
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn fixed_ips_filter_and_tags_at_creation() {
+    let t = TestServer::start().await;
+    let (net, _) = network(&t.client, "n", "10.0.0.0/24").await;
+    let port = |ip: &str| json!({"network_id": net["id"], "fixed_ips": [{"ip_address": ip}], "tags": [ip]});
+    let body = json!({"ports": [port("10.0.0.10"), port("10.0.0.11")]});
+    let answer = t.client.post("/v2.0/ports", &body).await;
+    assert_eq!(answer.status, 201, "{}", answer.json());
+    assert_eq!(answer.json()["ports"][1]["tags"], json!(["10.0.0.11"]));
+    let list =
+        t.client.get("/v2.0/ports?fixed_ips=ip_address%3D10.0.0.11&fields=tags").await.json();
+    assert_eq!(list["ports"], json!([{"tags": ["10.0.0.11"]}]));
+    let list = t.client.get("/v2.0/ports?fixed_ips=ip_address_substr%3D0.0.1").await.json();
+    assert_eq!(list["ports"].as_array().map(Vec::len), Some(2));
+    let list = t.client.get("/v2.0/ports?tags=10.0.0.10").await.json();
+    assert_eq!(list["ports"].as_array().map(Vec::len), Some(1));
+    t.stop().await;
+}

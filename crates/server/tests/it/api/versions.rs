@@ -1,0 +1,56 @@
+//! `/`, `/v2.0/`, unknown paths and methods.
+
+use serde_json::json;
+
+use crate::support::server::{TestServer, assert_error};
+
+#[tokio::test]
+async fn documents_are_as_observed() {
+    let t = TestServer::start().await;
+    let base = format!("http://{}", t.client.address);
+    let root = t.client.get("/").await.json();
+    assert_eq!(
+        root,
+        json!({"versions": [{"id": "v2.0", "status": "CURRENT", "links": [
+            {"rel": "self", "href": format!("{base}/v2.0/")}
+        ]}]})
+    );
+    let v2 = t.client.get("/v2.0/").await.json();
+    let names: Vec<_> =
+        v2["resources"].as_array().expect("list").iter().map(|r| r["name"].clone()).collect();
+    assert_eq!(names, ["network", "subnet", "subnetpool", "port"]);
+    assert_eq!(v2["resources"][3]["links"][0]["href"], format!("{base}/v2.0/ports"));
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_paths_are_404_and_unknown_methods_405() {
+    let t = TestServer::start().await;
+    for path in ["/v2.0", "/v2.0/nothing", "/v2.0/networks/x/nothing", "/nothing"] {
+        let text = "The resource could not be found.";
+        assert_error(&t.client.get(path).await, 404, "HTTPNotFound", text);
+    }
+    for (method, path) in [
+        ("POST", "/"),
+        ("DELETE", "/v2.0/"),
+        ("PATCH", "/v2.0/networks"),
+        ("DELETE", "/v2.0/networks"),
+        ("POST", "/v2.0/networks/x"),
+        ("POST", "/v2.0/agents"),
+    ] {
+        let answer = t.client.raw(method, path, b"").await;
+        assert_error(&answer, 405, "HTTPMethodNotAllowed", "The server could not comply");
+    }
+    for path in ["/", "/v2.0/networks", "/v2.0/networks/x"] {
+        assert_eq!(t.client.raw("HEAD", path, b"").await.status, 405);
+    }
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn openapi_document_is_served() {
+    let t = TestServer::start().await;
+    let document = t.client.get("/v2.0/openapi.json").await.json();
+    assert!(document["paths"]["/v2.0/networks"].is_object(), "{document}");
+    t.stop().await;
+}

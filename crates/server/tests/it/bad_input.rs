@@ -1,0 +1,257 @@
+//! Input that must be refused: Neutron's code and body each time, and not a row changed.
+
+use std::path::Path;
+
+use rusqlite::{Connection, types::ValueRef};
+use serde_json::{Value, json};
+
+use crate::support::server::{TestServer, assert_error, create, network, text};
+
+/// Every row of every table, as text.
+fn dump(database: &Path) -> String {
+    let db = Connection::open(database).expect("open");
+    let mut tables = db
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        .expect("prepare");
+    let names: Vec<String> =
+        tables.query_map([], |r| r.get(0)).expect("query").map(|n| n.expect("name")).collect();
+    let mut out = String::new();
+    for name in names {
+        let mut rows = db.prepare(&format!("SELECT * FROM \"{name}\"")).expect("prepare");
+        let columns = rows.column_count();
+        let mut lines: Vec<String> = Vec::new();
+        let mut cursor = rows.query([]).expect("query");
+        while let Some(row) = cursor.next().expect("row") {
+            let cell = |i| match row.get_ref(i).expect("cell") {
+                ValueRef::Text(t) => String::from_utf8_lossy(t).into_owned(),
+                other => format!("{other:?}"),
+            };
+            lines.push((0..columns).map(cell).collect::<Vec<_>>().join("|"));
+        }
+        lines.sort();
+        out.push_str(&format!("{name}: {}\n{}\n", lines.len(), lines.join("\n")));
+    }
+    out
+}
+
+/// A server with one network, subnet and port, and the database as it was then.
+struct Fixture {
+    t: TestServer,
+    network: Value,
+    port: Value,
+    before: String,
+}
+
+impl Fixture {
+    async fn start() -> Self {
+        let t = TestServer::start().await;
+        let (network, _) = network(&t.client, "n", "10.0.0.0/24").await;
+        let port = create(&t.client, "ports", json!({"network_id": network["id"]})).await;
+        let before = dump(t.server.parts.db.path());
+        assert!(before.contains(text(&port, "id")), "the dump sees the port");
+        Self { t, network, port, before }
+    }
+
+    async fn post(&self, collection: &str, body: Value, status: u16, kind: &str, message: &str) {
+        let member = &collection[..collection.len() - 1];
+        let path = format!("/v2.0/{collection}");
+        let answer = self.t.client.post(&path, &json!({member: body})).await;
+        assert_error(&answer, status, kind, message);
+        self.assert_unchanged();
+    }
+
+    fn assert_unchanged(&self) {
+        assert_eq!(dump(self.t.server.parts.db.path()), self.before);
+    }
+}
+
+#[tokio::test]
+async fn malformed_values_are_400() {
+    let f = Fixture::start().await;
+    let id = f.network["id"].clone();
+    let subnet = |cidr: &str| json!({"network_id": id, "ip_version": 4, "cidr": cidr});
+    for (collection, body, kind, message) in [
+        (
+            "subnets",
+            subnet("10.1.0.0/33"),
+            "InvalidInput",
+            "Invalid input for operation: 10.1.0.0/33 is not in a CIDR format.",
+        ),
+        ("subnets", subnet("fd00::/64"), "InvalidInput", "does not match the ip_version '4'"),
+        ("subnets", subnet("10.0.0.0/25"), "InvalidInput", "overlaps with another subnet"),
+        (
+            "ports",
+            json!({"network_id": id, "mac_address": "zz:zz"}),
+            "HTTPBadRequest",
+            "is not a valid MAC address.",
+        ),
+        (
+            "ports",
+            json!({"network_id": "not-a-uuid"}),
+            "HTTPBadRequest",
+            "Invalid input for network_id. Reason: 'not-a-uuid' is not a valid UUID.",
+        ),
+        (
+            "networks",
+            json!({"admin_state_up": "maybe"}),
+            "InvalidInput",
+            "'maybe' cannot be converted to boolean",
+        ),
+        (
+            "networks",
+            json!({"name": 5}),
+            "HTTPBadRequest",
+            "Invalid input for name. Reason: '5' is not a valid string.",
+        ),
+        (
+            "networks",
+            json!({"name": "n", "nonsense": 1}),
+            "HTTPBadRequest",
+            "Unrecognized attribute(s) 'nonsense'",
+        ),
+        (
+            "networks",
+            json!({"status": "ACTIVE"}),
+            "HTTPBadRequest",
+            "Attribute 'status' not allowed in POST",
+        ),
+        (
+            "ports",
+            json!({}),
+            "HTTPBadRequest",
+            "Failed to parse request. Required attribute 'network_id' not specified",
+        ),
+    ] {
+        f.post(collection, body, 400, kind, message).await;
+    }
+    f.t.stop().await;
+}
+
+#[tokio::test]
+async fn segments_out_of_range_or_exhausted_are_refused() {
+    let f = Fixture::start().await;
+    let vlan = |id: i64| {
+        json!({"provider:network_type": "vlan", "provider:physical_network": "physnet1",
+               "provider:segmentation_id": id})
+    };
+    for id in [0, 4095, 70_000] {
+        f.post("networks", vlan(id), 400, "InvalidInput", "segmentation_id out of range").await;
+    }
+    let unknown = json!({"provider:network_type": "nonsense"});
+    f.post("networks", unknown, 400, "InvalidInput", "network_type value 'nonsense' not supported")
+        .await;
+    // The range physnet1:100:101 holds two.
+    for id in [100, 101] {
+        create(&f.t.client, "networks", vlan(id)).await;
+    }
+    let before = dump(f.t.server.parts.db.path());
+    let taken = f.t.client.post("/v2.0/networks", &json!({"network": vlan(100)})).await;
+    assert_error(
+        &taken,
+        409,
+        "VlanIdInUse",
+        "The VLAN 100 on physical network physnet1 is in use.",
+    );
+    let mut any = vlan(0);
+    any.as_object_mut().expect("object").remove("provider:segmentation_id");
+    let none_left = f.t.client.post("/v2.0/networks", &json!({"network": any})).await;
+    assert_error(&none_left, 503, "NoNetworkAvailable", "Unable to create the network.");
+    assert_eq!(dump(f.t.server.parts.db.path()), before);
+    f.t.stop().await;
+}
+
+#[tokio::test]
+async fn addresses_out_of_place_are_refused() {
+    let f = Fixture::start().await;
+    let id = f.network["id"].clone();
+    let port = |ip: &str| json!({"network_id": id, "fixed_ips": [{"ip_address": ip}]});
+    f.post("ports", port("10.0.1.9"), 400, "InvalidIpForNetwork", "10.0.1.9").await;
+    f.post("ports", port("nonsense"), 400, "HTTPBadRequest", "is not a valid IP address").await;
+    let taken = text(&f.port["fixed_ips"][0], "ip_address");
+    f.post("ports", port(taken), 409, "IpAddressAlreadyAllocated", taken).await;
+    let mac = json!({"network_id": id, "mac_address": f.port["mac_address"]});
+    f.post("ports", mac, 409, "MacAddressInUse", text(&f.port, "mac_address")).await;
+    let absent = json!({"network_id": "00000000-0000-0000-0000-000000000000"});
+    f.post("ports", absent, 404, "NetworkNotFound", "could not be found.").await;
+    f.t.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_request_are_400() {
+    let f = Fixture::start().await;
+    let invalid = "Body contains invalid data";
+    let missing = "Unable to find 'network' in request body";
+    for (body, message) in [
+        ("{\"network\": ", invalid),
+        ("nonsense", invalid),
+        ("[]", invalid),
+        ("7", invalid),
+        ("\u{feff}{}", invalid),
+        ("", missing),
+        ("{}", missing),
+        (r#"{"port": {}}"#, missing),
+        (r#"{"network": null}"#, missing),
+        (r#"{"network": []}"#, "Object 'network' contains invalid data"),
+        (r#"{"network": "x"}"#, "Object 'network' contains invalid data"),
+        (r#"{"networks": []}"#, "Resources required"),
+        (r#"{"networks": {}}"#, "Resources required"),
+    ] {
+        let answer = f.t.client.raw("POST", "/v2.0/networks", body.as_bytes()).await;
+        assert_error(&answer, 400, "HTTPBadRequest", message);
+    }
+    let path = format!("/v2.0/networks/{}", text(&f.network, "id"));
+    for (body, message) in [
+        ("{", invalid),
+        ("{}", missing),
+        (r#"{"networks": [{}]}"#, "Bulk operation not supported"),
+        (r#"{"network": {"id": "x"}}"#, "Cannot update read-only attribute id"),
+    ] {
+        let answer = f.t.client.raw("PUT", &path, body.as_bytes()).await;
+        assert_error(&answer, 400, "HTTPBadRequest", message);
+    }
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let answer = f.t.client.raw("POST", "/v2.0/networks", nested.as_bytes()).await;
+    assert_error(&answer, 400, "HTTPBadRequest", invalid);
+    f.assert_unchanged();
+    f.t.stop().await;
+}
+
+#[tokio::test]
+async fn huge_bodies_are_refused() {
+    let f = Fixture::start().await;
+    let name = "x".repeat(10 * 1024 * 1024);
+    let body = json!({"network": {"name": name}}).to_string();
+    let answer = f.t.client.raw("POST", "/v2.0/networks", body.as_bytes()).await;
+    assert_error(&answer, 400, "HTTPBadRequest", "exceeds maximum length of 255.");
+    let body = "x".repeat(17 * 1024 * 1024);
+    let answer = f.t.client.raw("POST", "/v2.0/networks", body.as_bytes()).await;
+    assert_error(
+        &answer,
+        413,
+        "HTTPRequestEntityTooLarge",
+        "The body of your request was too large",
+    );
+    f.assert_unchanged();
+    f.t.stop().await;
+}
+
+#[tokio::test]
+async fn ids_of_any_kind_are_404() {
+    let f = Fixture::start().await;
+    for id in [
+        "nonsense",
+        "%00",
+        "%F0%9F%98%80",
+        "..%2F..",
+        "a'b\"c",
+        "00000000-0000-0000-0000-000000000000",
+    ] {
+        for collection in ["networks", "subnets", "ports", "agents"] {
+            let path = format!("/v2.0/{collection}/{id}");
+            assert_eq!(f.t.client.get(&path).await.status, 404, "{path}");
+            assert_eq!(f.t.client.delete(&path).await.status, 404, "{path}");
+        }
+    }
+    f.assert_unchanged();
+    f.t.stop().await;
+}
