@@ -31,10 +31,15 @@ pub fn create_body(resource: &Resource, body: Value, ctx: &Context) -> ApiResult
             return Err(bad_request("Bulk operation not supported"));
         }
         let items = match list.take() {
-            Value::Array(items) if items.is_empty() => {
+            Value::Array(items) if !items.is_empty() => items,
+            // What Python takes for empty.
+            Value::Array(_) | Value::Null | Value::Bool(false) => {
                 return Err(bad_request("Resources required"));
             }
-            Value::Array(items) => items,
+            Value::Object(map) if map.is_empty() => return Err(bad_request("Resources required")),
+            Value::String(text) if text.is_empty() => {
+                return Err(bad_request("Resources required"));
+            }
             _ => return Err(bad_request("Body contains invalid data")),
         };
         let items = items
