@@ -13,6 +13,9 @@ use neutrino_conf::{Conf, opts};
 use neutrino_dataplane::tables::tun;
 use neutrino_types::NetworkType;
 
+/// See [`Config::confirmation`].
+const CONFIRMATION: Duration = Duration::from_secs(10);
+
 /// A setting the agent cannot start with. The text says what to change.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
@@ -118,6 +121,9 @@ pub struct Config {
     pub log_heartbeats: bool,
     /// `vhostuser_socket_dir`.
     pub vhostuser_socket_dir: String,
+    /// How long nothing must have been heard of forwarding entries after a complete sync before
+    /// those the server did not confirm go. They arrive beside the answers that complete the sync.
+    pub confirmation: Duration,
     /// `drop_flows_on_start`.
     pub drop_flows_on_start: bool,
 }
@@ -196,6 +202,7 @@ impl Config {
             report_interval: seconds(conf.get(&opts::agent::REPORT_INTERVAL), 30.0),
             log_heartbeats: conf.get(&opts::agent::LOG_AGENT_HEARTBEATS),
             vhostuser_socket_dir: conf.get(&opts::ovs::VHOSTUSER_SOCKET_DIR),
+            confirmation: CONFIRMATION,
             drop_flows_on_start: conf.get(&opts::agent::DROP_FLOWS_ON_START),
         })
     }

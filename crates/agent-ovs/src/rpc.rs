@@ -131,6 +131,7 @@ pub fn notified(state: &mut State, config: &Config, notification: Notification) 
         Notification::AddFdb(entries) => {
             let vlans = &state.vlans;
             state.fdb.add(&entries, config.local_ip, |key| vlans.get(key).is_some());
+            state.confirmations_flow(config, Instant::now());
         }
         Notification::RemoveFdb(entries) => {
             state.fdb.remove(&entries, config.local_ip);

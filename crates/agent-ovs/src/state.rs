@@ -24,9 +24,8 @@ use crate::{
     rpc,
 };
 
-/// How long after a complete sync what the server did not confirm is kept. Forwarding entries
-/// come as notifications beside the answers that say the sync is complete.
-pub const CONFIRMATION: Duration = Duration::from_secs(5);
+/// Longest time after a complete sync that a stream of forwarding entries defers the sweep.
+const MAX_CONFIRMATION: Duration = Duration::from_secs(120);
 
 /// Which calls are under way; at most one of each kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,6 +65,8 @@ pub struct State {
     removing: bool,
     /// When what was not confirmed goes.
     sweep_at: Option<Instant>,
+    /// When it goes at the latest.
+    sweep_by: Option<Instant>,
     /// Networks whose forwarding entries were asked for since the last connection.
     refreshed: BTreeSet<NetworkKey>,
     /// No call before this.
@@ -247,12 +248,21 @@ impl State {
         let settled = self.ports.settled() && self.tunnels_pending.is_empty() && !calling;
         if self.connected && settled && !self.complete {
             self.complete = true;
-            let pause = if config.l2_population { CONFIRMATION } else { Duration::ZERO };
+            let pause = if config.l2_population { config.confirmation } else { Duration::ZERO };
             self.sweep_at = Some(now + pause);
+            self.sweep_by = Some(now + MAX_CONFIRMATION);
             tracing::info!(devices = self.ports.len(), "in sync with the server");
             return !std::mem::replace(&mut self.first_sync_done, true);
         }
         false
+    }
+
+    /// Forwarding entries arrived, so more may follow: other hosts may be starting, too, and their
+    /// ports are not in the tables the server sends before they have reported them.
+    pub fn confirmations_flow(&mut self, config: &Config, now: Instant) {
+        if let (Some(at), Some(by)) = (self.sweep_at, self.sweep_by) {
+            self.sweep_at = Some(at.max(now + config.confirmation).min(by));
+        }
     }
 
     /// Whether the server was heard completely and what it did not confirm is gone.
@@ -391,7 +401,10 @@ mod tests {
         assert!(state.note_progress(&config, now));
         assert!(!state.sweep(now), "forwarding entries have time to arrive");
         assert_eq!(state.removal(), Removal::Hold);
-        let later = state.next_deadline(now).expect("a deadline");
+        let later = now + config.confirmation;
+        state.confirmations_flow(&config, later);
+        assert!(!state.sweep(later), "entries keep coming");
+        let later = state.next_deadline(later).expect("a deadline");
         assert!(state.sweep(later));
         assert_eq!(state.removal(), Removal::Stale);
         // A reconnect holds back the sweep, but removals stay allowed: memory is complete.

@@ -304,7 +304,9 @@ impl Host {
 
     pub fn config(&self) -> Config {
         let conf = Conf::parse_str(&self.ini).expect("valid INI");
-        Config::from_conf("host1", &conf).expect("valid configuration")
+        let config = Config::from_conf("host1", &conf).expect("valid configuration");
+        // Long enough for entries sent within this process to arrive.
+        Config { confirmation: Duration::from_secs(1), ..config }
     }
 
     pub async fn start_agent(&self) -> Running {
