@@ -3,6 +3,7 @@
 mod devices;
 mod notifications;
 mod reports;
+mod wiring;
 
 use std::{
     sync::{Arc, Mutex},
@@ -96,10 +97,19 @@ impl Agent {
 
     /// The first `count` notifications.
     async fn received(&self, count: usize) -> Vec<Request> {
+        self.wait(|got| got.len() >= count).await
+    }
+
+    /// Waits for a notification.
+    async fn received_until(&self, wanted: impl Fn(&Request) -> bool) {
+        self.wait(|got| got.iter().any(&wanted)).await;
+    }
+
+    async fn wait(&self, enough: impl Fn(&[Request]) -> bool) -> Vec<Request> {
         let begun = Instant::now();
         loop {
             let got = self.inbox.0.lock().expect("not poisoned").clone();
-            if got.len() >= count {
+            if enough(&got) {
                 return got;
             }
             assert!(begun.elapsed() < WAIT, "got only {got:?}");
