@@ -3,4 +3,5 @@
 mod bus;
 mod envelope;
 mod hostile;
+mod kill;
 mod support;

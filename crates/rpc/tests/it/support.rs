@@ -48,7 +48,10 @@ impl Bus {
     }
 
     pub async fn start_with(limits: Limits, tls: Option<ServerTls>) -> Self {
-        let bind: SocketAddr = ([127, 0, 0, 1], 0).into();
+        Self::start_at(([127, 0, 0, 1], 0).into(), limits, tls).await
+    }
+
+    pub async fn start_at(bind: SocketAddr, limits: Limits, tls: Option<ServerTls>) -> Self {
         let mut config = ServerConfig { bind, secret: SECRET.into(), tls, limits };
         let broker = Broker::new();
         let listener = Listener::bind(Arc::clone(&broker), config.clone()).await.expect("binds");
@@ -88,17 +91,7 @@ impl Bus {
     }
 
     pub fn agent_with(&self, config: ClientConfig, topics: &[&str]) -> Agent {
-        let inbox = Arc::new(Inbox::default());
-        let subscriptions = topics
-            .iter()
-            .map(|topic| Subscription {
-                topic: (*topic).into(),
-                server: config.client.clone(),
-                handler: Arc::clone(&inbox) as Arc<dyn Handler>,
-            })
-            .collect();
-        let client = BusClient::start(config, subscriptions).expect("starts");
-        Agent { client, inbox }
+        agent_with(config, topics)
     }
 
     pub async fn serve(&self, topic: &str) {
@@ -110,6 +103,21 @@ impl Bus {
     pub async fn fanout(&self, topic: &str, method: &str, args: Value) {
         self.broker.cast(&Target::fanout(topic), request(method, args)).await.expect("cast");
     }
+}
+
+/// An agent that consumes `topics`.
+pub fn agent_with(config: ClientConfig, topics: &[&str]) -> Agent {
+    let inbox = Arc::new(Inbox::default());
+    let subscriptions = topics
+        .iter()
+        .map(|topic| Subscription {
+            topic: (*topic).into(),
+            server: config.client.clone(),
+            handler: Arc::clone(&inbox) as Arc<dyn Handler>,
+        })
+        .collect();
+    let client = BusClient::start(config, subscriptions).expect("starts");
+    Agent { client, inbox }
 }
 
 pub fn request(method: &str, args: Value) -> Request {
