@@ -4,7 +4,7 @@ use std::{collections::HashMap, future::Future, sync::Arc};
 
 use neutrino_callbacks::Registry;
 use neutrino_db::{Conn, Db, DbError, quotas};
-use neutrino_types::{ApiError, ApiResult, ResourcePlugin};
+use neutrino_types::{ApiError, ApiResult, Attrs, Context, ResourcePlugin};
 
 use crate::{
     config::Ml2Config,
@@ -14,7 +14,7 @@ use crate::{
     },
     networks::Networks,
     notifier::AgentNotifier,
-    ports::Ports,
+    ports::{PortBindings, Ports},
     subnets::Subnets,
 };
 
@@ -91,6 +91,25 @@ impl Ml2Plugin {
     #[must_use]
     pub fn ports(&self) -> Arc<dyn ResourcePlugin> {
         Arc::new(Ports::new(Arc::clone(&self.core)))
+    }
+
+    /// `/v2.0/ports/{port_id}/bindings`; a binding's id is its host.
+    #[must_use]
+    pub fn port_bindings(&self, port_id: &str) -> Arc<dyn ResourcePlugin> {
+        Arc::new(PortBindings::new(Arc::clone(&self.core), port_id))
+    }
+
+    /// `PUT /v2.0/ports/{port_id}/bindings/{host}/activate`.
+    ///
+    /// # Errors
+    /// `PortBindingAlreadyActive`, `PortBindingNotFound`, `PortNotFound`.
+    pub async fn activate_port_binding(
+        &self,
+        ctx: &Context,
+        port_id: &str,
+        host: &str,
+    ) -> ApiResult<Attrs> {
+        PortBindings::new(Arc::clone(&self.core), port_id).activate(ctx, host).await
     }
 }
 

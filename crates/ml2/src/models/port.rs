@@ -224,46 +224,65 @@ pub async fn load_children(conn: &Conn, ports: &mut [Port]) -> DbResult<()> {
     if ports.is_empty() {
         return Ok(());
     }
+    let query = Query::select()
+        .columns([I::PortId, I::SubnetId, I::IpAddress])
+        .from(I::Table)
+        .and_where(is_in(I::PortId, ports.iter().map(|p| p.id.as_str())))
+        .to_owned();
+    attach_fixed_ips(conn, ports, &query).await?;
+    load_optional_children(conn, ports).await
+}
+
+/// Gives `ports` the addresses `query` answers as port, subnet, address.
+///
+/// # Errors
+/// What the database refused.
+pub async fn attach_fixed_ips(
+    conn: &Conn,
+    ports: &mut [Port],
+    query: &SelectStatement,
+) -> DbResult<()> {
+    let out: HashMap<String, Vec<FixedIp>> = HashMap::with_capacity(ports.len());
+    let mut found = conn
+        .fetch_fold(query, out, |out, row| {
+            let Ok(ip_address) = row.str(2).parse() else { return };
+            let ip = FixedIp { subnet_id: row.text(1), ip_address };
+            match out.get_mut(row.str(0)) {
+                Some(list) => list.push(ip),
+                None => {
+                    out.insert(row.text(0), vec![ip]);
+                }
+            }
+        })
+        .await?;
+    for port in ports {
+        port.fixed_ips = found.remove(&port.id).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Loads address pairs, options and tags of those of `ports` that have any; no statement for a
+/// kind that none has.
+///
+/// # Errors
+/// What the database refused.
+pub async fn load_optional_children(conn: &Conn, ports: &mut [Port]) -> DbResult<()> {
+    if ports.iter().all(|p| p.children == [false; 3]) {
+        return Ok(());
+    }
     let ids: Vec<String> = ports.iter().map(|p| p.id.clone()).collect();
     let having = |flag: usize| -> Vec<&str> {
         ports.iter().zip(&ids).filter(|(p, _)| p.children[flag]).map(|(_, id)| &**id).collect()
     };
-    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let mut fixed_ips = fixed_ips(conn, &all).await?;
     let mut pairs = address_pairs(conn, &having(0)).await?;
     let mut opts = dhcp_opts(conn, &having(1)).await?;
     let mut tags = super::tags(conn, &having(2)).await?;
     for port in ports {
-        port.fixed_ips = fixed_ips.remove(&port.id).unwrap_or_default();
         port.address_pairs = pairs.remove(&port.id).unwrap_or_default();
         port.dhcp_opts = opts.remove(&port.id).unwrap_or_default();
         port.tags = tags.remove(&port.id).unwrap_or_default();
     }
     Ok(())
-}
-
-/// Addresses by port.
-///
-/// # Errors
-/// What the database refused.
-pub async fn fixed_ips(conn: &Conn, ports: &[&str]) -> DbResult<HashMap<String, Vec<FixedIp>>> {
-    let query = Query::select()
-        .columns([I::PortId, I::SubnetId, I::IpAddress])
-        .from(I::Table)
-        .and_where(is_in(I::PortId, ports.iter().copied()))
-        .to_owned();
-    let out: HashMap<String, Vec<FixedIp>> = HashMap::with_capacity(ports.len());
-    conn.fetch_fold(&query, out, |out, row| {
-        let Ok(ip_address) = row.str(2).parse() else { return };
-        let ip = FixedIp { subnet_id: row.text(1), ip_address };
-        match out.get_mut(row.str(0)) {
-            Some(list) => list.push(ip),
-            None => {
-                out.insert(row.text(0), vec![ip]);
-            }
-        }
-    })
-    .await
 }
 
 async fn address_pairs(conn: &Conn, ports: &[&str]) -> DbResult<HashMap<String, Vec<AddressPair>>> {

@@ -100,10 +100,14 @@ pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult
     let page = SPEC.page(&conn, ctx, query).await?;
     let rows = conn.fetch_map(&page.select_exprs(port::exprs()), port::decode).await?;
     let mut ports = page.arrange(rows);
-    let children = ["fixed_ips", "allowed_address_pairs", "extra_dhcp_opts", "tags"];
-    let wanted = |name: &&str| query.fields.iter().any(|f| f == name);
-    if query.fields.is_empty() || children.iter().any(wanted) {
-        port::load_children(&conn, &mut ports).await?;
+    let wanted = |name: &str| query.fields.is_empty() || query.fields.iter().any(|f| f == name);
+    if wanted("fixed_ips") && !ports.is_empty() {
+        let columns = [I::PortId, I::SubnetId, I::IpAddress].map(|c| (I::Table, c));
+        let of_page = page.children(I::Table, I::PortId, columns);
+        port::attach_fixed_ips(&conn, &mut ports, &of_page).await?;
+    }
+    if ["allowed_address_pairs", "extra_dhcp_opts", "tags"].into_iter().any(wanted) {
+        port::load_optional_children(&conn, &mut ports).await?;
     }
     drop(conn);
     Ok(ports.into_iter().map(views::port::port).collect())

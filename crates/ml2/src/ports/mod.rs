@@ -1,5 +1,6 @@
 //! Ports: creation with addresses, lists, updates, deletion.
 
+mod bindings;
 mod build;
 mod list;
 mod notify;
@@ -38,6 +39,7 @@ use crate::{
     provisioning, request, views,
 };
 
+pub(crate) use bindings::PortBindings;
 pub(crate) use notify::{notify_changed, port_update};
 
 /// `/v2.0/ports`.

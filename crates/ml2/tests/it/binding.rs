@@ -1,8 +1,9 @@
 //! Binding: who binds what, and what follows from a change of host.
 
+use neutrino_types::ListQuery;
 use serde_json::{Value, json};
 
-use crate::common::{cloud, text};
+use crate::common::{attrs, cloud, text};
 
 #[tokio::test]
 async fn a_port_on_a_host_with_an_agent_is_bound() {
@@ -88,4 +89,47 @@ async fn a_vlan_network_binds_by_bridge_mapping() {
     assert_eq!(port["binding:vif_type"], "ovs");
     cloud.plugin.ports().delete(&cloud.ctx, &text(&port, "id"), None).await.expect("delete");
     assert_eq!(cloud.told.kinds(), ["port_delete"]);
+}
+
+#[tokio::test]
+async fn a_second_binding_waits_until_it_is_activated() {
+    let cloud = cloud().await;
+    cloud.agent("compute0", "192.0.2.10").await;
+    cloud.agent("compute1", "192.0.2.11").await;
+    let (network, _) = cloud.net("n", "10.0.0.0/24").await;
+    let port = cloud.instance(&network, "compute0").await;
+    let id = text(&port, "id");
+    let bindings = cloud.plugin.port_bindings(&id);
+    let body = |host: &str| vec![attrs(json!({"host": host, "profile": {"os": "x"}}))];
+    let made = bindings.create(&cloud.ctx, body("compute1")).await.expect("binding");
+    assert_eq!((&made[0]["status"], &made[0]["vif_type"]), (&json!("INACTIVE"), &json!("ovs")));
+    assert_eq!(made[0]["profile"], json!({"os": "x"}));
+    let error = bindings.create(&cloud.ctx, body("compute1")).await.expect_err("there");
+    assert_eq!((error.kind, error.status), ("PortBindingAlreadyExists", 409));
+    let error = bindings.create(&cloud.ctx, body("nowhere")).await.expect_err("no agent");
+    assert_eq!((error.kind, error.status), ("PortBindingError", 500));
+    let inactive = ListQuery::filter("status", ["INACTIVE"]);
+    assert_eq!(bindings.list(&cloud.ctx, &inactive).await.expect("list"), made);
+    assert_eq!(cloud.get_port(&id).await["binding:host_id"], "compute0");
+
+    let devices = [id.clone()];
+    let wired = cloud.plugin.update_device_list(&cloud.ctx, Some("compute0"), &devices, &[], false);
+    wired.await.expect("up");
+    cloud.told.take();
+    let active = cloud.plugin.activate_port_binding(&cloud.ctx, &id, "compute1").await;
+    assert_eq!(active.expect("activated")["status"], "ACTIVE");
+    let told = cloud.told.kinds();
+    assert_eq!(told, ["remove_fdb_entries", "binding_deactivate", "binding_activate"]);
+    let port = cloud.get_port(&id).await;
+    assert_eq!((&port["binding:host_id"], &port["status"]), (&json!("compute1"), &json!("DOWN")));
+    let error = cloud.plugin.activate_port_binding(&cloud.ctx, &id, "compute1").await;
+    assert_eq!(error.expect_err("active").kind, "PortBindingAlreadyActive");
+    let old = bindings.get(&cloud.ctx, "compute0").await.expect("binding");
+    assert_eq!((&old["status"], &old["vif_type"]), (&json!("INACTIVE"), &json!("unbound")));
+    bindings.delete(&cloud.ctx, "compute0", None).await.expect("delete");
+    let error = bindings.get(&cloud.ctx, "compute0").await.expect_err("gone");
+    assert_eq!((error.kind, error.status), ("PortBindingNotFound", 404));
+    let router = cloud.port(json!({"network_id": network})).await.expect("port");
+    let error = cloud.plugin.port_bindings(&text(&router, "id")).list(&cloud.ctx, &inactive).await;
+    assert_eq!(error.expect_err("no instance").status, 400);
 }
