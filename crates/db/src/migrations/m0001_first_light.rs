@@ -11,10 +11,10 @@ use super::{
 };
 use crate::schema::{
     Agents, AllowedAddressPairs, DnsNameservers, ExtraDhcpOpts, FlatAllocations, GeneveAllocations,
-    GeneveEndpoints, GreAllocations, GreEndpoints, IpAllocationPools, IpAllocations,
-    IpamFreeRanges, NetworkRbacs, NetworkSegments, Networks, PortBindingLevels, PortBindings,
-    Ports, ProvisioningBlocks, Quotas, SubnetRoutes, SubnetServiceTypes, Subnets, Tags,
-    VlanAllocations, VxlanAllocations, VxlanEndpoints,
+    GeneveEndpoints, GreAllocations, GreEndpoints, IpAllocationPools, IpAllocations, NetworkRbacs,
+    NetworkSegments, Networks, PortBindingLevels, PortBindings, Ports, ProvisioningBlocks, Quotas,
+    SubnetRoutes, SubnetServiceTypes, Subnets, Tags, VlanAllocations, VxlanAllocations,
+    VxlanEndpoints,
 };
 
 pub(super) fn steps() -> Vec<Step> {
@@ -153,17 +153,6 @@ fn subnets(out: &mut Vec<Step>) {
         (P::Table, P::SubnetId),
     );
     add_index(out, index(P::Table, [P::SubnetId]));
-
-    use IpamFreeRanges as F;
-    child_of_subnet(
-        out,
-        table(
-            F::Table,
-            [text(F::SubnetId, ID), text(F::FirstIp, KEY), text(F::LastIp, KEY)],
-            [F::SubnetId, F::FirstIp],
-        ),
-        (F::Table, F::SubnetId),
-    );
 
     use DnsNameservers as D;
     child_of_subnet(
@@ -365,7 +354,6 @@ fn allocations(out: &mut Vec<Step>) {
             [V::PhysicalNetwork, V::VlanId],
         ),
     );
-    add_index(out, index(V::Table, [V::PhysicalNetwork, V::Allocated, V::VlanId]));
 
     tunnel_ids(out, GreAllocations::Table, GreAllocations::GreId, GreAllocations::Allocated);
     tunnel_ids(
@@ -406,7 +394,6 @@ fn tunnel_ids<T: sea_query::Iden + Copy + 'static>(
     allocated: T,
 ) {
     add(out, table(name, [big(id), flag(allocated).default(false).to_owned()], [id]));
-    add_index(out, index(name, [allocated, id]));
 }
 
 fn services(out: &mut Vec<Step>) {

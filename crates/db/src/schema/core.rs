@@ -51,15 +51,6 @@ tables! {
         Id "id", SubnetId "subnet_id", FirstIp "first_ip", LastIp "last_ip",
     }
 
-    /// What is still free in a subnet's allocation pools: disjoint ranges that do not touch
-    /// within one pool, bounds included, as sort keys (see [`crate::ip`]).
-    ///
-    /// Taking an address changes one range; giving one back changes at most two. The range that
-    /// holds an address is the last one with `first_ip <= address`.
-    IpamFreeRanges "ipamfreeranges" {
-        SubnetId "subnet_id", FirstIp "first_ip", LastIp "last_ip",
-    }
-
     /// `dns_nameservers` of subnets, by `order`.
     DnsNameservers "dnsnameservers" {
         SubnetId "subnet_id", Address "address", Order "order",

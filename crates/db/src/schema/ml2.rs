@@ -18,22 +18,23 @@ tables! {
         PhysicalNetwork "physical_network",
     }
 
-    /// VLAN ids of physical networks.
+    /// VLAN ids in use by physical network. Here and in the tables of tunnel ids a row is an id in
+    /// use; free ids have none. `allocated` is Neutron's column, true in all rows.
     VlanAllocations "ml2_vlan_allocations" {
         PhysicalNetwork "physical_network", VlanId "vlan_id", Allocated "allocated",
     }
 
-    /// GRE keys.
+    /// GRE keys in use.
     GreAllocations "ml2_gre_allocations" {
         GreId "gre_id", Allocated "allocated",
     }
 
-    /// VXLAN network identifiers.
+    /// VXLAN network identifiers in use.
     VxlanAllocations "ml2_vxlan_allocations" {
         VxlanVni "vxlan_vni", Allocated "allocated",
     }
 
-    /// Geneve network identifiers.
+    /// Geneve network identifiers in use.
     GeneveAllocations "ml2_geneve_allocations" {
         GeneveVni "geneve_vni", Allocated "allocated",
     }

@@ -2,11 +2,9 @@
 
 use neutrino_db::{
     Db,
-    list::{Column, ListSpec, nothing_computed, scope},
-    schema::{
-        IpAllocations, IpamFreeRanges, PortBindings, Ports, VlanAllocations, VxlanAllocations,
-    },
-    sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, SqliteQueryBuilder},
+    list::{Column, ListSpec, any_of, nothing_computed, scope},
+    schema::{IpAllocations, PortBindings, Ports, VlanAllocations, VxlanAllocations},
+    sea_query::{Expr, ExprTrait, Query, SelectStatement, SqliteQueryBuilder},
     testing,
 };
 use neutrino_types::{Context, ListQuery};
@@ -26,24 +24,17 @@ async fn plan(db: &Db, statement: &SelectStatement) -> String {
 #[tokio::test]
 async fn hot_lookups_search_and_do_not_scan() {
     let db = testing::db().await.expect("database");
-    let free = |subnet: &str| {
-        Query::select()
-            .columns([IpamFreeRanges::FirstIp, IpamFreeRanges::LastIp])
-            .from(IpamFreeRanges::Table)
-            .and_where(Expr::col(IpamFreeRanges::SubnetId).eq(subnet))
-            .to_owned()
-    };
     let statements = [
         (
-            "first free range",
-            free("s").order_by(IpamFreeRanges::FirstIp, Order::Asc).limit(1).to_owned(),
-        ),
-        (
-            "range of an address",
-            free("s")
-                .and_where(Expr::col(IpamFreeRanges::FirstIp).lte("0a000005"))
-                .order_by(IpamFreeRanges::FirstIp, Order::Desc)
-                .limit(1)
+            "taken candidates of a subnet",
+            Query::select()
+                .column(IpAllocations::IpKey)
+                .from(IpAllocations::Table)
+                .and_where(Expr::col(IpAllocations::SubnetId).eq("s"))
+                .and_where(any_of(
+                    Expr::col(IpAllocations::IpKey),
+                    vec!["0a000005".into(), "0a000006".into()],
+                ))
                 .to_owned(),
         ),
         (
@@ -79,24 +70,20 @@ async fn hot_lookups_search_and_do_not_scan() {
                 .to_owned(),
         ),
         (
-            "first free VLAN",
+            "a VLAN in use",
             Query::select()
                 .column(VlanAllocations::VlanId)
                 .from(VlanAllocations::Table)
                 .and_where(Expr::col(VlanAllocations::PhysicalNetwork).eq("physnet1"))
-                .and_where(Expr::col(VlanAllocations::Allocated).eq(false))
-                .order_by(VlanAllocations::VlanId, Order::Asc)
-                .limit(1)
+                .and_where(Expr::col(VlanAllocations::VlanId).eq(5))
                 .to_owned(),
         ),
         (
-            "first free VNI",
+            "a VNI in use",
             Query::select()
                 .column(VxlanAllocations::VxlanVni)
                 .from(VxlanAllocations::Table)
-                .and_where(Expr::col(VxlanAllocations::Allocated).eq(false))
-                .order_by(VxlanAllocations::VxlanVni, Order::Asc)
-                .limit(1)
+                .and_where(Expr::col(VxlanAllocations::VxlanVni).eq(5))
                 .to_owned(),
         ),
     ];

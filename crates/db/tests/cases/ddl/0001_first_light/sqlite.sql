@@ -86,13 +86,6 @@ CREATE TABLE "ipallocationpools" (
     FOREIGN KEY ("subnet_id") REFERENCES "subnets" ("id") ON DELETE CASCADE
 );
 CREATE INDEX "ix_ipallocationpools_subnet_id" ON "ipallocationpools" ("subnet_id");
-CREATE TABLE "ipamfreeranges" (
-    "subnet_id" varchar(36) NOT NULL,
-    "first_ip" varchar(32) NOT NULL,
-    "last_ip" varchar(32) NOT NULL,
-    PRIMARY KEY ("subnet_id", "first_ip"),
-    FOREIGN KEY ("subnet_id") REFERENCES "subnets" ("id") ON DELETE CASCADE
-);
 CREATE TABLE "dnsnameservers" (
     "subnet_id" varchar(36) NOT NULL,
     "address" varchar(128) NOT NULL,
@@ -208,25 +201,21 @@ CREATE TABLE "ml2_vlan_allocations" (
     "allocated" boolean NOT NULL,
     PRIMARY KEY ("physical_network", "vlan_id")
 );
-CREATE INDEX "ix_ml2_vlan_allocations_physical_network_allocated_vlan_id" ON "ml2_vlan_allocations" ("physical_network", "allocated", "vlan_id");
 CREATE TABLE "ml2_gre_allocations" (
     "gre_id" integer NOT NULL,
     "allocated" boolean NOT NULL DEFAULT FALSE,
     PRIMARY KEY ("gre_id")
 );
-CREATE INDEX "ix_ml2_gre_allocations_allocated_gre_id" ON "ml2_gre_allocations" ("allocated", "gre_id");
 CREATE TABLE "ml2_vxlan_allocations" (
     "vxlan_vni" integer NOT NULL,
     "allocated" boolean NOT NULL DEFAULT FALSE,
     PRIMARY KEY ("vxlan_vni")
 );
-CREATE INDEX "ix_ml2_vxlan_allocations_allocated_vxlan_vni" ON "ml2_vxlan_allocations" ("allocated", "vxlan_vni");
 CREATE TABLE "ml2_geneve_allocations" (
     "geneve_vni" integer NOT NULL,
     "allocated" boolean NOT NULL DEFAULT FALSE,
     PRIMARY KEY ("geneve_vni")
 );
-CREATE INDEX "ix_ml2_geneve_allocations_allocated_geneve_vni" ON "ml2_geneve_allocations" ("allocated", "geneve_vni");
 CREATE TABLE "ml2_gre_endpoints" (
     "ip_address" varchar(64) NOT NULL,
     "host" varchar(255) NULL,
