@@ -72,7 +72,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     })
     .await;
     made.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let made = measure(&db, "list", 20, |_| ports.list(&ctx, &ListQuery::default())).await;
+    let everything = ListQuery::default();
+    let made = measure(&db, "list", 20, |_| ports.list(&ctx, &everything)).await;
     let listed = made.into_iter().next().ok_or("no list")??;
     measure(&db, "list serialised", 20, |_| async { serde_json::to_vec(&listed) }).await;
     let made = measure(&db, "port create", 500, |_| ports.create(&ctx, vec![item()])).await;
