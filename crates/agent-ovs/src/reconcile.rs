@@ -205,7 +205,7 @@ impl Agent {
             Err(error) => {
                 let pause = self.backoff.map_or(MIN_BACKOFF, |b| (b * 2).min(MAX_BACKOFF));
                 // Waiting for Open vSwitch to come up is not worth a warning at once.
-                if error.expected_at_start() && pause < Duration::from_secs(1) {
+                if error.expected_at_start() && pause < MAX_BACKOFF {
                     tracing::debug!(%error, "host not ready, will look again");
                 } else {
                     warn_with_cause(&error);
@@ -453,6 +453,11 @@ impl Agent {
 
 /// Logs an error with what caused it, on one line.
 fn warn_with_cause(error: &(dyn std::error::Error + 'static)) {
-    let cause = error.source().map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(%error, cause, "host not in sync, will try again");
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    tracing::warn!(error = text, "host not in sync, will try again");
 }
