@@ -53,6 +53,12 @@ impl Context {
         self.roles.iter().any(|r| r.eq_ignore_ascii_case(role))
     }
 
+    /// Whether queries are not limited to one project: for admins and other services.
+    #[must_use]
+    pub fn sees_all_projects(&self) -> bool {
+        self.is_admin || self.has_role("service")
+    }
+
     /// The caller's project, or the empty string.
     #[must_use]
     pub fn project(&self) -> &str {

@@ -87,7 +87,7 @@ pub fn granted(
 /// The condition that `ctx` may see a network; `None` for admins, who see all.
 #[must_use]
 pub fn visible(ctx: &Context) -> Option<Condition> {
-    (!ctx.is_admin).then(|| {
+    (!ctx.sees_all_projects()).then(|| {
         Cond::any().add(Expr::col((N::Table, N::ProjectId)).eq(ctx.project())).add(granted(
             (N::Table, N::Id),
             ctx.project(),

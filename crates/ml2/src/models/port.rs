@@ -119,7 +119,7 @@ impl Port {
 /// The condition that `ctx` may see a port: its own, or on a network of its own.
 #[must_use]
 pub fn visible(ctx: &Context) -> Option<Condition> {
-    (!ctx.is_admin).then(|| {
+    (!ctx.sees_all_projects()).then(|| {
         let networks = Query::select()
             .column(Networks::Id)
             .from(Networks::Table)

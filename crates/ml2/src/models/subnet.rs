@@ -87,7 +87,7 @@ impl Subnet {
 /// The condition that `ctx` may see a subnet; `None` for admins.
 #[must_use]
 pub fn visible(ctx: &Context) -> Option<Condition> {
-    (!ctx.is_admin).then(|| {
+    (!ctx.sees_all_projects()).then(|| {
         Cond::any().add(Expr::col((S::Table, S::ProjectId)).eq(ctx.project())).add(granted(
             (S::Table, S::NetworkId),
             ctx.project(),
