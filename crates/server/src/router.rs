@@ -15,7 +15,7 @@ use neutrino_types::ResourcePlugin;
 use crate::{
     authorize::Authorizer,
     controllers::{
-        extensions, quotas, refuse_head,
+        bindings, extensions, quotas, refuse_head,
         resource::{Controller, Limits},
         tags,
     },
@@ -67,6 +67,7 @@ fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
         .merge(tags(&SUBNETS, parts.subnets.clone()))
         .merge(collection(&PORTS, parts.ports.clone()))
         .merge(tags(&PORTS, parts.ports.clone()))
+        .merge(bindings::routes(parts.ml2.clone(), authorizer.clone()))
         .merge(collection(&AGENTS, parts.agents.clone()))
         .merge(collection(&AVAILABILITY_ZONES, parts.availability_zones.clone()))
         .merge(collection(&SERVICE_PROVIDERS, parts.service_providers.clone()))

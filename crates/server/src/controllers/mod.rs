@@ -1,5 +1,6 @@
 //! One module per place in the URL tree that differs from the generic [`resource`] controller.
 
+pub mod bindings;
 pub mod extensions;
 pub mod quotas;
 pub mod resource;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod availability_zones;
+mod bindings;
 mod extensions;
 mod networks;
 mod policy;
