@@ -198,11 +198,13 @@ impl Agent {
         self.poll(now).await;
         self.state.sweep(now);
         let result = self.pass().await;
-        let in_sync = matches!(result, Ok(()));
+        let in_sync = result.is_ok();
         self.retry_at = None;
-        match result {
-            Ok(()) => self.backoff = None,
-            Err(error) => {
+        let error = result.unwrap_or_else(Some);
+        let flows_in_sync = error.is_none();
+        match error {
+            None => self.backoff = None,
+            Some(error) => {
                 let pause = self.backoff.map_or(MIN_BACKOFF, |b| (b * 2).min(MAX_BACKOFF));
                 // Waiting for Open vSwitch to come up is not worth a warning at once.
                 if error.expected_at_start() && pause < MAX_BACKOFF {
@@ -225,7 +227,7 @@ impl Agent {
             p.synced = self.state.complete;
             p.started = self.state.first_sync_done;
             p.swept = self.state.swept();
-            p.flows_in_sync = in_sync;
+            p.flows_in_sync = flows_in_sync;
         });
     }
 
@@ -272,8 +274,9 @@ impl Agent {
         self.parts.controller.switch(datapath_id)
     }
 
-    /// Observe, plan, apply: the host is as the state wants it when this is `Ok`.
-    async fn pass(&mut self) -> Result<(), PassError> {
+    /// Observe, plan, apply: the host is as the state wants it when this is `Ok`, except for the
+    /// physical networks whose bridges failed as the inner error says.
+    async fn pass(&mut self) -> Result<Option<PassError>, PassError> {
         if !self.parts.ovsdb.is_connected() {
             return Err(OvsdbError::Disconnected.into());
         }
@@ -288,14 +291,18 @@ impl Agent {
             .state
             .view(&self.config, &seen)
             .ok_or_else(|| PassError::NoPatchPorts(self.config.integration_bridge.clone()))?;
-        self.sync_flows(&seen, &view).await?;
+        let failed = self.sync_flows(&seen, &view).await?;
         let mut changes = self.port_changes();
-        for bridge in view.physical.values() {
-            changes.extend(plan::connect_physical(&self.config, &seen, &bridge.bridge));
+        let mut wired = BTreeSet::new();
+        for (network, bridge) in view.physical {
+            if !failed.contains_key(&network) {
+                changes.extend(plan::connect_physical(&self.config, &seen, &bridge.bridge));
+                wired.insert(network);
+            }
         }
         self.write(&changes).await?;
-        self.note_physical(view.physical.into_keys().collect());
-        Ok(())
+        self.note_physical(wired);
+        Ok(failed.into_values().next())
     }
 
     /// Notes which physical networks are wired. Without its bridge a physical network's ports
@@ -306,7 +313,7 @@ impl Agent {
         }
         for (network, bridge) in &self.config.bridge_mappings {
             if !wired.contains(network) {
-                tracing::error!(network, bridge, "bridge of the physical network does not exist");
+                tracing::error!(network, bridge, "physical network is not wired");
             }
         }
         self.state.physical = wired;
@@ -379,21 +386,21 @@ impl Agent {
         timeout(APPLY_TIMEOUT, applied).await.map_err(|_| PassError::NotApplied)
     }
 
-    /// Brings every bridge's flows to what the view asks for. A bridge that fails does not keep
-    /// the others from being done; the first error is answered.
+    /// Brings every bridge's flows to what the view asks for. Answers the physical networks whose
+    /// bridges failed; those do not concern the ports of other networks.
     async fn sync_flows(
         &mut self,
         seen: &BTreeMap<String, Bridge>,
         view: &HostView,
-    ) -> Result<(), PassError> {
-        let mut first_error = None;
+    ) -> Result<BTreeMap<String, PassError>, PassError> {
+        let mut failed = BTreeMap::new();
         let removal = self.state.removal();
-        let mut flow_mods = 0;
         for flows in &mut self.bridges {
-            if matches!(&flows.role, Role::Physical(network) if !view.physical.contains_key(network))
-            {
-                continue;
-            }
+            let network = match &flows.role {
+                Role::Physical(network) if !view.physical.contains_key(network) => continue,
+                Role::Physical(network) => Some(network.clone()),
+                Role::Integration | Role::Tunnel => None,
+            };
             let bridge = seen.get(&flows.name);
             let switch =
                 bridge.and_then(|b| b.datapath_id).and_then(|id| self.parts.controller.switch(id));
@@ -403,16 +410,20 @@ impl Agent {
                 }
                 _ => Err(PassError::NotConnected(flows.name.clone())),
             };
-            match result {
-                Ok(count) => flow_mods += count as u64,
-                Err(error) => first_error = first_error.or(Some(error)),
+            match (result, network) {
+                (Ok(count), _) => {
+                    self.progress.send_if_modified(|p| {
+                        p.flow_mods += count as u64;
+                        false
+                    });
+                }
+                (Err(error), Some(network)) => {
+                    failed.insert(network, error);
+                }
+                (Err(error), None) => return Err(error),
             }
         }
-        self.progress.send_if_modified(|p| {
-            p.flow_mods += flow_mods;
-            false
-        });
-        first_error.map_or(Ok(()), Err)
+        Ok(failed)
     }
 
     /// Starts the calls that are due. Devices are reported as up only when the host is in sync.

@@ -101,6 +101,24 @@ async fn port_that_cannot_come_up_does_not_delay_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lost_physical_bridge_concerns_only_its_own_networks() {
+    let server = Server::start().await;
+    let host = Host::new(&server);
+    let (vxlan, vlan) = (port_id(1), port_id(2));
+    server.add_port(&vxlan, &VXLAN);
+    server.add_port(&vlan, &VLAN);
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    host.ovs.vsctl(&["del-br", "br-phys"]).expect("deleted");
+    host.plug_all(&[(vxlan.clone(), mac(1)), (vlan.clone(), mac(2))]);
+    wait_up(&server, &[&vxlan]).await;
+    assert!(!server.world().up.contains(&vlan));
+    host.ovs.vsctl(&["add-br", "br-phys"]).expect("back");
+    wait_up(&server, &[&vlan]).await;
+    host.wait_flow("br-phys", &["priority=4", "set_field:4197->vlan_vid"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn host_without_switch_stops_reporting_until_it_is_back() {
     let server = Server::start().await;
     let mut host = Host::new(&server);
