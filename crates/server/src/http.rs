@@ -142,8 +142,25 @@ pub struct PageRequest<'r> {
     pub url: String,
     /// The client's parameters.
     pub params: &'r [(String, String)],
-    /// The parsed query.
-    pub query: &'r ListQuery,
+    /// How much was asked for.
+    pub paging: Paging,
+}
+
+/// The size and direction of a page.
+#[derive(Debug, Clone, Copy)]
+pub struct Paging {
+    /// Most items of the page.
+    pub limit: Option<u64>,
+    /// Whether the pages are walked backwards.
+    pub page_reverse: bool,
+}
+
+impl Paging {
+    /// What `query` asks for.
+    #[must_use]
+    pub fn of(query: &ListQuery) -> Self {
+        Self { limit: query.limit, page_reverse: query.page_reverse }
+    }
 }
 
 /// `<collection>_links` of a page of `count` items; `None` when no limit is effective.
@@ -157,14 +174,14 @@ pub fn page_links(
     first: Option<&str>,
     last: Option<&str>,
 ) -> Option<Value> {
-    let limit = request.query.limit?;
+    let limit = request.paging.limit?;
     let short = (count as u64) < limit;
     let mut links = Vec::new();
-    if !short || request.query.page_reverse {
+    if !short || request.paging.page_reverse {
         let href = link(request, last, &["marker", "page_reverse"], None);
         links.push(serde_json::json!({"rel": "next", "href": href}));
     }
-    if !short || !request.query.page_reverse {
+    if !short || !request.paging.page_reverse {
         let href = link(request, first, &["marker", "page_reverse"], Some("True"));
         links.push(serde_json::json!({"rel": "previous", "href": href}));
     }
@@ -223,10 +240,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn links(limit: u64, count: usize, page_reverse: bool) -> Vec<(String, String)> {
-        let query = ListQuery { limit: Some(limit), page_reverse, ..ListQuery::default() };
+        let paging = Paging { limit: Some(limit), page_reverse };
         let params = parse_query("limit=2&name=a%20b&marker=old");
-        let request =
-            PageRequest { url: "http://h/v2.0/ports".into(), params: &params, query: &query };
+        let request = PageRequest { url: "http://h/v2.0/ports".into(), params: &params, paging };
         let links = page_links(&request, count, Some("first"), Some("last"));
         let Some(Value::Array(links)) = links else { return Vec::new() };
         let text = |v: &Value| v.as_str().unwrap_or_default().to_string();

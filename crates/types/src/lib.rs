@@ -15,7 +15,7 @@ pub use context::Context;
 pub use error::{ApiError, ApiResult};
 pub use mac::MacAddr;
 pub use net::NetworkType;
-pub use plugin::ResourcePlugin;
+pub use plugin::{ResourcePlugin, WrittenPage};
 pub use query::{ListQuery, Sort, SortDir};
 
 /// A resource as it crosses the API: attribute name to JSON value, in the order of its definition.

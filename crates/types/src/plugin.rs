@@ -4,6 +4,17 @@ use async_trait::async_trait;
 
 use crate::{ApiResult, Attrs, Context, ListQuery};
 
+/// What the pages of a list need to know of resources that a plugin wrote as JSON itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WrittenPage {
+    /// How many resources were written.
+    pub count: usize,
+    /// Id of the first.
+    pub first: Option<String>,
+    /// Id of the last.
+    pub last: Option<String>,
+}
+
 /// One API resource (a collection such as `networks`) as the plugin that owns it serves it.
 ///
 /// The caller has validated the attributes against `api-defs` (types converted, defaults filled
@@ -17,6 +28,19 @@ pub trait ResourcePlugin: Send + Sync {
 
     /// Lists what `ctx` may see: everything for admins; else own, shared and (networks) external.
     async fn list(&self, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>>;
+
+    /// As [`ResourcePlugin::list`], but appends the resources to `out` as JSON objects with commas
+    /// between them, each with the attributes `query.fields` asks for. For callers who may see
+    /// everything. `None` (and nothing written) when the plugin knows no way cheaper than
+    /// building attributes.
+    async fn write_list(
+        &self,
+        _ctx: &Context,
+        _query: &ListQuery,
+        _out: &mut Vec<u8>,
+    ) -> ApiResult<Option<WrittenPage>> {
+        Ok(None)
+    }
 
     /// One resource, or `<Resource>NotFound` when it is absent or not visible to `ctx`.
     async fn get(&self, ctx: &Context, id: &str) -> ApiResult<Attrs>;

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// One address of a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct FixedIp {
     /// Its subnet.
     pub subnet_id: String,
@@ -31,7 +31,7 @@ pub struct FixedIp {
 }
 
 /// One entry of `allowed_address_pairs`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct AddressPair {
     /// MAC.
     pub mac_address: String,
@@ -40,11 +40,13 @@ pub struct AddressPair {
 }
 
 /// One entry of `extra_dhcp_opts`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct DhcpOpt {
     /// Name.
+    #[serde(rename = "opt_name")]
     pub name: String,
     /// Value.
+    #[serde(rename = "opt_value")]
     pub value: String,
     /// 4 or 6.
     pub ip_version: u8,

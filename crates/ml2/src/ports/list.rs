@@ -6,7 +6,7 @@ use neutrino_db::{
     schema::{IpAllocations as I, PortBindings as B, Ports as P},
     sea_query::{Cond, Condition, Expr, ExprTrait, Query},
 };
-use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery};
+use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, WrittenPage};
 use serde_json::Value;
 
 use crate::{models::port, networks::plain_text, views};
@@ -95,7 +95,8 @@ fn normal(ip: &str) -> String {
     ip.parse::<std::net::IpAddr>().map_or_else(|_| ip.to_string(), |ip| ip.to_string())
 }
 
-pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
+/// The ports asked for, with the children that `query.fields` needs.
+async fn fetch(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<port::Port>> {
     let conn = db.read().await?;
     let page = SPEC.page(&conn, ctx, query).await?;
     let rows = conn.fetch_map(&page.select_exprs(port::exprs()), port::decode).await?;
@@ -109,6 +110,30 @@ pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult
     if ["allowed_address_pairs", "extra_dhcp_opts", "tags"].into_iter().any(wanted) {
         port::load_optional_children(&conn, &mut ports).await?;
     }
-    drop(conn);
+    Ok(ports)
+}
+
+pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
+    let ports = fetch(db, ctx, query).await?;
     Ok(ports.into_iter().map(views::port::port).collect())
+}
+
+/// As [`list`], appending JSON to `out`.
+pub(super) async fn write(
+    db: &Db,
+    ctx: &Context,
+    query: &ListQuery,
+    out: &mut Vec<u8>,
+) -> ApiResult<WrittenPage> {
+    let ports = fetch(db, ctx, query).await?;
+    let fields = query.fields.as_slice();
+    out.reserve(ports.len() * if fields.is_empty() { 800 } else { 64 * fields.len() });
+    for (n, port) in ports.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        views::port::write_port(port, fields, out);
+    }
+    let id = |port: Option<&port::Port>| port.map(|p| p.id.clone());
+    Ok(WrittenPage { count: ports.len(), first: id(ports.first()), last: id(ports.last()) })
 }

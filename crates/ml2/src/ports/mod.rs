@@ -19,7 +19,9 @@ use neutrino_db::{
     sea_query::Query,
     tags,
 };
-use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, MacAddr, ResourcePlugin};
+use neutrino_types::{
+    ApiError, ApiResult, Attrs, Context, ListQuery, MacAddr, ResourcePlugin, WrittenPage,
+};
 
 use crate::{
     binding,
@@ -397,6 +399,15 @@ impl ResourcePlugin for Ports {
 
     async fn list(&self, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
         list::list(&self.core.db, ctx, query).await
+    }
+
+    async fn write_list(
+        &self,
+        ctx: &Context,
+        query: &ListQuery,
+        out: &mut Vec<u8>,
+    ) -> ApiResult<Option<WrittenPage>> {
+        list::write(&self.core.db, ctx, query, out).await.map(Some)
     }
 
     async fn get(&self, ctx: &Context, id: &str) -> ApiResult<Attrs> {

@@ -4,8 +4,22 @@ pub mod network;
 pub mod port;
 pub mod subnet;
 
+mod writer;
+
 use neutrino_types::Attrs;
+use serde::Serialize;
 use serde_json::Value;
+
+pub(crate) use writer::JsonWriter;
+
+/// Takes a resource's attributes in order: as [`Attrs`] ([`View`]) or as JSON ([`JsonWriter`]).
+pub(crate) trait Sink {
+    /// The next attribute.
+    fn put(&mut self, name: &str, value: impl Serialize) -> &mut Self;
+
+    /// The next attribute, a stored JSON object: see [`json_object`].
+    fn put_object(&mut self, name: &str, text: &str) -> &mut Self;
+}
 
 /// Builds [`Attrs`] in order.
 pub(crate) struct View(Attrs);
@@ -22,6 +36,17 @@ impl View {
 
     pub(crate) fn done(self) -> Attrs {
         self.0
+    }
+}
+
+impl Sink for View {
+    fn put(&mut self, name: &str, value: impl Serialize) -> &mut Self {
+        // Texts, numbers and lists of them always have a JSON form.
+        self.set(name, serde_json::to_value(value).unwrap_or_default())
+    }
+
+    fn put_object(&mut self, name: &str, text: &str) -> &mut Self {
+        self.set(name, json_object(text))
     }
 }
 

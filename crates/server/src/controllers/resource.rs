@@ -15,7 +15,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use neutrino_api_defs::{Resource, query, validate};
-use neutrino_types::{ApiResult, Attrs, Context, ListQuery, ResourcePlugin};
+use neutrino_types::{ApiResult, Attrs, Context, ResourcePlugin, WrittenPage};
 use serde_json::Value;
 
 use super::{
@@ -24,7 +24,9 @@ use super::{
 };
 use crate::{
     authorize::Authorizer,
-    http::{PageRequest, base_url, if_match, json_object, page_links, query_params, read_body},
+    http::{
+        PageRequest, Paging, base_url, if_match, json_object, page_links, query_params, read_body,
+    },
     middleware::{
         auth::Caller,
         error::{HttpResult, bad_request, json},
@@ -95,33 +97,31 @@ impl Controller {
         let fields = query.fields.clone();
         let key = self.resource.primary_key();
         let policy = self.authorizer.view(self.resource, ctx);
+        let page = Page { params: &params, uri, headers, paging: Paging::of(&query) };
+        let name = self.resource.collection;
+        if policy.is_all() {
+            let mut out = view::open_list(name)?;
+            if let Some(written) = self.plugin.write_list(ctx, &query, &mut out).await? {
+                view::close_list(&mut out, name, page.links(&written).as_ref())?;
+                return Ok(out);
+            }
+        }
         if policy.depends_on_target() {
             // Rules look at attributes that the caller did not ask for.
             query.fields.clear();
-        } else if !fields.is_empty() && query.limit.is_some() && !fields.iter().any(|f| f == key) {
+        } else if !fields.is_empty() && !fields.iter().any(|f| f == key) {
             query.fields.push(key.to_string());
         }
         let items = self.plugin.list(ctx, &query).await?;
         let seen = self.authorizer.seen(self.resource, &policy, items).await?;
-        let links = self.links(&params, &query, uri, headers, &seen.items);
+        let id = |item: &Attrs| item.get(key).and_then(Value::as_str).map(str::to_string);
+        let links = page.links(&WrittenPage {
+            count: seen.items.len(),
+            first: seen.items.first().and_then(id),
+            last: seen.items.last().and_then(id),
+        });
         let view = View { fields: &fields, hidden: seen.hidden };
-        view::list(self.resource.collection, &seen.items, &view, links.as_ref())
-    }
-
-    fn links(
-        &self,
-        params: &[(String, String)],
-        query: &ListQuery,
-        uri: &Uri,
-        headers: &HeaderMap,
-        items: &[Attrs],
-    ) -> Option<Value> {
-        query.limit?;
-        let url = format!("{}{}", base_url(headers), uri.path());
-        let key = self.resource.primary_key();
-        let first = items.first().and_then(|i| i.get(key)).and_then(Value::as_str);
-        let last = items.last().and_then(|i| i.get(key)).and_then(Value::as_str);
-        page_links(&PageRequest { url, params, query }, items.len(), first, last)
+        view::list(name, &seen.items, &view, links.as_ref())
     }
 
     async fn show(&self, ctx: &Context, id: &str, uri: &Uri) -> ApiResult<Option<Vec<u8>>> {
@@ -217,6 +217,23 @@ impl Controller {
 
     fn no_resource(&self) -> neutrino_types::ApiError {
         bad_request(format!("Unable to find '{}' in request body", self.resource.member))
+    }
+}
+
+/// A list request, as far as its links depend on it.
+struct Page<'r> {
+    params: &'r [(String, String)],
+    uri: &'r Uri,
+    headers: &'r HeaderMap,
+    paging: Paging,
+}
+
+impl Page<'_> {
+    fn links(&self, items: &WrittenPage) -> Option<Value> {
+        self.paging.limit?;
+        let url = format!("{}{}", base_url(self.headers), self.uri.path());
+        let request = PageRequest { url, params: self.params, paging: self.paging };
+        page_links(&request, items.count, items.first.as_deref(), items.last.as_deref())
     }
 }
 

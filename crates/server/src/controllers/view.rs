@@ -53,25 +53,48 @@ pub fn list(
     view: &View<'_>,
     links: Option<&serde_json::Value>,
 ) -> ApiResult<Vec<u8>> {
+    let mut out = open_list(key)?;
     let each = if view.fields.is_empty() { 900 } else { 64 * view.fields.len() };
-    let mut out = Vec::with_capacity(128 + each * items.len());
-    open(&mut out, key)?;
-    out.push(b'[');
+    out.reserve(128 + each * items.len());
     for (n, item) in items.iter().enumerate() {
         if n > 0 {
             out.push(b',');
         }
         write(&mut out, item, view)?;
     }
+    close_list(&mut out, key, links)?;
+    Ok(out)
+}
+
+/// `{"<key>": [`.
+///
+/// # Errors
+/// As [`single`].
+pub fn open_list(key: &str) -> ApiResult<Vec<u8>> {
+    let mut out = Vec::new();
+    open(&mut out, key)?;
+    out.push(b'[');
+    Ok(out)
+}
+
+/// `], "<key>_links": [...]}`, the links only when there are some.
+///
+/// # Errors
+/// As [`single`].
+pub fn close_list(
+    out: &mut Vec<u8>,
+    key: &str,
+    links: Option<&serde_json::Value>,
+) -> ApiResult<()> {
     out.push(b']');
     if let Some(links) = links {
         out.extend_from_slice(b",\"");
         out.extend_from_slice(key.as_bytes());
         out.extend_from_slice(b"_links\":");
-        serde_json::to_writer(&mut out, links).map_err(ApiError::internal)?;
+        serde_json::to_writer(&mut *out, links).map_err(ApiError::internal)?;
     }
     out.push(b'}');
-    Ok(out)
+    Ok(())
 }
 
 fn open(out: &mut Vec<u8>, key: &str) -> ApiResult<()> {
