@@ -9,9 +9,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 BENCH=${BENCH:-../shared/bench/api_bench.py}
 OUT=${OUT:-target/api-bench.json}
+mkdir -p "$(dirname "$OUT")"
 PORT=${PORT:-19696}
+NEUTRINO=${NEUTRINO:-target/release/neutrino}
 [ -f "$BENCH" ] || { echo "bench-api: there is no load driver at $BENCH; set BENCH" >&2; exit 1; }
-cargo build --release --package neutrino
+[ -x "$NEUTRINO" ] || { echo "bench-api: there is no $NEUTRINO; run make build or set NEUTRINO" >&2; exit 1; }
 dir=$(mktemp -d)
 server=
 cleanup() {
@@ -44,7 +46,7 @@ extension_drivers = port_security
 [ml2_type_vxlan]
 vni_ranges = 1:16777215
 EOF
-target/release/neutrino server --config-file "$dir/neutron.conf" --log-file "$dir/server.log" &
+"$NEUTRINO" server --config-file "$dir/neutron.conf" --log-file "$dir/server.log" &
 server=$!
 echo "$server" > "$dir/server.pid"
 for _ in $(seq 100); do
