@@ -58,3 +58,27 @@ async fn fixed_ips_filter_and_tags_at_creation() {
     assert_eq!(list["ports"].as_array().map(Vec::len), Some(1));
     t.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousand_concurrent_creates_get_distinct_addresses() {
+    const PORTS: usize = 1000;
+    let t = TestServer::start_with("[quotas]\nquota_port = -1\n").await;
+    let (net, _) = network(&t.client, "n", "10.0.0.0/20").await;
+    let body = json!({"port": {"network_id": net["id"]}});
+    let tasks: Vec<_> = (0..PORTS)
+        .map(|_| {
+            let (client, body) = (t.client.clone(), body.clone());
+            tokio::spawn(async move { client.post("/v2.0/ports", &body).await })
+        })
+        .collect();
+    let mut seen = std::collections::HashSet::new();
+    for task in tasks {
+        let answer = task.await.expect("task");
+        assert_eq!(answer.status, 201, "{}", answer.json());
+        let port = answer.json()["port"].clone();
+        assert!(seen.insert(text(&port["fixed_ips"][0], "ip_address").to_string()), "{port}");
+        assert!(seen.insert(text(&port, "mac_address").to_string()), "{port}");
+    }
+    assert_eq!(seen.len(), 2 * PORTS);
+    t.stop().await;
+}

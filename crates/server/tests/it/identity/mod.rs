@@ -11,10 +11,10 @@ use neutrino_server::{
 };
 use serde_json::{Value, json};
 
-use crate::support::client::Client;
+use crate::support::{client::Client, server::TestServer};
 
-/// A directory with an administrator and a member of project `demo`.
-pub fn directory() -> Directory {
+/// An identity file with an administrator and a member of project `demo`.
+fn directory_text() -> String {
     let hash = hash_password("secret").expect("hash");
     let user = |name: &str, project: &str, role: &str| {
         format!(
@@ -22,8 +22,7 @@ pub fn directory() -> Directory {
              [[assignments]]\nuser = '{name}'\nproject = '{project}'\nroles = ['{role}']\n"
         )
     };
-    let text = user("admin", "admin", "admin") + &user("alice", "demo", "member");
-    Directory::parse(&text).expect("directory")
+    user("admin", "admin", "admin") + &user("alice", "demo", "member")
 }
 
 async fn start(expiration_secs: i64) -> (Listening, Client) {
@@ -33,7 +32,8 @@ async fn start(expiration_secs: i64) -> (Listening, Client) {
         network_port: 9696,
         ..LocalSettings::default()
     };
-    let identity = LocalIdentity::new(directory(), b"key", settings).expect("identity");
+    let directory = Directory::parse(&directory_text()).expect("directory");
+    let identity = LocalIdentity::new(directory, b"key", settings).expect("identity");
     let router = routes::router(Arc::new(identity));
     let listening =
         Listening::start("127.0.0.1:0".parse().expect("address"), router).await.expect("listen");
@@ -171,4 +171,40 @@ async fn lookups_by_name_and_id_are_the_admins() {
     assert_eq!(alice.get("/v3/users").await.json()["error"]["title"], "Forbidden");
     assert_eq!(client.get("/v3/projects").await.status, 401);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn network_api_takes_tokens_of_the_local_identity() {
+    let dir = neutrino_db::testing::TempDir::new("identity").expect("directory");
+    let file = dir.path().join("identity.toml");
+    std::fs::write(&file, directory_text()).expect("write");
+    let options = format!(
+        "[DEFAULT]\nauth_strategy = local\n[local_identity]\nconfig_file = {}\n",
+        file.display()
+    );
+    let t = TestServer::start_with(&options).await;
+    let identity = Client::new(t.server.identity.as_ref().expect("identity").address);
+    let refused = t.client.get("/v2.0/networks").await;
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.json()["error"]["title"], "Unauthorized");
+    assert!(refused.header("www-authenticate").is_some());
+    assert!(refused.header("x-openstack-request-id").is_some());
+    assert_eq!(t.client.get("/").await.status, 200, "versions are public");
+
+    let (id, body) = token(&identity, "alice", Some("demo")).await;
+    let alice = t.client.with("X-Auth-Token", &id);
+    let made = alice.post("/v2.0/networks", &json!({"network": {"name": "n"}})).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    assert_eq!(made.json()["network"]["project_id"], body["project"]["id"]);
+    assert_eq!(alice.get("/v2.0/agents").await.json()["agents"], json!([]));
+    let (unscoped, _) = token(&identity, "alice", None).await;
+    let nobody = t.client.with("X-Auth-Token", &unscoped);
+    assert_eq!(nobody.get("/v2.0/networks").await.json()["networks"], json!([]));
+    let (admin, _) = token(&identity, "admin", Some("admin")).await;
+    let admin = t.client.with("X-Auth-Token", &admin);
+    assert_eq!(admin.get("/v2.0/networks").await.json()["networks"][0]["name"], "n");
+    let mut forged = id.clone();
+    forged.replace_range(3..4, if &id[3..4] == "A" { "B" } else { "A" });
+    assert_eq!(t.client.with("X-Auth-Token", &forged).get("/v2.0/networks").await.status, 401);
+    t.stop().await;
 }
