@@ -57,6 +57,9 @@ pub enum ServerError {
 /// # Errors
 /// [`ServerError`] when a part cannot be built or an address cannot be bound.
 pub async fn run(conf: neutrino_conf::Conf) -> Result<(), ServerError> {
+    if let Err(error) = serve::raise_descriptor_limit() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let server = app::Server::start(&conf).await?;
     tracing::info!(address = %server.api.address, "network API listens");
     serve::shutdown_signal().await.map_err(ServerError::Signals)?;

@@ -7,13 +7,21 @@ use axum::{
     extract::Request,
     serve::{Listener, ListenerExt},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinHandle,
+};
 use tower::util::MapRequest;
 
 use crate::{ServerError, middleware::path::normalise};
 
 /// How long requests under way may take to finish once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Connections that may wait to be accepted: a thousand clients starting at once must fit (the
+/// default does not hold them, and the system then resets some). `net.core.somaxconn` caps it.
+const BACKLOG: u32 = 4096;
 
 /// One bound address and the task that serves it.
 #[derive(Debug)]
@@ -31,7 +39,7 @@ impl Listening {
     /// [`ServerError::Listen`] when the address cannot be bound.
     pub async fn start(address: SocketAddr, router: Router) -> Result<Self, ServerError> {
         let fail = |source| ServerError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(fail)?;
+        let listener = listen(address).map_err(fail)?;
         let bound = listener.local_addr().map_err(fail)?;
         // Answers are written whole; waiting for more of them only costs time.
         let listener = listener.tap_io(|stream| {
@@ -56,6 +64,17 @@ impl Listening {
     }
 }
 
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restarted server must not wait for connections of its predecessor to time out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 async fn serve<L>(listener: L, router: Router, stopped: watch::Receiver<bool>)
 where
     L: Listener<Addr = SocketAddr>,
@@ -70,6 +89,25 @@ where
     if let Err(error) = axum::serve(listener, make).with_graceful_shutdown(end).await {
         tracing::error!(%error, "serving HTTP ended");
     }
+}
+
+/// Raises the limit of open files to what the system allows this process: each connection takes
+/// one, and the usual 1,024 are few for a server. Answers the limit now in force.
+///
+/// # Errors
+/// What the system refused.
+pub fn raise_descriptor_limit() -> std::io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit for the time of the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: as above; the call only reads it.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(limit.rlim_cur)
 }
 
 /// Resolves when the process is asked to end (SIGTERM or SIGINT).

@@ -62,6 +62,9 @@ async fn fixed_ips_filter_and_tags_at_creation() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousand_concurrent_creates_get_distinct_addresses() {
     const PORTS: usize = 1000;
+    // Both ends of every connection are in this process.
+    let descriptors = neutrino_server::serve::raise_descriptor_limit().expect("limit");
+    assert!(descriptors > 3 * PORTS as u64, "this test needs more than {descriptors} open files");
     let t = TestServer::start_with("[quotas]\nquota_port = -1\n").await;
     let (net, _) = network(&t.client, "n", "10.0.0.0/20").await;
     let body = json!({"port": {"network_id": net["id"]}});
