@@ -1,6 +1,8 @@
 //! Reading attributes of requests. The API layer has validated their types and filled in defaults;
 //! an attribute of another type reads as absent.
 
+use std::collections::HashSet;
+
 use neutrino_types::{Attrs, Context};
 use serde_json::Value;
 
@@ -37,6 +39,21 @@ pub(crate) fn list<'a>(attrs: &'a Attrs, name: &str) -> Option<&'a [Value]> {
 pub(crate) fn texts(attrs: &Attrs, name: &str) -> Option<Vec<String>> {
     let items = list(attrs, name)?;
     Some(items.iter().filter_map(Value::as_str).map(str::to_string).collect())
+}
+
+/// A list of texts that is a set: each once, in the order given.
+pub(crate) fn distinct_texts(attrs: &Attrs, name: &str) -> Option<Vec<String>> {
+    let mut seen = HashSet::new();
+    let mut list = texts(attrs, name)?;
+    list.retain(|text| seen.insert(text.clone()));
+    Some(list)
+}
+
+/// The tags of a new resource, sorted as they are answered later.
+pub(crate) fn tags(attrs: &Attrs) -> Vec<String> {
+    let mut list = distinct_texts(attrs, "tags").unwrap_or_default();
+    list.sort_unstable();
+    list
 }
 
 /// The owner of a new resource: the one asked for, else the caller's project.

@@ -79,7 +79,7 @@ impl Networks {
             revision: 1,
             created_at: now.clone(),
             updated_at: now,
-            tags: request::texts(item, "tags").unwrap_or_default(),
+            tags: request::tags(item),
             ..Network::default()
         };
         let wanted = segments::wanted(&core.types, item)?;

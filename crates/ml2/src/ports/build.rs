@@ -59,7 +59,7 @@ pub(super) fn port(
         device_owner: request::text_or_empty(item, "device_owner"),
         ip_allocation: Some(if unaddressed { "none" } else { "immediate" }.to_string()),
         propagate_uplink_status: request::flag(item, "propagate_uplink_status").unwrap_or(true),
-        tags: request::texts(item, "tags").unwrap_or_default(),
+        tags: request::tags(item),
         ..Port::new()
     };
     port.address_pairs = address_pairs(config, item, port.mac_address)?.unwrap_or_default();

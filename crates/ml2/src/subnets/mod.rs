@@ -124,8 +124,8 @@ impl Subnets {
             pools: Vec::new(),
             dns_nameservers: dns.unwrap_or_default(),
             host_routes: routes.unwrap_or_default(),
-            service_types: request::texts(item, "service_types").unwrap_or_default(),
-            tags: request::texts(item, "tags").unwrap_or_default(),
+            service_types: request::distinct_texts(item, "service_types").unwrap_or_default(),
+            tags: request::tags(item),
         };
         validate::ipv6_modes(&subnet)?;
         validate::fits_mtu(&network.id, network.mtu, version)?;

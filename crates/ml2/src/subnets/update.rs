@@ -92,7 +92,7 @@ fn apply(core: &Core, changes: &Attrs, original: &Subnet, subnet: &mut Subnet) -
     if let Some(routes) = validate::host_routes(changes, version, &id, &core.config)? {
         subnet.host_routes = routes;
     }
-    if let Some(types) = request::texts(changes, "service_types") {
+    if let Some(types) = request::distinct_texts(changes, "service_types") {
         subnet.service_types = types;
     }
     let pools = validate::allocation_pools(changes, &subnet.cidr)?;

@@ -144,7 +144,7 @@ pub(super) fn dns_nameservers(
     id: &str,
     config: &Ml2Config,
 ) -> ApiResult<Option<Vec<String>>> {
-    let Some(list) = request::texts(attrs, "dns_nameservers") else { return Ok(None) };
+    let Some(list) = request::distinct_texts(attrs, "dns_nameservers") else { return Ok(None) };
     if list.len() > config.max_dns_nameservers {
         return Err(ApiError::bad_request(
             "DNSNameServersExhausted",

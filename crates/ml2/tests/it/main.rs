@@ -2,6 +2,7 @@
 
 mod common;
 
+mod anything;
 mod binding;
 mod devices;
 mod l2population;

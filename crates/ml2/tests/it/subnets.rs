@@ -84,7 +84,10 @@ async fn bad_subnets_are_refused_as_neutron_does() {
         (v4("10.1.0.0/24", json!({"gateway_ip": "fd00::1"})), "InvalidInput", "gateway_ip"),
         (v4("10.1.0.0/24", json!({"dns_nameservers": ["fd00::1"]})), "InvalidInput", "dns"),
         (
-            v4("10.1.0.0/24", json!({"dns_nameservers": vec!["1.1.1.1"; 6]})),
+            v4(
+                "10.1.0.0/24",
+                json!({"dns_nameservers": (1..7).map(|n| format!("1.1.1.{n}")).collect::<Vec<_>>()}),
+            ),
             "DNSNameServersExhausted",
             "exceeds the limit 5",
         ),

@@ -183,17 +183,18 @@ impl L2Population {
         let hosts = distinct(changes.iter().map(|c| c.host));
         let conn = db.read().await?;
         let counts = active_counts(&conn, &networks, &hosts).await?;
+        let mut in_report: HashMap<(&str, &str), u64> = HashMap::new();
+        for change in changes.iter().filter(|c| !is_distributed(c.port)) {
+            *in_report.entry((&change.port.network_id, change.host)).or_insert(0) += 1;
+        }
         // Which (network, host) become members now, and their segment.
         let mut joining: BTreeMap<(&str, &str), &Segment> = BTreeMap::new();
         for change in &changes {
             let key = (change.port.network_id.as_str(), change.host);
-            let in_report = changes
-                .iter()
-                .filter(|c| (c.port.network_id.as_str(), c.host) == key && !is_distributed(c.port))
-                .count() as u64;
             let active = counts.get(&(key.0.to_string(), key.1.to_string())).copied().unwrap_or(0);
-            // Two, since a second port may have come up at the same time (Neutron's rule).
-            if change.refresh || active.saturating_sub(in_report) <= 1 {
+            let before = active.saturating_sub(in_report.get(&key).copied().unwrap_or(0));
+            // One may have come up just before, at the same time (Neutron's rule).
+            if change.refresh || before <= 1 {
                 joining.insert(key, change.segment);
             }
         }
