@@ -2,6 +2,8 @@
 .PHONY: demo test build deps fmt lint bench clean
 
 CARGO ?= cargo
+# Root's PATH may lack these when it was had by plain su.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 # Three emulated hosts, the openstack client, pings over VXLAN, GRE, VLAN and flat.

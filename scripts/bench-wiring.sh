@@ -3,7 +3,7 @@
 # sync of an agent that restarts with those 500. Prints JSON lines.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-NEUTRINO=$(realpath "${NEUTRINO:-target/release/neutrino}")
+NEUTRINO=$(realpath -m "${NEUTRINO:-target/release/neutrino}")
 export NEUTRINO_LAB="bench-$$"
 AGENT=neutron-openvswitch-agent
 HOST=compute0

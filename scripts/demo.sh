@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-NEUTRINO=$(realpath "${NEUTRINO:-target/release/neutrino}")
+NEUTRINO=$(realpath -m "${NEUTRINO:-target/release/neutrino}")
 PATH="$PWD/.venv/bin:$PATH"
 export NEUTRINO_LAB="demo-$$"
 HOSTS="controller0 compute0 compute1"

@@ -132,7 +132,7 @@ fn check_machine() -> Result<()> {
     for program in PROGRAMS {
         if find_program(program).is_none() {
             return Err(Error::Usage(format!(
-                "{program} is not installed (see scripts/install-deps.sh)"
+                "{program} is not in PATH (make deps installs it; it may lie in /usr/sbin)"
             )));
         }
     }
