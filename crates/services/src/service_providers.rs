@@ -17,24 +17,10 @@ pub struct ServiceProvider {
     pub default: bool,
 }
 
-/// The kinds of router Neutron always has, in its order.
-const ROUTER_PROVIDERS: [&str; 4] = ["dvrha", "dvr", "ha", "single_node"];
-
-/// The providers of this server.
-#[derive(Clone, Debug)]
+/// The providers of this server: none until one of the advanced services is there, as clients
+/// take a listed provider for one they can use.
+#[derive(Clone, Debug, Default)]
 pub struct ServiceProviders(Vec<ServiceProvider>);
-
-impl Default for ServiceProviders {
-    /// Those a Neutron without further configuration lists.
-    fn default() -> Self {
-        let router = |name: &str| ServiceProvider {
-            service_type: "L3_ROUTER_NAT".into(),
-            name: name.into(),
-            default: false,
-        };
-        Self(ROUTER_PROVIDERS.iter().map(|name| router(name)).collect())
-    }
-}
 
 impl ServiceProviders {
     /// Exactly `providers`.
@@ -79,12 +65,19 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn lists_neutrons_router_providers() {
-        let providers = ServiceProviders::default();
+    async fn lists_what_it_was_given_and_nothing_else() {
         let ctx = Context::admin();
+        let none = ServiceProviders::default().list(&ctx, &ListQuery::default()).await;
+        assert_eq!(none.expect("list"), Vec::<Attrs>::new());
+        let router = |name: &str| ServiceProvider {
+            service_type: "L3_ROUTER_NAT".into(),
+            name: name.into(),
+            default: false,
+        };
+        let providers = ServiceProviders::new(vec![router("dvr"), router("ha")]);
         let all = providers.list(&ctx, &ListQuery::default()).await.expect("list");
         let names: Vec<_> = all.iter().map(|p| p["name"].as_str()).collect();
-        assert_eq!(names, [Some("dvrha"), Some("dvr"), Some("ha"), Some("single_node")]);
+        assert_eq!(names, [Some("dvr"), Some("ha")]);
         let one = providers.list(&ctx, &ListQuery::filter("name", ["ha"])).await.expect("list");
         assert_eq!(
             Value::from(one),
