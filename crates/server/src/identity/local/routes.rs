@@ -92,8 +92,11 @@ pub fn router(identity: Arc<LocalIdentity>) -> Router {
         .route("/domains", get(domains))
         .route("/domains/{id}", get(domain))
         .route("/services", get(services))
+        .route("/services/{id}", get(service))
         .route("/endpoints", get(endpoints))
-        .route("/regions", get(regions));
+        .route("/endpoints/{id}", get(endpoint))
+        .route("/regions", get(regions))
+        .route("/regions/{id}", get(region));
     Router::new()
         .route("/", get(versions))
         .nest("/v3", v3)
@@ -305,11 +308,26 @@ async fn role(
 
 async fn role_assignments(
     State(identity): Identity,
+    Query(params): Params,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     admin(&identity, &headers, "identity:list_role_assignments")?;
-    let items = views::assignments(identity.directory());
-    Ok(listing(&headers, "role_assignments", "role_assignments", &[], items))
+    // `?include_names` without a value means yes, as for Keystone.
+    let names = params.iter().any(|(k, v)| k == "include_names" && v != "0" && v != "false");
+    let filters = [
+        ("user.id", "/user/id"),
+        ("role.id", "/role/id"),
+        ("scope.project.id", "/scope/project/id"),
+    ];
+    let wanted = |item: &Value| {
+        filters.iter().all(|(key, path)| {
+            let mut given = params.iter().filter(|(k, _)| k == key).peekable();
+            given.peek().is_none()
+                || given.any(|(_, v)| item.pointer(path).is_some_and(|found| found == v))
+        })
+    };
+    let items = views::assignments(identity.directory(), names).into_iter().filter(wanted);
+    Ok(listing(&headers, "role_assignments", "role_assignments", &[], items.collect()))
 }
 
 async fn domains(
@@ -342,6 +360,22 @@ async fn services(
     Ok(listing(&headers, "services", "services", &params, views::services()))
 }
 
+async fn service(
+    State(identity): Identity,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    admin(&identity, &headers, "identity:get_service")?;
+    one("service", &id, views::services())
+}
+
+/// The item of `items` whose id is `id`, under the key `kind`.
+fn one(kind: &str, id: &str, items: Vec<Value>) -> Result<Response, Refusal> {
+    let found = items.into_iter().find(|item| item["id"] == id);
+    let found = found.ok_or_else(|| Refusal::not_found(kind, id))?;
+    Ok(json_response(StatusCode::OK, &json!({kind: found})))
+}
+
 async fn endpoints(
     State(identity): Identity,
     Query(params): Params,
@@ -352,13 +386,29 @@ async fn endpoints(
     Ok(listing(&headers, "endpoints", "endpoints", &params, items))
 }
 
+async fn endpoint(
+    State(identity): Identity,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    admin(&identity, &headers, "identity:get_endpoint")?;
+    one("endpoint", &id, views::endpoints(identity.settings(), &headers))
+}
+
 async fn regions(
     State(identity): Identity,
     Query(params): Params,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     caller(&identity, &headers)?;
-    let region = &identity.settings().region;
-    let items = vec![json!({"id": region, "description": "", "parent_region_id": null})];
-    Ok(listing(&headers, "regions", "regions", &params, items))
+    Ok(listing(&headers, "regions", "regions", &params, views::regions(identity.settings())))
+}
+
+async fn region(
+    State(identity): Identity,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    caller(&identity, &headers)?;
+    one("region", &id, views::regions(identity.settings()))
 }

@@ -208,3 +208,43 @@ async fn network_api_takes_tokens_of_the_local_identity() {
     assert_eq!(t.client.with("X-Auth-Token", &forged).get("/v2.0/networks").await.status, 401);
     t.stop().await;
 }
+
+#[tokio::test]
+async fn catalog_entries_are_found_by_id() {
+    let (server, client) = start(60).await;
+    let (id, _) = token(&client, "admin", Some("admin")).await;
+    let admin = client.with("X-Auth-Token", &id);
+    for (path, member) in
+        [("services", "service"), ("endpoints", "endpoint"), ("regions", "region")]
+    {
+        let first = admin.get(&format!("/v3/{path}")).await.json()[path][0].clone();
+        let id = first["id"].as_str().expect("id");
+        let one = admin.get(&format!("/v3/{path}/{id}")).await;
+        assert_eq!((one.status, &one.json()[member]), (200, &first), "{path}");
+        assert_eq!(admin.get(&format!("/v3/{path}/none")).await.status, 404, "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn role_assignments_carry_names_on_request() {
+    let (server, client) = start(60).await;
+    let (id, _) = token(&client, "admin", Some("admin")).await;
+    let admin = client.with("X-Auth-Token", &id);
+    let all = admin.get("/v3/role_assignments").await.json();
+    assert!(all["role_assignments"][0]["user"].get("name").is_none(), "{all}");
+    let user = admin.get("/v3/users?name=alice").await.json()["users"][0]["id"].clone();
+    let user = user.as_str().expect("id");
+    let path = format!("/v3/role_assignments?include_names=True&user.id={user}");
+    let found = admin.get(&path).await.json();
+    let found = found["role_assignments"].as_array().expect("list");
+    assert!(
+        !found.is_empty() && found.len() < all["role_assignments"].as_array().map_or(0, Vec::len)
+    );
+    for item in found {
+        assert_eq!(item["user"]["name"], "alice");
+        assert_eq!(item["user"]["domain"], json!({"id": "default", "name": "Default"}));
+        assert!(item["role"]["name"].is_string() && item["scope"]["project"]["name"].is_string());
+    }
+    server.stop().await;
+}

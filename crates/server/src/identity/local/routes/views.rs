@@ -57,17 +57,41 @@ pub(super) fn domain(d: &Named) -> Value {
     })
 }
 
-pub(super) fn assignments(directory: &Directory) -> Vec<Value> {
+/// Who has which role where; with the names of all three when `names` are asked for.
+pub(super) fn assignments(directory: &Directory, names: bool) -> Vec<Value> {
+    let domain = |id: &str| {
+        let name = directory.domain(id).map_or(id, |d| d.name.as_str());
+        json!({"id": id, "name": name})
+    };
     let mut out = Vec::new();
-    for (user, project, roles) in directory.assignments() {
+    for (user_id, project_id, roles) in directory.assignments() {
+        let mut user = json!({"id": user_id});
+        let mut project = json!({"id": project_id});
+        if names {
+            if let Some(found) = directory.user(user_id) {
+                user["name"] = json!(found.name);
+                user["domain"] = domain(&found.domain_id);
+            }
+            if let Some(found) = directory.project(project_id) {
+                project["name"] = json!(found.name);
+                project["domain"] = domain(&found.domain_id);
+            }
+        }
         for role in directory.roles.iter().filter(|r| roles.contains(&r.name)) {
+            let role = match names {
+                true => json!({"id": role.id, "name": role.name}),
+                false => json!({"id": role.id}),
+            };
             out.push(json!({
-                "user": {"id": user}, "role": {"id": role.id},
-                "scope": {"project": {"id": project}}, "links": {}
+                "user": user, "role": role, "scope": {"project": project}, "links": {}
             }));
         }
     }
     out
+}
+
+pub(super) fn regions(settings: &LocalSettings) -> Vec<Value> {
+    vec![json!({"id": settings.region, "description": "", "parent_region_id": null, "links": {}})]
 }
 
 pub(super) fn services() -> Vec<Value> {
