@@ -121,8 +121,8 @@ pub enum Validate {
     OneOf(&'static [&'static str]),
     /// One of these numbers.
     OneOfInt(&'static [i64]),
-    /// A MAC address that is neither all zeros nor broadcast.
-    Mac,
+    /// A MAC address that is neither all zeros nor broadcast, or `null`.
+    MacOrNone,
     /// An IP address or `null`.
     IpOrNone,
     /// A CIDR or `null`.

@@ -148,6 +148,12 @@ const ALL: &[Extension] = &[
     ),
     extension("pagination", "Pagination support", "2016-06-12T00:00:00-00:00", "Lists in pages."),
     extension(
+        "port-mac-address-regenerate",
+        "Neutron Port MAC address regenerate",
+        "2018-05-03T10:00:00-00:00",
+        "A null MAC address asks for a new one.",
+    ),
+    extension(
         "port-security",
         "Port Security",
         "2012-07-23T10:00:00-00:00",
@@ -238,5 +244,11 @@ const ALL: &[Extension] = &[
         "Tag creation extension",
         "2024-23-07T10:00:00-00:00",
         "Several tags added at once.",
+    ),
+    extension(
+        "tag-ports-during-bulk-creation",
+        "Tag Ports During Bulk Creation",
+        "2019-12-29T19:00:00-00:00",
+        "Ports get their tags as they are created.",
     ),
 ];

@@ -157,6 +157,7 @@ fn nullable(attribute: &Attribute) -> bool {
     matches!(
         attribute.validate,
         Validate::TextOrNone(_)
+            | Validate::MacOrNone
             | Validate::IpOrNone
             | Validate::CidrOrNone
             | Validate::SubnetPoolIdOrNone

@@ -36,8 +36,8 @@ resource! {
             .validate(Validate::Uuid).required_by_policy().listed(),
         Attribute::writable("admin_state_up", Shape::Bool, "Whether the port carries traffic.")
             .default(Initial::Bool(true)).convert(Convert::Boolean).listed(),
-        Attribute::writable("mac_address", Shape::Text, "MAC address; generated when left out.")
-            .unset().convert(Convert::Mac).validate(Validate::Mac).listed().enforce_policy(),
+        Attribute::writable("mac_address", Shape::Text, "MAC address; generated when left out or null.")
+            .unset().convert(Convert::Mac).validate(Validate::MacOrNone).listed().enforce_policy(),
         Attribute::writable("fixed_ips", Shape::ObjectList, "Addresses; chosen when left out.")
             .unset().validate(Validate::FixedIps).filter_pairs().enforce_policy(),
         Attribute::writable("device_id", Shape::Text, "What uses the port, e.g. an instance.")

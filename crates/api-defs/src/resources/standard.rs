@@ -86,7 +86,7 @@ pub const PORT_TAGS: Attribute = Attribute::create_only("tags", Shape::TextList,
     .default(Initial::EmptyList)
     .validate(Validate::UniqueTexts(TAG_MAX))
     .filter()
-    .extension("standard-attr-tag");
+    .extension("tag-ports-during-bulk-creation");
 
 /// `tags-any`: a filter only.
 pub const TAGS_ANY: Attribute =

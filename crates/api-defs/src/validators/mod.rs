@@ -75,7 +75,7 @@ impl Validate {
             Self::OneOfInt(allowed) => {
                 one_of(value, value.as_i64().is_some_and(|i| allowed.contains(&i)))
             }
-            Self::Mac => address::mac(value),
+            Self::MacOrNone => or_none(value, address::mac),
             Self::IpOrNone => or_none(value, address::ip),
             Self::CidrOrNone => or_none(value, address::subnet),
             Self::SubnetPoolIdOrNone => {

@@ -26,6 +26,11 @@ fn values_are_treated_as_neutron_lib_does() {
     assert!(cases.len() > 1000);
     let mut differences = Vec::new();
     for (collection, name, value, wanted) in cases {
+        if name == "mac_address" && value.is_null() {
+            // Accepted by the extension port-mac-address-regenerate, which neutron-lib's core
+            // definition, recorded here, knows nothing of.
+            continue;
+        }
         let attribute = resource(&collection).and_then(|r| r.attribute(&name)).expect("attribute");
         let found = match validate::accept(attribute, value.clone()) {
             Ok(value) => json!({"value": value}),

@@ -55,10 +55,12 @@ fn fixed_ips(values: &[Value]) -> ApiResult<Condition> {
     let (mut addresses, mut subnets, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     for value in values {
         let text = plain_text(value);
-        match text.split_once('=') {
+        match text.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
             Some(("ip_address", ip)) => addresses.push(normal(ip)),
             Some(("subnet_id", id)) => subnets.push(id.to_string()),
             Some(("ip_address_substr", part)) => parts.push(part.to_string()),
+            // As in Neutron, a key that means nothing filters nothing.
+            Some((key, _)) if !key.is_empty() => {}
             _ => {
                 return Err(ApiError::invalid_input(format!(
                     "'{text}' is not of the form <key>=[value]"

@@ -54,6 +54,10 @@ async fn fixed_ips_filter_and_tags_at_creation() {
     assert_eq!(list["ports"], json!([{"tags": ["10.0.0.11"]}]));
     let list = t.client.get("/v2.0/ports?fixed_ips=ip_address_substr%3D0.0.1").await.json();
     assert_eq!(list["ports"].as_array().map(Vec::len), Some(2));
+    let list = t.client.get("/v2.0/ports?fixed_ips=unknown%3Dx").await.json();
+    assert_eq!(list["ports"].as_array().map(Vec::len), Some(2), "an unknown key filters nothing");
+    let refused = t.client.get("/v2.0/ports?fixed_ips=x").await;
+    assert_error(&refused, 400, "InvalidInput", "not of the form <key>=[value]");
     let list = t.client.get("/v2.0/ports?tags=10.0.0.10").await.json();
     assert_eq!(list["ports"].as_array().map(Vec::len), Some(1));
     t.stop().await;
@@ -83,5 +87,19 @@ async fn thousand_concurrent_creates_get_distinct_addresses() {
         assert!(seen.insert(text(&port, "mac_address").to_string()), "{port}");
     }
     assert_eq!(seen.len(), 2 * PORTS);
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn null_mac_address_asks_for_another() {
+    let t = TestServer::start().await;
+    let (net, _) = network(&t.client, "n", "10.0.0.0/24").await;
+    let port =
+        create(&t.client, "ports", json!({"network_id": net["id"], "mac_address": null})).await;
+    assert!(text(&port, "mac_address").starts_with("fa:16:3e:"), "{port}");
+    let path = format!("/v2.0/ports/{}", text(&port, "id"));
+    let changed = t.client.put(&path, &json!({"port": {"mac_address": null}})).await;
+    assert_eq!(changed.status, 200, "{}", changed.json());
+    assert_ne!(changed.json()["port"]["mac_address"], port["mac_address"]);
     t.stop().await;
 }
