@@ -15,9 +15,16 @@ pub use nix::sched::CloneFlags;
 use crate::error::{Error, Result};
 use crate::process::set_death_signal;
 
-/// The pid, network, uts and mount namespaces of a process, kept open.
+/// The pid, network, uts and mount namespaces of a process, and its root, kept open.
 #[derive(Debug, Clone)]
-pub struct Namespaces(Arc<Vec<(File, libc::c_int)>>);
+pub struct Namespaces(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened {
+    kinds: Vec<(File, libc::c_int)>,
+    /// Root directory: that of the mount namespace is another one where we run in a chroot.
+    root: File,
+}
 
 impl Namespaces {
     /// Opens the namespaces of the process whose directory in a proc file system is `proc_dir`.
@@ -43,7 +50,10 @@ impl Namespaces {
                 .map_err(Error::kernel(format!("open the namespace {}", path.display())))?;
             files.push((file, flag));
         }
-        Ok(Self(Arc::new(files)))
+        let path = proc_dir.as_ref().join("root");
+        let root = File::open(&path)
+            .map_err(Error::kernel(format!("open the root directory {}", path.display())))?;
+        Ok(Self(Arc::new(Opened { kinds: files, root })))
     }
 
     /// Makes `command` run inside these namespaces, in the same working directory if it is there.
@@ -55,13 +65,15 @@ impl Namespaces {
         let directory = std::env::current_dir()
             .ok()
             .and_then(|dir| CString::new(dir.as_os_str().as_bytes()).ok());
-        // SAFETY: only async-signal-safe calls between fork and exec: setns, chdir, fork, prctl,
-        // sigaction, close_range, waitpid, _exit. What they use was allocated before.
+        // SAFETY: only async-signal-safe calls between fork and exec: setns, chroot, chdir, fork,
+        // prctl, sigaction, close_range, waitpid, _exit. What they use was allocated before.
         unsafe {
             command.pre_exec(move || {
-                for (file, flag) in namespaces.0.iter() {
+                for (file, flag) in &namespaces.0.kinds {
                     check(libc::setns(file.as_raw_fd(), *flag))?;
                 }
+                check(libc::fchdir(namespaces.0.root.as_raw_fd()))?;
+                check(libc::chroot(c".".as_ptr()))?;
                 if let Some(directory) = &directory {
                     // Not there in the other mount namespace: its root directory will do.
                     libc::chdir(directory.as_ptr());
