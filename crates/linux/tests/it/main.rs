@@ -12,8 +12,8 @@ impl Holder {
     fn start() -> Self {
         let mut command = Command::new("unshare");
         command.args(["--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc"]);
-        command.args(["--kill-child", "sh", "-c", "echo ready; exec sleep 600"]);
-        process::die_with_parent(command.stdout(Stdio::piped()));
+        command.args(["--kill-child", "sh", "-c", "echo ready; read never"]);
+        process::die_with_parent(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         let mut child = command.spawn().expect("util-linux is essential on Debian");
         let mut line = String::new();
         let out = child.stdout.take().expect("piped above");
@@ -22,7 +22,7 @@ impl Holder {
         Self(child)
     }
 
-    /// The pid of `sleep`, the only child of `unshare`.
+    /// The pid of the shell, the only child of `unshare`.
     fn inner(&self) -> u32 {
         let pid = self.0.id();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
@@ -102,7 +102,7 @@ fn entered_command_sees_the_namespaces_and_reports_its_end() {
     }
     let holder = Holder::start();
     let namespaces = Namespaces::open(format!("/proc/{}", holder.inner())).expect("namespaces");
-    assert_eq!(inside(&namespaces, "cat", &["/proc/1/comm"]), "sleep\n");
+    assert_eq!(inside(&namespaces, "cat", &["/proc/1/comm"]), "sh\n");
     let mut command = Command::new("sh");
     let status = namespaces.enter(command.args(["-c", "exit 7"])).status().expect("run");
     assert_eq!(status.code(), Some(7));
