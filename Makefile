@@ -31,9 +31,10 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) xtask all
 
-# The API benchmark against a server in noauth mode; BENCH is api_bench.py.
+# The API benchmark against a server in noauth mode (BENCH is api_bench.py) and the wiring figures in a lab.
 bench: build
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-api.sh
+	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-wiring.sh
 
 clean:
 	$(CARGO) clean

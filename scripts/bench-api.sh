@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the API load driver against a server of this checkout on loopback, in noauth mode, on a
-# fresh SQLite database. Arguments go to the driver; its JSON lands in the file named by OUT.
+# fresh SQLite database. Arguments go to the driver; its JSON lands in files that begin with OUT.
 #
 # The driver is not part of this repository: BENCH names it (../shared/bench/api_bench.py).
 # Its last part needs security groups and routers, which this release does not have; the driver
@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 BENCH=${BENCH:-../shared/bench/api_bench.py}
-OUT=${OUT:-target/api-bench.json}
+OUT=${OUT:-target/api-bench}
 mkdir -p "$(dirname "$OUT")"
 PORT=${PORT:-19696}
 NEUTRINO=${NEUTRINO:-target/release/neutrino}
@@ -54,6 +54,10 @@ for _ in $(seq 100); do
   kill -0 "$server" 2>/dev/null || { echo "bench-api: the server ended:" >&2; cat "$dir/server.log" >&2; exit 1; }
   sleep 0.1
 done
-python3 "$BENCH" --endpoint "http://127.0.0.1:$PORT" --pid "$dir/server.pid" --label neutrino --out "$OUT" "$@" || true
+# Lists apart from bulk creation: the driver fills up to 1,000 ports only where fewer are left.
+for parts in basic,bulk list; do
+  TMPDIR=$dir python3 "$BENCH" --endpoint "http://127.0.0.1:$PORT" --pid "$dir/server.pid" --label neutrino \
+    --parts "$parts" --out "$OUT.$parts.json" "$@" >"$dir/out" || true
+done
 grep -E ' (WARN|ERROR) ' "$dir/server.log" | sort | uniq -c | sort -rn | head -20 || true
-python3 scripts/bench-table.py "$OUT"
+python3 scripts/bench-table.py "$OUT.basic,bulk.json" "$OUT.list.json"
