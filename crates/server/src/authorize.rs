@@ -8,8 +8,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use neutrino_api_defs::Resource;
 use neutrino_policy::{Enforcer, Target, View};
-use neutrino_types::{ApiResult, Attrs, Context, ListQuery, ResourcePlugin};
+use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin};
 use serde_json::Value;
+
+/// What rules look at of a network: its own columns. Subnets, tags and segments would cost a
+/// statement each.
+const RULES_SEE: [&str; 4] = ["id", "project_id", "shared", "router:external"];
 
 /// Decides about resources.
 pub struct Authorizer {
@@ -101,23 +105,37 @@ impl Authorizer {
         Ok(view.shows(&target).then(|| view.hidden(&target)))
     }
 
-    /// Refuses the creation of `item` unless the caller may make it.
+    /// Refuses the creation of `items` unless the caller may make every one. Their networks are
+    /// read at once.
     ///
     /// # Errors
-    /// 403; 404 when the item's network is not there.
-    pub async fn create(&self, ctx: &Context, resource: &Resource, item: &Attrs) -> ApiResult<()> {
-        let network = match ctx.is_admin {
-            true => None,
-            false => self.network_of(resource, item).await?,
+    /// 403; 404 when an item's network is not there.
+    pub async fn create(
+        &self,
+        ctx: &Context,
+        resource: &Resource,
+        items: &[Attrs],
+    ) -> ApiResult<()> {
+        let networks = match ctx.is_admin {
+            true => HashMap::new(),
+            false => self.networks_of(resource, items).await?,
         };
-        let target = target(item, network.as_ref());
-        let decision = self.enforcer.authorize_create(resource, item, &target, ctx);
-        if let (Err(_), Some(id)) = (&decision, network_id(item).filter(|_| is_port(resource))) {
-            // Neutron reads the network as the caller to see whether it is shared, so that one
-            // the caller may not see is not found rather than forbidden.
-            self.networks.get(ctx, id).await?;
+        for item in items {
+            let id = network_id(item).filter(|_| has_network(resource));
+            let network = match id.filter(|_| !ctx.is_admin) {
+                Some(id) => Some(networks.get(id).ok_or_else(|| no_network(id))?),
+                None => None,
+            };
+            let target = target(item, network);
+            let decision = self.enforcer.authorize_create(resource, item, &target, ctx);
+            if let (Err(_), Some(id)) = (&decision, id.filter(|_| is_port(resource))) {
+                // Neutron reads the network as the caller to see whether it is shared, so that
+                // one the caller may not see is not found rather than forbidden.
+                self.networks.get(ctx, id).await?;
+            }
+            decision?;
         }
-        decision
+        Ok(())
     }
 
     /// Refuses `changes` of the resource `id` unless the caller may make them.
@@ -185,10 +203,11 @@ impl Authorizer {
     }
 
     async fn network_of(&self, resource: &Resource, item: &Attrs) -> ApiResult<Option<Attrs>> {
-        match network_id(item).filter(|_| has_network(resource)) {
-            Some(id) => self.networks.get(&Context::admin(), id).await.map(Some),
-            None => Ok(None),
-        }
+        let Some(id) = network_id(item).filter(|_| has_network(resource)) else {
+            return Ok(None);
+        };
+        let found = self.networks_of(resource, std::slice::from_ref(item)).await?.remove(id);
+        found.ok_or_else(|| no_network(id)).map(Some)
     }
 
     async fn networks_of(
@@ -202,7 +221,11 @@ impl Authorizer {
         let mut ids: Vec<&str> = items.iter().filter_map(network_id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let query = ListQuery::filter("id", ids);
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut query = ListQuery::filter("id", ids);
+        query.fields = RULES_SEE.map(str::to_string).to_vec();
         let networks = self.networks.list(&Context::admin(), &query).await?;
         let keyed = |network: Attrs| {
             let id = network.get("id").and_then(Value::as_str)?.to_string();
@@ -218,6 +241,10 @@ fn has_network(resource: &Resource) -> bool {
 
 fn is_port(resource: &Resource) -> bool {
     resource.collection == "ports"
+}
+
+fn no_network(id: &str) -> ApiError {
+    ApiError::resource_not_found("network", id)
 }
 
 fn network_id(item: &Attrs) -> Option<&str> {

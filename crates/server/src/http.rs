@@ -1,5 +1,7 @@
 //! Small pieces of HTTP that several controllers need: bodies, query strings, links.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Uri},
@@ -9,7 +11,7 @@ use http_body_util::BodyExt;
 use neutrino_types::{ApiResult, Attrs, ListQuery};
 use serde_json::Value;
 
-use crate::middleware::error::{bad_request, too_large};
+use crate::middleware::error::{bad_request, too_large, too_slow};
 
 /// Largest request body read. Neutron itself has no limit (its front end may); 16 MiB is a bulk
 /// create of some 20,000 ports, and bounds what one request can make the server hold.
@@ -19,11 +21,24 @@ pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// first and reads later gets its answer rather than a reset connection.
 const DRAINED_BYTES: usize = 64 * 1024 * 1024;
 
+/// How long a whole body may take to arrive: a client that trickles must not hold a request for
+/// ever. Enough for the largest body over 300 kbit/s.
+const BODY_TIMEOUT: Duration = Duration::from_secs(450);
+
 /// Reads the whole body.
 ///
 /// # Errors
-/// 413 when it is larger than [`MAX_BODY_BYTES`], 400 when the client stops sending.
-pub async fn read_body(mut body: Body) -> ApiResult<Bytes> {
+/// 413 when it is larger than [`MAX_BODY_BYTES`], 400 when the client stops sending, 408 when it
+/// takes minutes over it.
+pub async fn read_body(body: Body) -> ApiResult<Bytes> {
+    read_within(BODY_TIMEOUT, body).await
+}
+
+async fn read_within(limit: Duration, body: Body) -> ApiResult<Bytes> {
+    tokio::time::timeout(limit, collect(body)).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+async fn collect(mut body: Body) -> ApiResult<Bytes> {
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     let mut total = 0;
@@ -236,6 +251,8 @@ fn if_match_error(text: &str) -> neutrino_types::ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -278,6 +295,13 @@ mod tests {
         assert_eq!(parse("\"other\"").expect("ok"), None);
         assert_eq!(parse("revision_number=x").expect_err("bad").status, 400);
         assert_eq!(parse("revision_number=1, revision_number=2").expect_err("bad").status, 400);
+    }
+
+    #[tokio::test]
+    async fn body_that_never_ends_is_given_up() {
+        let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+        let read = read_within(Duration::from_millis(1), body).await;
+        assert_eq!(read.expect_err("slow").status, 408);
     }
 
     proptest! {

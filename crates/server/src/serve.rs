@@ -1,16 +1,17 @@
 //! Listening sockets and their orderly end.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
-use axum::{
-    Router, ServiceExt,
-    extract::Request,
-    serve::{Listener, ListenerExt},
+use axum::{Router, body::Body, extract::Request};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 use tower::util::MapRequest;
 
@@ -22,6 +23,14 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Connections that may wait to be accepted: a thousand clients starting at once must fit (the
 /// default does not hold them, and the system then resets some). `net.core.somaxconn` caps it.
 const BACKLOG: u32 = 4096;
+
+/// How long a client may take to send the head of a request, and how long a connection may be idle
+/// between two: whoever opens connections and says nothing must not hold them for ever.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Pause after the system refused a connection, most likely for want of file descriptors: trying
+/// again at once would only burn a core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// One bound address and the task that serves it.
 #[derive(Debug)]
@@ -38,17 +47,25 @@ impl Listening {
     /// # Errors
     /// [`ServerError::Listen`] when the address cannot be bound.
     pub async fn start(address: SocketAddr, router: Router) -> Result<Self, ServerError> {
+        Self::start_with(address, router, HEAD_TIMEOUT).await
+    }
+
+    /// The same with another limit of the time a client may take to send the head of a request.
+    ///
+    /// # Errors
+    /// As [`Listening::start`].
+    pub async fn start_with(
+        address: SocketAddr,
+        router: Router,
+        head_timeout: Duration,
+    ) -> Result<Self, ServerError> {
         let fail = |source| ServerError::Listen { address, source };
         let listener = listen(address).map_err(fail)?;
         let bound = listener.local_addr().map_err(fail)?;
-        // Answers are written whole; waiting for more of them only costs time.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "cannot set TCP_NODELAY");
-            }
-        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, router, stopped));
+        let task = tokio::spawn(serve(listener, http, router, stopped));
         Ok(Self { address: bound, stop, task })
     }
 
@@ -75,19 +92,70 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn serve<L>(listener: L, router: Router, stopped: watch::Receiver<bool>)
-where
-    L: Listener<Addr = SocketAddr>,
-{
-    let service: MapRequest<Router, fn(Request) -> Request> = MapRequest::new(router, normalise);
-    let make = ServiceExt::<Request>::into_make_service(service);
-    let mut stopped = stopped;
-    let end = async move {
-        // An error means that the sender is gone, which is an order to stop as well.
-        let _ = stopped.wait_for(|stop| *stop).await;
+type Service = MapRequest<Router, fn(Request<Incoming>) -> Request>;
+
+/// Accepts until told to stop, then waits for the connections to finish what they are doing.
+async fn serve(
+    listener: TcpListener,
+    http: http1::Builder,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let to_ours: fn(Request<Incoming>) -> Request = |request| normalise(request.map(Body::new));
+    let service: Service = MapRequest::new(router, to_ours);
+    // Dropped with this task, which ends what is still running.
+    let mut connections = JoinSet::new();
+    loop {
+        // All three are cancel-safe: documented of `accept` and `join_next`, and `wait_for` looks
+        // at the value anew each time.
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            // An error means that the sender is gone, which is an order to stop as well.
+            _ = stopped.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let served = serve_one(stream, http.clone(), service.clone(), stopped.clone());
+                connections.spawn(served);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Serves one connection; told to stop, it finishes the request under way.
+async fn serve_one(
+    stream: TcpStream,
+    http: http1::Builder,
+    service: Service,
+    mut stopped: watch::Receiver<bool>,
+) {
+    // Answers are written whole; waiting for more of them only costs time.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let service = TowerToHyperService::new(service);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut stopping = false;
+    let ended = loop {
+        // Cancel-safe: the connection is polled in place, `wait_for` looks at the value anew.
+        tokio::select! {
+            ended = connection.as_mut() => break ended,
+            _ = stopped.wait_for(|stop| *stop), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
     };
-    if let Err(error) = axum::serve(listener, make).with_graceful_shutdown(end).await {
-        tracing::error!(%error, "serving HTTP ended");
+    if let Err(error) = ended {
+        // The client went away, sent no HTTP, or was too slow: nothing an operator can mend.
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 

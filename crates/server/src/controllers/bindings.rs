@@ -98,7 +98,7 @@ async fn create(
     let body = Controller::body(&read_body(body).await?)?;
     let request = validate::create_body(&PORT_BINDINGS, body, &ctx)?;
     for attrs in &request.items {
-        this.authorizer.create(&ctx, &PORT_BINDINGS, attrs).await?;
+        this.authorizer.create(&ctx, &PORT_BINDINGS, std::slice::from_ref(attrs)).await?;
     }
     // Several at once were refused above.
     let made = this.ml2.port_bindings(&port).create(&ctx, request.items).await?;

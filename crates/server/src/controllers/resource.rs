@@ -145,9 +145,7 @@ impl Controller {
         if request.bulk && !self.limits.allow_bulk {
             return Err(bad_request("Bulk operation not supported"));
         }
-        for item in &request.items {
-            self.authorizer.create(ctx, self.resource, item).await?;
-        }
+        self.authorizer.create(ctx, self.resource, &request.items).await?;
         let items = self.plugin.create(ctx, request.items).await?;
         let view = self.view_of_result(ctx, items.first()).await?;
         match items.as_slice() {

@@ -110,6 +110,13 @@ pub fn too_large() -> ApiError {
     ApiError::new("HTTPRequestEntityTooLarge", 413, text)
 }
 
+/// 408: the body did not arrive in time.
+#[must_use]
+pub fn too_slow() -> ApiError {
+    let text = "The server has waited too long for the request to be sent by the client.";
+    ApiError::new("HTTPRequestTimeout", 408, text)
+}
+
 /// Handler of unknown paths.
 pub async fn answer_not_found() -> HttpError {
     not_found().into()

@@ -4,4 +4,6 @@ mod api;
 mod bad_input;
 mod identity;
 mod rpc;
+mod slow_clients;
+mod statements;
 mod support;

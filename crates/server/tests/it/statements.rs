@@ -1,0 +1,162 @@
+//! What requests cost in SQL statements, policy included: the table in
+//! `tests/cases/statements.txt`. `NEUTRINO_UPDATE_GOLDENS=1` rewrites it.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use neutrino_rpc::shapes::AgentState;
+use serde_json::{Value, json};
+
+use crate::support::{
+    client::{Answer, Client},
+    server::{TestServer, text},
+};
+
+/// Most statements the creation of one plain port may cost, whoever asks; Neutron's costs 115.
+const PORT_CREATE_MOST: u64 = 15;
+
+/// Notes the statements of requests of one caller.
+struct Ledger<'t> {
+    server: &'t TestServer,
+    caller: &'static str,
+    client: Client,
+    rows: &'t mut Vec<(String, u64, u64)>,
+}
+
+impl Ledger<'_> {
+    /// Sends a request and notes what it cost as `what`.
+    async fn note(&mut self, what: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let db = &self.server.server.parts.db;
+        let before = db.counts();
+        let body = body.map(|b| b.to_string()).unwrap_or_default();
+        let answer = self.client.raw(method, &format!("/v2.0/{path}"), body.as_bytes()).await;
+        let cost = db.counts() - before;
+        assert!(answer.status < 300, "{what}: {}", String::from_utf8_lossy(&answer.body));
+        self.rows.push((format!("{} {what}", self.caller), cost.selects, cost.writes));
+        answer
+    }
+
+    async fn create(&mut self, what: &str, collection: &str, body: Value) -> Value {
+        let member = &collection[..collection.len() - 1];
+        let answer = self.note(what, "POST", collection, Some(json!({ member: body }))).await;
+        answer.json()[member].clone()
+    }
+
+    /// Get, update, list: what every collection offers.
+    async fn usual(&mut self, collection: &str, resource: &Value) {
+        let member = &collection[..collection.len() - 1];
+        let path = format!("{collection}/{}", text(resource, "id"));
+        self.note(&format!("{member} get"), "GET", &path, None).await;
+        let change = json!({ member: { "name": "other" } });
+        self.note(&format!("{member} rename"), "PUT", &path, Some(change)).await;
+        self.note(&format!("{member} list"), "GET", collection, None).await;
+        let page = format!("{collection}?limit=1&marker={}", text(resource, "id"));
+        self.note(&format!("{member} list, page by marker"), "GET", &page, None).await;
+    }
+
+    async fn delete(&mut self, collection: &str, resource: &Value) {
+        let member = &collection[..collection.len() - 1];
+        let path = format!("{collection}/{}", text(resource, "id"));
+        self.note(&format!("{member} delete"), "DELETE", &path, None).await;
+    }
+
+    /// One of everything, from creation to deletion.
+    async fn run(&mut self) {
+        let net = self.create("network create", "networks", json!({"name": "n"})).await;
+        let v4 = json!({"network_id": net["id"], "ip_version": 4, "cidr": "10.0.0.0/16"});
+        let subnet = self.create("subnet create", "subnets", v4).await;
+        let port = self.create("port create", "ports", json!({"network_id": net["id"]})).await;
+        self.usual("networks", &net).await;
+        self.usual("subnets", &subnet).await;
+        self.usual("ports", &port).await;
+        self.delete("ports", &port).await;
+
+        let items = vec![json!({"network_id": net["id"]}); 100];
+        let body = Some(json!({ "ports": items }));
+        self.note("port bulk create of 100", "POST", "ports", body).await;
+        self.note("port list of 100", "GET", "ports", None).await;
+        for port in self.client.get("/v2.0/ports").await.json()["ports"].as_array().expect("list") {
+            self.client.delete(&format!("/v2.0/ports/{}", text(port, "id"))).await;
+        }
+        self.delete("subnets", &subnet).await;
+        self.delete("networks", &net).await;
+        let items = vec![json!({"name": "bulk"}); 50];
+        let body = Some(json!({ "networks": items }));
+        self.note("network bulk create of 50", "POST", "networks", body).await;
+        self.note("network list of 50", "GET", "networks", None).await;
+    }
+
+    /// What only those who bind ports do.
+    async fn run_bound(&mut self) {
+        let net = self
+            .create(
+                "network create, VLAN by provider",
+                "networks",
+                json!({
+                    "provider:network_type": "vlan", "provider:physical_network": "physnet1",
+                    "provider:segmentation_id": 100
+                }),
+            )
+            .await;
+        for (what, cidr) in
+            [("subnet create", "10.1.0.0/24"), ("subnet create, second", "10.2.0.0/24")]
+        {
+            let body = json!({"network_id": net["id"], "ip_version": 4, "cidr": cidr});
+            self.create(what, "subnets", body).await;
+        }
+        let body = json!({"network_id": net["id"], "ip_version": 6, "cidr": "2001:db8::/64",
+                          "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"});
+        self.create("subnet create, SLAAC", "subnets", body).await;
+        let body = json!({
+            "network_id": net["id"], "binding:host_id": "compute0", "device_owner": "compute:nova",
+            "device_id": "vm", "tags": ["a"],
+            "allowed_address_pairs": [{"ip_address": "10.9.0.0/24"}],
+            "extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1400"}],
+        });
+        let port = self.create("port create with everything, bound", "ports", body).await;
+        assert_eq!(port["binding:vif_type"], "ovs", "{port}");
+        assert_eq!(port["fixed_ips"].as_array().map(Vec::len), Some(2), "{port}");
+        self.delete("ports", &port).await;
+    }
+}
+
+async fn agent(t: &TestServer) {
+    let state: AgentState = serde_json::from_value(json!({
+        "agent_type": "Open vSwitch agent", "binary": "neutron-openvswitch-agent",
+        "host": "compute0", "topic": "N/A", "start_flag": true,
+        "configurations": {"bridge_mappings": {"physnet1": "br-phys"}, "tunnel_types": ["vxlan"],
+                           "tunneling_ip": "192.0.2.1", "integration_bridge": "br-int"},
+    }))
+    .expect("state");
+    t.server.parts.agents.report_state(&state, None).await.expect("report");
+}
+
+#[tokio::test]
+async fn requests_cost_what_the_table_says() {
+    let t = TestServer::start().await;
+    agent(&t).await;
+    let mut rows = Vec::new();
+    for (caller, client) in [("admin", t.client.clone()), ("member", t.user("p1", "member,reader"))]
+    {
+        let mut ledger = Ledger { server: &t, caller, client, rows: &mut rows };
+        ledger.run().await;
+        if caller == "admin" {
+            ledger.run_bound().await;
+        }
+    }
+    t.stop().await;
+
+    let mut table = String::from("# selects, writes: request\n");
+    for (what, selects, writes) in &rows {
+        writeln!(table, "{selects:2} {writes:2}: {what}").expect("writing to a string");
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/statements.txt");
+    if std::env::var_os("NEUTRINO_UPDATE_GOLDENS").is_some_and(|v| v == "1") {
+        fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+        fs::write(&path, &table).expect("golden file written");
+    }
+    let wanted = fs::read_to_string(&path).unwrap_or_default();
+    assert!(wanted == table, "{} differs; now:\n{table}", path.display());
+    for (what, selects, writes) in rows.iter().filter(|r| r.0.ends_with(" port create")) {
+        assert!(selects + writes <= PORT_CREATE_MOST, "{what}: {selects} + {writes}");
+    }
+}
