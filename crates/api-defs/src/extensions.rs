@@ -62,6 +62,12 @@ const ALL: &[Extension] = &[
     ),
     extension("agent", "agent", "2013-02-03T10:00:00-00:00", "Agents and their state."),
     extension(
+        "agent-resources-synced",
+        "Agent's Resource View Synced to Placement",
+        "2018-12-19T00:00:00-00:00",
+        "Whether Placement knows the resources an agent reports.",
+    ),
+    extension(
         "agent_sort_key",
         "Agents Sort Key",
         "2013-02-03T10:00:00-00:00",

@@ -2,7 +2,7 @@
 //!
 //! A report of many devices costs as many statements as one.
 
-mod endpoints;
+pub(crate) mod endpoints;
 mod lookup;
 
 use std::collections::{HashMap, HashSet};
@@ -137,14 +137,6 @@ impl Ml2Plugin {
         host: Option<&str>,
     ) -> ApiResult<Vec<TunnelEndpoint>> {
         endpoints::sync(&self.core, tunnel_ip, tunnel_type, host).await
-    }
-
-    /// Forgets the tunnel endpoints of a deleted agent and tells all others.
-    ///
-    /// # Errors
-    /// What the database refused.
-    pub async fn tunnel_forget(&self, tunnel_ip: &str, tunnel_types: &[String]) -> ApiResult<()> {
-        endpoints::forget(&self.core, tunnel_ip, tunnel_types).await
     }
 
     /// A network as the API shows it (`get_network_details`).

@@ -8,6 +8,7 @@ use neutrino_types::{ApiError, ApiResult, Attrs, Context, ResourcePlugin};
 
 use crate::{
     config::Ml2Config,
+    devices::endpoints::ForgetDeleted,
     drivers::{
         ExtensionDriver, UnknownDriver, extension_drivers, mech::MechanismManager,
         mechanism_drivers, types::TypeManager,
@@ -72,7 +73,9 @@ impl Ml2Plugin {
             "ML2 is ready"
         );
         let core = Core { db, config, registry, notifier, types, mechanisms, extensions };
-        Ok(Self { core: Arc::new(core) })
+        let core = Arc::new(core);
+        ForgetDeleted::subscribe(&core);
+        Ok(Self { core })
     }
 
     /// `/v2.0/networks`.

@@ -16,6 +16,7 @@ use crate::{
         local::{Directory, LocalIdentity, load_or_create_secret, routes},
     },
     parts::Parts,
+    periodic::Periodic,
     router,
     rpc::{self, Bus, RpcConfig, RpcHandle, Services},
     serve::Listening,
@@ -31,6 +32,8 @@ pub struct Server {
     pub rpc: RpcHandle,
     /// The services behind it all.
     pub parts: Parts,
+    /// What is done by the clock.
+    pub periodic: Periodic,
 }
 
 impl std::fmt::Debug for Server {
@@ -71,7 +74,8 @@ impl Server {
         let limits = Limits { page: config.pagination_max_limit, allow_bulk: config.allow_bulk };
         let router = router::router(&parts, &authorizer, authenticator, limits);
         let api = Listening::start(config.bind, router).await?;
-        Ok(Self { api, identity, rpc, parts })
+        let periodic = Periodic::start(Agents::clone(&parts.agents));
+        Ok(Self { api, identity, rpc, parts, periodic })
     }
 
     /// Stops listening and lets requests under way finish.
@@ -80,6 +84,7 @@ impl Server {
         if let Some(identity) = self.identity {
             identity.stop().await;
         }
+        self.rpc.stop().await;
     }
 }
 

@@ -12,6 +12,7 @@ pub mod http;
 pub mod identity;
 pub mod middleware;
 pub mod parts;
+pub mod periodic;
 mod router;
 pub mod rpc;
 pub mod serve;

@@ -56,20 +56,24 @@ impl Parts {
     /// # Errors
     /// [`ServerError`] naming the part.
     pub async fn build(conf: &Conf, bus: &Bus) -> Result<Self, ServerError> {
-        let db = Db::open(&conf.get(&opts::database::CONNECTION)).await?;
+        let readers = usize::try_from(conf.get(&opts::database::READERS)).unwrap_or(1);
+        let db = Db::open_with_readers(&conf.get(&opts::database::CONNECTION), readers).await?;
+        db.upgrade().await?;
         let registry = Arc::new(Registry::new());
         let config = Ml2Config::from_conf(conf).map_err(|e| ServerError::Ml2(e.into()))?;
         let notifier = Arc::new(RpcNotifier::new(bus.client().clone()));
         let ml2 = Ml2Plugin::new(db.clone(), config, registry.clone(), notifier)
             .await
             .map_err(|e| ServerError::Ml2(e.into()))?;
+        let agents = Agents::new(db.clone(), AgentConfig::from_conf(conf));
+        let agents = agents.announced_to(registry.clone());
         Ok(Self {
             networks: ml2.networks(),
             subnets: ml2.subnets(),
             ports: ml2.ports(),
             ml2,
             registry,
-            agents: Arc::new(Agents::new(db.clone(), AgentConfig::from_conf(conf))),
+            agents: Arc::new(agents),
             availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
             service_providers: Arc::new(ServiceProviders::default()),
             quotas: Quotas::new(db.clone(), QuotaConfig::from_conf(conf)),

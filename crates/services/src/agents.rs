@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use neutrino_callbacks::{Action, Payload, Registry, Resource};
 use neutrino_conf::{Conf, opts};
 use neutrino_db::{
     Db,
@@ -67,6 +68,7 @@ pub struct Agents {
     db: Db,
     config: AgentConfig,
     clock: Clock,
+    registry: Arc<Registry>,
     started_at: DateTime<Utc>,
 }
 
@@ -104,7 +106,19 @@ impl Agents {
     #[must_use]
     pub fn with_clock(db: Db, config: AgentConfig, clock: Clock) -> Self {
         let started_at = clock();
-        Self { db, config, clock, started_at }
+        Self { db, config, clock, registry: Arc::default(), started_at }
+    }
+
+    /// The same, telling the subscribers of `registry` about agents that are deleted.
+    #[must_use]
+    pub fn announced_to(self, registry: Arc<Registry>) -> Self {
+        Self { registry, ..self }
+    }
+
+    /// How long an agent may be silent and still counts as alive.
+    #[must_use]
+    pub fn down_time(&self) -> TimeDelta {
+        self.config.down_time
     }
 
     /// Takes a report (RPC `report_state`) that the agent sent at `sent_at` by its own clock.
@@ -157,21 +171,6 @@ impl Agents {
             );
         }
         Ok(Some(status))
-    }
-
-    /// Deletes the agent of this type on this host (RPC `delete_agent`); answers whether there was
-    /// one.
-    ///
-    /// # Errors
-    /// What the database refused.
-    pub async fn forget(&self, agent_type: &str, host: &str) -> ApiResult<bool> {
-        let tx = self.db.begin().await?;
-        let Some(agent) = agents::by_type_and_host(&tx, agent_type, host).await? else {
-            return Ok(false);
-        };
-        agents::delete(&tx, &agent.id).await?;
-        tx.commit().await?;
-        Ok(true)
     }
 
     /// The agents that should be alive and are not, as Neutron's health check logs them.
@@ -350,12 +349,16 @@ impl ResourcePlugin for Agents {
         Ok(self.attrs(&agent, (self.clock)()))
     }
 
-    async fn delete(&self, _: &Context, id: &str, _: Option<i64>) -> ApiResult<()> {
+    async fn delete(&self, ctx: &Context, id: &str, _: Option<i64>) -> ApiResult<()> {
         let tx = self.db.begin().await?;
-        if !agents::delete(&tx, id).await? {
+        let Some(agent) = agents::by_id(&tx, id).await? else {
             return Err(ApiError::resource_not_found("agent", id));
-        }
+        };
+        agents::delete(&tx, id).await?;
         tx.commit().await?;
+        let original = self.attrs(&agent, (self.clock)());
+        let payload = Payload { ctx, id, request: None, original: Some(&original), current: None };
+        self.registry.after(Resource::Agent, Action::Delete, &payload).await;
         Ok(())
     }
 }

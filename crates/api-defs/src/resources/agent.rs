@@ -27,6 +27,8 @@ resource! {
             .validate(Validate::TextOrNone(DESCRIPTION_MAX)).listed(),
         Attribute::read_only("availability_zone", Shape::Text, "Zone of the agent.")
             .filter().extension("availability_zone"),
+        Attribute::read_only("resources_synced", Shape::Bool, "Whether Placement knows its resources.")
+            .extension("agent-resources-synced"),
     ], {
         collection: "agents",
         extension: "agent",

@@ -22,7 +22,6 @@ group! {
         OVSDB_TIMEOUT: i64 = "ovsdb_timeout", "Seconds to wait for an OVSDB command.", default("10"), deprecated(&[("DEFAULT", "ovs_vsctl_timeout")]);
         OF_LISTEN_ADDRESS: String = "of_listen_address", "Address to listen on for OpenFlow connections.", default("127.0.0.1");
         OF_LISTEN_PORT: i64 = "of_listen_port", "Port to listen on for OpenFlow connections.", default("6633"), range(0, 65535);
-        OF_CONNECT_TIMEOUT: i64 = "of_connect_timeout", "Seconds to wait for the switch to connect.", default("300");
         OF_REQUEST_TIMEOUT: i64 = "of_request_timeout", "Seconds to wait for the switch to answer.", default("300");
         OF_INACTIVITY_PROBE: i64 = "of_inactivity_probe", "Seconds of silence before the switch probes the controller.", default("10");
         BRIDGE_MAC_TABLE_SIZE: i64 = "bridge_mac_table_size", "Size of the MAC table of each bridge.", default("50000");
@@ -39,10 +38,8 @@ group! {
     agent = "agent" {
         REPORT_INTERVAL: f64 = "report_interval", "Seconds between reports of an agent's state; less than half of agent_down_time.", default("30");
         LOG_AGENT_HEARTBEATS: bool = "log_agent_heartbeats", "Log each report.", default("false");
-        AVAILABILITY_ZONE: String = "availability_zone", "Availability zone of DHCP and L3 agents.", default("nova");
         TUNNEL_TYPES: Vec<String> = "tunnel_types", "Tunnels this host takes part in: gre, vxlan, geneve.";
         VXLAN_UDP_PORT: i64 = "vxlan_udp_port", "UDP port of VXLAN tunnels.", default("4789"), range(1, 65535);
-        VETH_MTU: i64 = "veth_mtu", "MTU of veth devices.", default("9000");
         L2_POPULATION: bool = "l2_population", "Let the server say where MACs are instead of learning.", default("false");
         ARP_RESPONDER: bool = "arp_responder", "Answer ARP locally; needs l2_population.", default("false");
         DONT_FRAGMENT: bool = "dont_fragment", "Set DF on tunnel packets.", default("true");
@@ -52,7 +49,6 @@ group! {
         ENABLE_DISTRIBUTED_ROUTING: bool = "enable_distributed_routing", "DVR.", default("false");
         DROP_FLOWS_ON_START: bool = "drop_flows_on_start", "Delete all flows at start.", default("false");
         POLLING_INTERVAL: f64 = "polling_interval", "Seconds between looks at the switch when nothing happens; changes are acted on at once whatever this is.", default("2");
-        MINIMIZE_POLLING: bool = "minimize_polling", "Watch OVSDB instead of polling; always so here.", default("true");
         EXTENSIONS: Vec<String> = "extensions", "Extensions of the L2 agent.";
     }
 }
@@ -62,6 +58,5 @@ group! {
     securitygroup = "securitygroup" {
         FIREWALL_DRIVER: Option<String> = "firewall_driver", "Firewall of the L2 agent: noop or iptables_hybrid.";
         ENABLE_SECURITY_GROUP: bool = "enable_security_group", "Filter ports by their security groups.", default("true");
-        ENABLE_IPSET: bool = "enable_ipset", "Use ipset for remote groups.", default("true");
     }
 }

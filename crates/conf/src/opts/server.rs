@@ -33,27 +33,21 @@ group! {
         BIND_HOST: String = "bind_host", "Address the API listens on.", default("0.0.0.0");
         BIND_PORT: i64 = "bind_port", "Port the API listens on.", default("9696"), range(0, 65535);
         AUTH_STRATEGY: String = "auth_strategy", "How requests are authenticated: noauth trusts the X- headers and takes a request without them for admin; local is the identity service built in, see [local_identity].", default("local"), choices(&["noauth", "local"]);
-        CORE_PLUGIN: String = "core_plugin", "The core plugin; ml2 is the only one.", default("ml2");
-        SERVICE_PLUGINS: Vec<String> = "service_plugins", "Service plugins to load.";
+        CORE_PLUGIN: String = "core_plugin", "The core plugin; ml2 is the only one.", default("ml2"), choices(&["ml2", "neutron.plugins.ml2.plugin.Ml2Plugin"]);
         BASE_MAC: String = "base_mac", "Pattern of generated MAC addresses: the first three octets stay, the fourth too unless it is 00.", default("fa:16:3e:00:00:00");
-        DNS_DOMAIN: String = "dns_domain", "Domain of instances' names.", default("openstacklocal");
         GLOBAL_PHYSNET_MTU: i64 = "global_physnet_mtu", "MTU in bytes of the physical networks that carry all traffic, tunnels included.", default("1500"), deprecated(&[("ml2", "segment_mtu")]);
         PAGINATION_MAX_LIMIT: String = "pagination_max_limit", "Largest page of a list; infinite or -1 for none.", default("-1");
         MAX_DNS_NAMESERVERS: i64 = "max_dns_nameservers", "DNS servers per subnet.", default("5");
         MAX_SUBNET_HOST_ROUTES: i64 = "max_subnet_host_routes", "Host routes per subnet.", default("20");
         MAX_ALLOWED_ADDRESS_PAIR: i64 = "max_allowed_address_pair", "Allowed address pairs per port; -1 for no limit.", default("10");
         ALLOW_BULK: bool = "allow_bulk", "Accept several resources in one create request.", default("true");
-        VLAN_TRANSPARENT: bool = "vlan_transparent", "Accept networks with vlan_transparent.", default("false");
         AGENT_DOWN_TIME: i64 = "agent_down_time", "Seconds without a report after which an agent counts as dead; at least twice report_interval.", default("75"), range(1, 2_147_483);
         ENABLE_NEW_AGENTS: bool = "enable_new_agents", "admin_state_up of an agent that reports for the first time.", default("true");
-        DEFAULT_AVAILABILITY_ZONES: Vec<String> = "default_availability_zones", "Zones used when a resource names none.";
         DHCP_LOAD_TYPE: String = "dhcp_load_type", "What counts as load of a DHCP agent.", default("networks"), choices(&["networks", "subnets", "ports"]);
-        DHCP_AGENT_NOTIFICATION: bool = "dhcp_agent_notification", "Notify DHCP agents of changes.", default("true");
         RPC_RESPONSE_TIMEOUT: i64 = "rpc_response_timeout", "Seconds to wait for the answer to an RPC call.", default("60"), range(1, 86_400);
         RPC_RESPONSE_MAX_TIMEOUT: i64 = "rpc_response_max_timeout", "Longest time in seconds to wait for an answer; the wait doubles with every timeout up to it.", default("600"), range(1, 86_400);
         RPC_RESOURCES_PROCESSING_STEP: i64 = "rpc_resources_processing_step", "Ports an agent asks for or reports in one RPC call.", default("20"), range(1, 10_000);
         TRANSPORT_URL: Option<String> = "transport_url", "Message bus. embedded://HOST:PORT is the bus inside the server (agents), embedded:// or nothing the same inside the server itself.";
-        CONTROL_EXCHANGE: String = "control_exchange", "Exchange of RPC topics.", default("neutron");
         API_WORKERS: Option<i64> = "api_workers", "Threads that serve the API; defaults to the number of processors.";
     }
 }
@@ -62,7 +56,7 @@ group! {
     /// `[database]`.
     database = "database" {
         CONNECTION: String = "connection", "SQLAlchemy-style URL of the database: sqlite:////absolute/path.", default("sqlite:////var/lib/neutron/neutron.sqlite"), deprecated(&[("DEFAULT", "sql_connection"), ("DATABASE", "sql_connection")]);
-        READERS: i64 = "sqlite_readers", "Read connections to SQLite.", default("2"), range(1, 64);
+        READERS: i64 = "sqlite_readers", "Most requests that read SQLite at a time; more wait their turn.", default("8"), range(1, 64);
     }
 }
 
@@ -85,7 +79,6 @@ group! {
     /// `[oslo_policy]`.
     oslo_policy = "oslo_policy" {
         POLICY_FILE: String = "policy_file", "File of rules that override the defaults; read when it exists.", default("policy.yaml");
-        ENFORCE_SCOPE: bool = "enforce_scope", "Check the scope of tokens.", default("true");
         ENFORCE_NEW_DEFAULTS: bool = "enforce_new_defaults", "Use only the role-based defaults, without the deprecated rules.", default("true");
     }
 }
@@ -131,7 +124,6 @@ group! {
         PHYSICAL_NETWORK_MTUS: BTreeMap<String, String> = "physical_network_mtus", "MTU of physical networks that differ from global_physnet_mtu.";
         EXTERNAL_NETWORK_TYPE: Option<String> = "external_network_type", "Type of external networks without provider attributes.";
         OVERLAY_IP_VERSION: i64 = "overlay_ip_version", "IP version of tunnel endpoints.", default("4"), range(4, 6);
-        TUNNELLED_NETWORK_RP_NAME: String = "tunnelled_network_rp_name", "Resource provider of tunnelled networks.", default("rp_tunnelled");
     }
 }
 
@@ -160,7 +152,6 @@ group! {
     /// `[ml2_type_vxlan]`.
     ml2_type_vxlan = "ml2_type_vxlan" {
         VNI_RANGES: Vec<String> = "vni_ranges", "min:max entries of VXLAN VNIs for projects.";
-        VXLAN_GROUP: Option<String> = "vxlan_group", "Multicast group; not used by the Open vSwitch agent.";
     }
 }
 

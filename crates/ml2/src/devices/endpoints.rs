@@ -1,5 +1,9 @@
 //! Tunnel endpoints: which host has which address for which tunnel type.
 
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use neutrino_callbacks::{Action, Payload, Phase, Resource, Subscriber};
 use neutrino_db::{
     Conn, DbResult,
     schema::{GeneveEndpoints, GreEndpoints, VxlanEndpoints},
@@ -7,6 +11,7 @@ use neutrino_db::{
 };
 use neutrino_rpc::shapes::TunnelEndpoint;
 use neutrino_types::{ApiError, ApiResult, NetworkType};
+use serde_json::Value;
 
 use crate::{
     drivers::types::unsupported,
@@ -18,6 +23,9 @@ const VXLAN_PORT: u16 = 4789;
 const IP: &str = "ip_address";
 const HOST: &str = "host";
 const UDP_PORT: &str = "udp_port";
+
+/// The program whose deletion as an agent takes its endpoints along.
+const OVS_AGENT: &str = "neutron-openvswitch-agent";
 
 /// The table of one tunnel type.
 #[derive(Clone, Copy)]
@@ -137,8 +145,41 @@ async fn record(core: &Core, table: Table, ip: &str, host: Option<&str>) -> ApiR
     Ok(Recorded { all, replaced })
 }
 
-pub(super) async fn forget(core: &Core, ip: &str, types: &[String]) -> ApiResult<()> {
-    for network_type in types.iter().filter_map(|t| t.parse::<NetworkType>().ok()) {
+/// Forgets the endpoints of agents that are deleted and tells the others (in Neutron
+/// `delete_agent_notified`).
+pub(crate) struct ForgetDeleted(Weak<Core>);
+
+impl ForgetDeleted {
+    /// Subscribes on behalf of `core`, which the registry does not keep alive.
+    pub(crate) fn subscribe(core: &Arc<Core>) {
+        let this = Arc::new(Self(Arc::downgrade(core)));
+        core.registry.subscribe(Resource::Agent, Phase::After, Action::Delete, this);
+    }
+}
+
+#[async_trait]
+impl Subscriber for ForgetDeleted {
+    fn name(&self) -> &'static str {
+        "ml2 tunnel endpoints"
+    }
+
+    async fn after(&self, _: Resource, _: Action, payload: &Payload<'_>) -> ApiResult<()> {
+        let (Some(core), Some(agent)) = (self.0.upgrade(), payload.original) else {
+            return Ok(());
+        };
+        let said = agent.get("configurations");
+        let ip = said.and_then(|c| c.get("tunneling_ip")).and_then(Value::as_str);
+        let types = said.and_then(|c| c.get("tunnel_types")).and_then(Value::as_array);
+        match (agent.get("binary").and_then(Value::as_str), ip, types) {
+            (Some(OVS_AGENT), Some(ip), Some(types)) => forget(&core, ip, types).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn forget(core: &Core, ip: &str, types: &[Value]) -> ApiResult<()> {
+    let types = types.iter().filter_map(Value::as_str);
+    for network_type in types.filter_map(|t| t.parse::<NetworkType>().ok()) {
         let Some(table) = table(network_type) else { continue };
         let tx = core.db.begin().await?;
         table.delete(&tx, Cond::all().add(Expr::col(Alias::new(IP)).eq(ip))).await?;

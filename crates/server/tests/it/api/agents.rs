@@ -6,9 +6,13 @@ use serde_json::{Value, json};
 use crate::support::server::{TestServer, assert_error};
 
 async fn report(t: &TestServer, host: &str) {
+    report_with(t, host, json!({"tunnel_types": ["vxlan"]})).await;
+}
+
+async fn report_with(t: &TestServer, host: &str, configurations: Value) {
     let state: AgentState = serde_json::from_value(json!({
         "agent_type": "Open vSwitch agent", "binary": "neutron-openvswitch-agent", "host": host,
-        "topic": "N/A", "configurations": {"tunnel_types": ["vxlan"]}, "start_flag": true
+        "topic": "N/A", "configurations": configurations, "start_flag": true
     }))
     .expect("state");
     t.server.parts.agents.report_state(&state, None).await.expect("report");
@@ -40,6 +44,23 @@ async fn agents_are_listed_shown_changed_and_deleted() {
     assert_error(&t.client.get(&path).await, 404, "AgentNotFound", "could not be found");
     let left = t.client.get("/v2.0/agents?fields=host").await.json();
     assert_eq!(left["agents"], json!([{"host": "compute0"}]));
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_agents_tunnel_endpoint_is_forgotten() {
+    let t = TestServer::start().await;
+    let (ml2, ctx) = (&t.server.parts.ml2, neutrino_types::Context::admin());
+    for (host, ip) in [("compute0", "192.0.2.1"), ("compute1", "192.0.2.2")] {
+        report_with(&t, host, json!({"tunneling_ip": ip, "tunnel_types": ["vxlan"]})).await;
+        ml2.tunnel_sync(&ctx, ip, "vxlan", Some(host)).await.expect("endpoint");
+    }
+    let list = t.client.get("/v2.0/agents?host=compute0").await.json();
+    let path = format!("/v2.0/agents/{}", list["agents"][0]["id"].as_str().expect("id"));
+    assert_eq!(t.client.delete(&path).await.status, 204);
+    let left = ml2.tunnel_sync(&ctx, "192.0.2.2", "vxlan", Some("compute1")).await.expect("sync");
+    let left: Vec<_> = left.iter().map(|e| e.ip_address.as_str()).collect();
+    assert_eq!(left, ["192.0.2.2"]);
     t.stop().await;
 }
 
