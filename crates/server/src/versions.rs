@@ -4,6 +4,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
+use neutrino_api_defs::{NETWORKS, PORTS, Resource, SUBNETS};
 use serde_json::json;
 
 use crate::{
@@ -11,13 +12,9 @@ use crate::{
     middleware::error::{HttpResult, json as json_answer, not_found},
 };
 
-/// Resources of Neutron's core; `/v2.0/` lists these only, whatever extensions are loaded.
-const CORE: [(&str, &str); 4] = [
-    ("network", "networks"),
-    ("subnet", "subnets"),
-    ("subnetpool", "subnetpools"),
-    ("port", "ports"),
-];
+/// Resources of Neutron's core; `/v2.0/` lists these only, whatever extensions are loaded. Subnet
+/// pools, which Neutron lists third, are not there yet.
+const CORE: [&Resource; 3] = [&NETWORKS, &SUBNETS, &PORTS];
 
 /// `GET /`.
 pub async fn root(headers: HeaderMap) -> Response {
@@ -36,7 +33,7 @@ pub async fn v2(uri: Uri, headers: HeaderMap) -> HttpResult {
     let base = base_url(&headers);
     let resources: Vec<_> = CORE
         .iter()
-        .map(|(name, collection)| {
+        .map(|Resource { member: name, collection, .. }| {
             let href = format!("{base}/v2.0/{collection}");
             json!({"name": name, "collection": collection, "links": [{"rel": "self", "href": href}]})
         })

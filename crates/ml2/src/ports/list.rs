@@ -4,7 +4,7 @@ use neutrino_db::{
     Db,
     list::{Column, ListSpec, any_of},
     schema::{IpAllocations as I, PortBindings as B, Ports as P},
-    sea_query::{Cond, Condition, Expr, ExprTrait, Query},
+    sea_query::{Cond, Condition, Expr, ExprTrait, LikeExpr, Query},
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, WrittenPage};
 use serde_json::Value;
@@ -50,7 +50,7 @@ fn computed(_: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condi
 }
 
 /// `fixed_ips=ip_address=...`, `subnet_id=...` and `ip_address_substr=...`: values of one key are
-/// OR-ed, keys AND-ed.
+/// OR-ed, keys AND-ed, all about one and the same address of the port.
 fn fixed_ips(values: &[Value]) -> ApiResult<Condition> {
     let (mut addresses, mut subnets, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     for value in values {
@@ -68,28 +68,25 @@ fn fixed_ips(values: &[Value]) -> ApiResult<Condition> {
             }
         }
     }
-    let ports = |condition: Condition| {
-        let rows =
-            Query::select().column(I::PortId).from(I::Table).cond_where(condition).to_owned();
-        id().in_subquery(rows)
-    };
-    let mut all = Cond::all();
+    if addresses.is_empty() && subnets.is_empty() && parts.is_empty() {
+        return Ok(Cond::all());
+    }
+    let mut rows = Query::select();
+    rows.column(I::PortId).from(I::Table);
     if !addresses.is_empty() {
-        all = all.add(ports(Cond::all().add(any_of(Expr::col(I::IpAddress), addresses))));
+        rows.and_where(any_of(Expr::col(I::IpAddress), addresses));
     }
     if !subnets.is_empty() {
-        all = all.add(ports(Cond::all().add(any_of(Expr::col(I::SubnetId), subnets))));
+        rows.and_where(any_of(Expr::col(I::SubnetId), subnets));
     }
     if !parts.is_empty() {
-        let like = parts.into_iter().fold(Cond::any(), |any, part| {
+        rows.cond_where(parts.into_iter().fold(Cond::any(), |any, part| {
             let escaped = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            let pattern =
-                neutrino_db::sea_query::LikeExpr::new(format!("%{escaped}%")).escape('\\');
+            let pattern = LikeExpr::new(format!("%{escaped}%")).escape('\\');
             any.add(Expr::col(I::IpAddress).like(pattern))
-        });
-        all = all.add(ports(like));
+        }));
     }
-    Ok(all)
+    Ok(Cond::all().add(id().in_subquery(rows)))
 }
 
 /// An address as it is stored; other text stays and matches nothing.

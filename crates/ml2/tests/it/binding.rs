@@ -49,6 +49,16 @@ async fn without_agent_or_mapping_binding_fails_and_a_revived_agent_repairs_it()
 }
 
 #[tokio::test]
+async fn a_dead_agent_binds_nothing() {
+    let cloud = cloud().await;
+    let (network, _) = cloud.net("n", "10.0.0.0/24").await;
+    let long_ago = neutrino_db::time::to_text(chrono::Utc::now() - chrono::TimeDelta::seconds(80));
+    cloud.agent_heard("compute0", "192.0.2.10", long_ago).await;
+    let port = cloud.instance(&network, "compute0").await;
+    assert_eq!(port["binding:vif_type"], "binding_failed");
+}
+
+#[tokio::test]
 async fn a_new_host_rebinds_and_no_host_unbinds() {
     let cloud = cloud().await;
     cloud.agent("compute0", "192.0.2.10").await;

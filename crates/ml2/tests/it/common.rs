@@ -160,6 +160,11 @@ impl Cloud {
 
     /// A living OVS agent on `host` with the tunnel address `ip`.
     pub async fn agent(&self, host: &str, ip: &str) {
+        self.agent_heard(host, ip, time::now()).await;
+    }
+
+    /// The same, last heard at `heartbeat`.
+    pub async fn agent_heard(&self, host: &str, ip: &str, heartbeat: String) {
         let configurations = attrs(json!({
             "tunneling_ip": ip,
             "tunnel_types": ["vxlan", "gre"],
@@ -178,7 +183,7 @@ impl Cloud {
             admin_state_up: true,
             created_at: time::now(),
             started_at: time::now(),
-            heartbeat_timestamp: time::now(),
+            heartbeat_timestamp: heartbeat,
             description: None,
             configurations,
             resource_versions: None,
