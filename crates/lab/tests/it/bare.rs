@@ -10,7 +10,14 @@ use uuid::Uuid;
 use crate::{bare_options, inside, on, privileged, stdout};
 
 /// An instance of network number `network` on host number `host`.
-fn instance(network: u8, host: u8, bridge: &str, mtu: u32, hybrid: bool) -> InstanceSpec {
+fn instance(
+    lab: &Lab,
+    network: u8,
+    host: u8,
+    bridge: &str,
+    mtu: u32,
+    hybrid: bool,
+) -> InstanceSpec {
     InstanceSpec {
         name: format!("n{network}h{host}"),
         id: Uuid::new_v4().to_string(),
@@ -20,7 +27,7 @@ fn instance(network: u8, host: u8, bridge: &str, mtu: u32, hybrid: bool) -> Inst
         gateways: Vec::new(),
         mtu,
         bridge: bridge.to_owned(),
-        datapath_type: "netdev".to_owned(),
+        datapath_type: lab.spec().datapath.as_str().to_owned(),
         hybrid,
     }
 }
@@ -28,7 +35,7 @@ fn instance(network: u8, host: u8, bridge: &str, mtu: u32, hybrid: bool) -> Inst
 /// Plugs an instance of the network on both hosts; returns the ports on their bridges.
 fn plug(lab: &Lab, network: u8, bridge: &str, mtu: u32, hybrid: bool) -> [String; 2] {
     [("left", 1), ("right", 2)].map(|(host, number)| {
-        let spec = instance(network, number, bridge, mtu, hybrid);
+        let spec = instance(lab, network, number, bridge, mtu, hybrid);
         let prefix = if hybrid { "qvo" } else { "tap" };
         let port = format!("{prefix}{}", &spec.port_id[..11]);
         lab.plug(host, spec).expect("plug");
@@ -98,7 +105,7 @@ fn plugged_port_has_what_os_vif_writes_and_unplug_leaves_nothing() {
     let links = |lab: &Lab| on(lab, "solo", "ls /sys/class/net");
     let before = links(&lab);
     for hybrid in [false, true] {
-        let spec = instance(1, 1, "br-int", 1400, hybrid);
+        let spec = instance(&lab, 1, 1, "br-int", 1400, hybrid);
         let id = &spec.port_id[..11];
         lab.plug("solo", spec.clone()).expect("plug");
         assert!(lab.plug("solo", spec.clone()).is_err(), "twice");
