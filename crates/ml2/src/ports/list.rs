@@ -50,7 +50,7 @@ fn computed(_: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condi
 }
 
 /// `fixed_ips=ip_address=...`, `subnet_id=...` and `ip_address_substr=...`: values of one key are
-/// OR-ed, keys AND-ed, all about one and the same address of the port.
+/// OR-ed, keys AND-ed. As in Neutron each key may be about another address of the port.
 fn fixed_ips(values: &[Value]) -> ApiResult<Condition> {
     let (mut addresses, mut subnets, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     for value in values {
@@ -68,25 +68,27 @@ fn fixed_ips(values: &[Value]) -> ApiResult<Condition> {
             }
         }
     }
-    if addresses.is_empty() && subnets.is_empty() && parts.is_empty() {
-        return Ok(Cond::all());
-    }
-    let mut rows = Query::select();
-    rows.column(I::PortId).from(I::Table);
+    let ports = |condition: Condition| {
+        let rows =
+            Query::select().column(I::PortId).from(I::Table).cond_where(condition).to_owned();
+        id().in_subquery(rows)
+    };
+    let mut all = Cond::all();
     if !addresses.is_empty() {
-        rows.and_where(any_of(Expr::col(I::IpAddress), addresses));
+        all = all.add(ports(Cond::all().add(any_of(Expr::col(I::IpAddress), addresses))));
     }
     if !subnets.is_empty() {
-        rows.and_where(any_of(Expr::col(I::SubnetId), subnets));
+        all = all.add(ports(Cond::all().add(any_of(Expr::col(I::SubnetId), subnets))));
     }
     if !parts.is_empty() {
-        rows.cond_where(parts.into_iter().fold(Cond::any(), |any, part| {
+        let like = parts.into_iter().fold(Cond::any(), |any, part| {
             let escaped = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
             let pattern = LikeExpr::new(format!("%{escaped}%")).escape('\\');
             any.add(Expr::col(I::IpAddress).like(pattern))
-        }));
+        });
+        all = all.add(ports(like));
     }
-    Ok(Cond::all().add(id().in_subquery(rows)))
+    Ok(all)
 }
 
 /// An address as it is stored; other text stays and matches nothing.
