@@ -111,6 +111,11 @@ fn decode(text: &str) -> String {
     if !text.contains(['%', '+']) {
         return text.to_string();
     }
+    String::from_utf8_lossy(&unescape(&text.replace('+', " "))).into_owned()
+}
+
+/// Decodes `%XX`; what is not a valid escape stays as it is.
+pub(crate) fn unescape(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -119,17 +124,16 @@ fn decode(text: &str) -> String {
         let code = hex
             .and_then(|h| std::str::from_utf8(h).ok())
             .and_then(|h| u8::from_str_radix(h, 16).ok());
-        match (code, bytes[at]) {
-            (Some(code), _) => {
+        match code {
+            Some(code) => {
                 out.push(code);
                 at += 2;
             }
-            (None, b'+') => out.push(b' '),
-            (None, other) => out.push(other),
+            None => out.push(bytes[at]),
         }
         at += 1;
     }
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 /// Encodes as Python's `quote_plus`, which the links of Neutron are made with.

@@ -152,9 +152,14 @@ pub fn tag_condition(id: Expr, filter: &str, values: &[Value]) -> Condition {
             .and_where(any_of(Expr::col((Tags::Table, Tags::Tag)), tags))
             .to_owned()
     };
+    // A resource has a tag once at most, so whoever has as many of them as there are has them all.
+    // One condition per tag would be as deep as a user's list is long, and overflow the stack.
     let all_of = |tags: Vec<String>| {
-        tags.into_iter()
-            .fold(Condition::all(), |all, tag| all.add(id.clone().in_subquery(having(vec![tag]))))
+        let number = i64::try_from(tags.len()).unwrap_or(i64::MAX);
+        let resource = Expr::col((Tags::Table, Tags::ResourceId));
+        let mut with_all = having(tags);
+        with_all.add_group_by([resource.clone()]).and_having(resource.count().eq(number));
+        Condition::all().add(id.clone().in_subquery(with_all))
     };
     match filter {
         "tags" => all_of(tags),

@@ -12,6 +12,10 @@ use crate::models::port::{ids_with_macs, ids_with_prefix};
 const INTERFACE_PREFIXES: [&str; 9] =
     ["tap", "qvb", "qvo", "qr-", "qg-", "sg-", "rfp-", "fpr-", "fg-"];
 
+/// Beginnings of ids asked for in one statement: each is a condition of its own, and the depth of a
+/// statement is bounded. Agents name 20 devices at a time.
+const BEGINNINGS_AT_ONCE: usize = 200;
+
 /// A device name, understood.
 #[derive(Debug, PartialEq, Eq)]
 enum Name<'a> {
@@ -36,8 +40,8 @@ fn understand(device: &str) -> Name<'_> {
     if is_beginning { Name::Beginning(name) } else { Name::Nonsense }
 }
 
-/// The port ids of `devices`; those that name no port, or more than one, are left out. At most
-/// one statement for beginnings and two for MACs.
+/// The port ids of `devices`; those that name no port, or more than one, are left out. One
+/// statement for every [`BEGINNINGS_AT_ONCE`] beginnings, at most two for MACs.
 pub(super) async fn port_ids(
     conn: &Conn,
     devices: &[String],
@@ -58,7 +62,10 @@ pub(super) async fn port_ids(
     }
     if !beginnings.is_empty() {
         let parts: Vec<&str> = beginnings.iter().map(|(_, part)| *part).collect();
-        let mut ids = conn.fetch_map(&ids_with_prefix(&parts), |r| r.text(0)).await?;
+        let mut ids = Vec::with_capacity(parts.len());
+        for some in parts.chunks(BEGINNINGS_AT_ONCE) {
+            ids.extend(conn.fetch_map(&ids_with_prefix(some), |r| r.text(0)).await?);
+        }
         ids.sort_unstable();
         for (device, part) in beginnings {
             let from = ids.partition_point(|id| id.as_str() < part);

@@ -18,6 +18,10 @@ use super::{
 };
 use crate::models::{is_in, port::FixedIp, subnet::Subnet};
 
+/// Subnets asked about in one statement: each is a condition of its own, and the depth of a
+/// statement is bounded.
+const SUBNETS_AT_ONCE: usize = 200;
+
 /// The requests of one port.
 pub struct PortRequests<'a> {
     /// The port's network, for errors.
@@ -127,20 +131,23 @@ impl<'a> Batch<'a> {
     }
 
     async fn ask(&mut self, conn: &Conn, by_subnet: HashMap<&str, Vec<String>>) -> DbResult<()> {
-        let mut any = neutrino_db::sea_query::Cond::any();
-        for (subnet, keys) in &by_subnet {
-            any = any.add(
-                Expr::col(I::SubnetId)
-                    .eq(*subnet)
-                    .and(is_in(I::IpKey, keys.iter().map(String::as_str))),
-            );
+        let by_subnet: Vec<(&str, Vec<String>)> = by_subnet.into_iter().collect();
+        for some in by_subnet.chunks(SUBNETS_AT_ONCE) {
+            let mut any = neutrino_db::sea_query::Cond::any();
+            for (subnet, keys) in some {
+                any = any.add(
+                    Expr::col(I::SubnetId)
+                        .eq(*subnet)
+                        .and(is_in(I::IpKey, keys.iter().map(String::as_str))),
+                );
+            }
+            let query = Query::select()
+                .columns([I::SubnetId, I::IpKey])
+                .from(I::Table)
+                .cond_where(any)
+                .to_owned();
+            self.known.extend(conn.fetch_map(&query, |r| (r.text(0), r.text(1))).await?);
         }
-        let query = Query::select()
-            .columns([I::SubnetId, I::IpKey])
-            .from(I::Table)
-            .cond_where(any)
-            .to_owned();
-        self.known.extend(conn.fetch_map(&query, |r| (r.text(0), r.text(1))).await?);
         Ok(())
     }
 

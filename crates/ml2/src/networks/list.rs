@@ -71,7 +71,9 @@ pub(crate) fn shared(ctx: &Context, network: Expr, values: &[Value]) -> Conditio
         other => other.as_i64() == Some(1),
     };
     let open = || network.clone().in_subquery(scope::networks_open_to(ctx, &[scope::SHARED]));
-    values.iter().fold(Cond::any(), |any, v| any.add(if truth(v) { open() } else { open().not() }))
+    // However often a user repeats them, there are two values.
+    let (yes, no) = (values.iter().any(truth), values.iter().any(|v| !truth(v)));
+    Cond::any().add_option(yes.then(open)).add_option(no.then(|| open().not()))
 }
 
 fn number(value: &Value) -> Option<i64> {

@@ -11,6 +11,10 @@ use serde_json::Value;
 
 use crate::{models::port, networks::plain_text, views};
 
+/// Most values of `ip_address_substr` in one request: each is a condition of its own, and the depth
+/// of a statement is bounded.
+const MOST_PARTS: usize = 100;
+
 fn id() -> Expr {
     Expr::col((P::Table, P::Id))
 }
@@ -67,6 +71,11 @@ fn fixed_ips(values: &[Value]) -> ApiResult<Condition> {
                 )));
             }
         }
+    }
+    if parts.len() > MOST_PARTS {
+        return Err(ApiError::invalid_input(format!(
+            "more than {MOST_PARTS} values of ip_address_substr"
+        )));
     }
     let ports = |condition: Condition| {
         let rows =

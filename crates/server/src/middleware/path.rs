@@ -5,6 +5,8 @@ use axum::{
     http::{Uri, uri::PathAndQuery},
 };
 
+use crate::http::unescape;
+
 /// Rewrites the request's path to the spelling the router knows.
 ///
 /// `/v2.0/` stays as it is: Neutron answers it, and 404 without the slash.
@@ -25,9 +27,22 @@ pub fn normalise(mut request: Request) -> Request {
     request
 }
 
+/// Whether the path is text once its `%XX` are decoded.
+#[must_use]
+pub fn is_text(path: &str) -> bool {
+    !path.contains('%') || std::str::from_utf8(&unescape(path)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_must_make_text() {
+        for (path, text) in [("/a%20b", true), ("/%c3%a4", true), ("/%ff", false), ("/%zz", true)] {
+            assert_eq!(is_text(path), text, "{path}");
+        }
+    }
 
     #[test]
     fn spellings_reduce_to_one() {

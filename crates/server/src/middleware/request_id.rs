@@ -12,7 +12,10 @@ use futures_util::FutureExt;
 use neutrino_types::{ApiError, context::new_request_id};
 use tracing::Instrument;
 
-use super::error::HttpError;
+use super::{
+    error::{HttpError, bad_request},
+    path::is_text,
+};
 
 /// Response header that names the request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -29,7 +32,13 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
         "request", %id, method = %request.method(), path = request.uri().path()
     );
     request.extensions_mut().insert(RequestId(id));
-    let guarded = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answered = async {
+        if is_text(request.uri().path()) {
+            return next.run(request).await;
+        }
+        HttpError::from(bad_request("The URL is not UTF-8.")).into_response()
+    };
+    let guarded = AssertUnwindSafe(answered).catch_unwind();
     let mut answer = guarded.instrument(span).await.unwrap_or_else(|_| {
         HttpError::from(ApiError::internal("a request handler panicked")).into_response()
     });

@@ -3,6 +3,7 @@
 mod api;
 mod bad_input;
 mod identity;
+mod long_queries;
 mod rpc;
 mod slow_clients;
 mod statements;

@@ -34,6 +34,8 @@ async fn unknown_paths_are_404_and_unknown_methods_405() {
         let text = "The resource could not be found.";
         assert_error(&t.client.get(path).await, 404, "HTTPNotFound", text);
     }
+    let no_text = t.client.get("/v2.0/networks/%ff").await;
+    assert_error(&no_text, 400, "HTTPBadRequest", "The URL is not UTF-8.");
     for (method, path) in [
         ("POST", "/"),
         ("DELETE", "/v2.0/"),
