@@ -120,6 +120,10 @@ fn port(txn: &mut Txn<'_>, config: &Config, change: &DbChange) -> Result<(), Ovs
             let spec = PortSpec { name: name.clone(), interface, ..PortSpec::default() };
             txn.add_port(&config.tunnel_bridge, &spec)?;
         }
+        DbChange::SetTunnelOptions { interface, options } => {
+            let columns = [("options", Datum::map(borrowed(options)))];
+            txn.update("Interface", *interface, columns);
+        }
         DbChange::DelPort { name } => txn.del_port(name),
         DbChange::BindPort { port, tag, pairs, clear_trunk } => {
             let mut columns = vec![("tag", Datum::scalar(i64::from(*tag)))];

@@ -44,7 +44,13 @@ impl Fdb {
             }
             let table = self.tables.entry(key).or_default();
             for entry in ports.iter().filter_map(parse) {
-                changed |= table.insert((remote, entry), true).is_none();
+                if table.insert((remote, entry), true).is_none() {
+                    changed = true;
+                    // A port is in one place: what was said last counts, as in Neutron.
+                    table.retain(|(host, known), _| {
+                        known.is_none() || *known != entry || *host == remote
+                    });
+                }
             }
         }
         changed
@@ -200,6 +206,21 @@ mod tests {
         assert_eq!(host.entries.len(), 1);
         assert!(fdb.remove(&message("10.0.0.2", vec![FdbPort::flooding()]), None));
         assert!(!fdb.table(&key())[&"10.0.0.2".parse::<IpAddr>().expect("valid")].flood);
+    }
+
+    #[test]
+    fn port_announced_elsewhere_has_moved() {
+        let mut fdb = Fdb::default();
+        let port = FdbPort(mac(1), "192.168.0.3".into());
+        let ports = vec![FdbPort::flooding(), port.clone()];
+        fdb.add(&message("10.0.0.2", ports.clone()), None, |_| true);
+        assert!(fdb.add(&message("10.0.0.7", ports), None, |_| true));
+        let table = fdb.table(&key());
+        let host = |ip: &str| &table[&ip.parse::<IpAddr>().expect("valid")];
+        assert!(host("10.0.0.2").entries.is_empty() && host("10.0.0.2").flood);
+        assert_eq!(host("10.0.0.7").entries.len(), 1);
+        // The withdrawal at the former place comes late and changes nothing.
+        assert!(!fdb.remove(&message("10.0.0.2", vec![port]), None));
     }
 
     #[test]

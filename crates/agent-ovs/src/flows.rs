@@ -4,7 +4,7 @@
 //! from the data plane crate. A new connection, the canary's absence or the regular audit throw
 //! the record away, and everything is read again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use neutrino_dataplane::{
     br_int, br_phys, br_tun,
@@ -113,6 +113,12 @@ impl BridgeFlows {
     pub fn forget(&mut self) {
         self.installed = None;
         self.last = None;
+    }
+
+    /// Local VLANs that installed flows mention.
+    #[must_use]
+    pub fn vlans(&self) -> BTreeSet<u16> {
+        self.installed.as_ref().map(diff::vlans).unwrap_or_default()
     }
 
     /// Brings the bridge to what `view` asks for, confirmed by the switch. Answers how many

@@ -174,7 +174,8 @@ pub async fn start(
     let ovsdb = OvsdbClient::connect(&config.ovsdb_connection, options, wait).await?;
     check_physical_bridges(&config, &ovsdb.replica())?;
     let (api, notifications) = neutrino_agent::connect(rpc_config).await?;
-    Ok(launch(config, Connections { controller, ovsdb, api, notifications }))
+    let hypervisor = hypervisor(&config.host);
+    Ok(launch(config, &hypervisor, Connections { controller, ovsdb, api, notifications }))
 }
 
 struct Connections {
@@ -184,13 +185,25 @@ struct Connections {
     notifications: mpsc::Receiver<Notification>,
 }
 
-fn launch(config: Config, connections: Connections) -> Running {
+/// The system's host name, which is what hypervisors go by; `host` where it has none.
+fn hypervisor(host: &str) -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or(host).to_string()
+}
+
+fn launch(config: Config, hypervisor: &str, connections: Connections) -> Running {
     let Connections { controller, ovsdb, api, notifications } = connections;
     let (caller, answers) = Caller::new(api.clone());
     let parts = Parts { ovsdb: ovsdb.clone(), controller, caller, answers, notifications };
-    let state = status::agent_state(&config);
+    let state = status::agent_state(&config, hypervisor);
     let interval = config.report_interval;
     tracing::info!(host = config.host, "agent started");
+    if config.firewall == config::Firewall::IptablesHybrid {
+        tracing::warn!(
+            "ports are plugged for iptables_hybrid, but this release writes no security group \
+             rules: only spoofing is prevented"
+        );
+    }
     let agent = Agent::new(config, parts);
     let progress = agent.progress();
     let reporter = Reporter { api, ovsdb, state, interval, progress: progress.clone() };

@@ -45,6 +45,8 @@ pub struct Exhausted;
 pub struct LocalVlans {
     map: BTreeMap<NetworkKey, Mapping>,
     used: BTreeSet<u16>,
+    /// Free, but flows of another network may still mention them.
+    held: BTreeSet<u16>,
 }
 
 impl LocalVlans {
@@ -68,11 +70,22 @@ impl LocalVlans {
             return Ok(mapping.vlan);
         }
         let vlan = (LOCAL_VLAN_MIN..=LOCAL_VLAN_MAX)
-            .find(|id| !self.used.contains(id))
+            .find(|id| !self.used.contains(id) && !self.held.contains(id))
             .ok_or(Exhausted)?;
         self.used.insert(vlan);
         self.map.insert(key.clone(), Mapping { vlan, segment: segment.clone() });
         Ok(vlan)
+    }
+
+    /// Keeps `ids` from being handed out until [`LocalVlans::release`]: flows that may not be
+    /// removed yet mention them, and would carry another network's frames.
+    pub fn hold(&mut self, ids: impl IntoIterator<Item = u16>) {
+        self.held.extend(ids);
+    }
+
+    /// Ends what [`LocalVlans::hold`] began.
+    pub fn release(&mut self) {
+        self.held.clear();
     }
 
     /// The mapping of the network.
@@ -143,6 +156,16 @@ mod tests {
         vlans.ensure(&key("b", 11), &vxlan(11)).expect("free");
         let gone = vlans.retain(&BTreeSet::from([key("b", 11)]));
         assert_eq!(gone, vec![(key("a", 10), 1)]);
+        assert_eq!(vlans.ensure(&key("c", 12), &vxlan(12)), Ok(1));
+    }
+
+    #[test]
+    fn held_id_is_not_handed_out_but_may_be_adopted() {
+        let mut vlans = LocalVlans::default();
+        vlans.hold([1, 2]);
+        assert_eq!(vlans.ensure(&key("a", 10), &vxlan(10)), Ok(3));
+        assert!(vlans.adopt(key("b", 11), 2, vxlan(11)));
+        vlans.release();
         assert_eq!(vlans.ensure(&key("c", 12), &vxlan(12)), Ok(1));
     }
 

@@ -61,6 +61,8 @@ pub struct Record {
     pub dirty: bool,
     /// Whether an answer is awaited.
     pub asked: bool,
+    /// Whether the binding on this host is no longer in force: the port leaves br-int.
+    pub evict: bool,
     /// What the server acknowledged: up, down, or nothing since it was last asked.
     pub reported: Option<bool>,
     /// Do not ask or report before; set after a failure.
@@ -75,6 +77,7 @@ impl Record {
             verdict: Verdict::Unheard,
             dirty: true,
             asked: false,
+            evict: false,
             reported: None,
             retry_at: None,
             failures: 0,
@@ -241,6 +244,25 @@ impl Ports {
         }
     }
 
+    /// The port's binding on this host went out of force (it was migrated away): its VIF is to be
+    /// unplugged, and may not talk until it is.
+    pub fn deactivated(&mut self, port_id: &str) {
+        if let Some(record) = self.records.get_mut(port_id) {
+            tracing::info!(port_id, "binding deactivated, unplugging the port");
+            record.verdict = Verdict::Refused;
+            record.dirty = false;
+            record.evict = true;
+        }
+    }
+
+    /// The port's binding on this host came into force: what was said of it before is void.
+    pub fn activated(&mut self, port_id: &str) {
+        if let Some(record) = self.records.get_mut(port_id) {
+            record.evict = false;
+        }
+        self.touch(port_id);
+    }
+
     /// At most `limit` devices to ask the server for; they count as asked from now on.
     pub fn ask(&mut self, limit: usize, now: Instant) -> Vec<String> {
         let mut out = Vec::new();
@@ -271,9 +293,12 @@ impl Ports {
             record.asked = false;
             record.failures = 0;
             record.retry_at = None;
+            record.reported = None;
+            if record.evict {
+                continue;
+            }
             // A notification that came meanwhile left the record dirty: the next answer counts.
             record.verdict = judge(config, &details);
-            record.reported = None;
         }
         for id in devices {
             if let Some(record) = self.records.get_mut(id).filter(|r| r.asked) {
@@ -355,12 +380,13 @@ impl Ports {
 
 /// What the answer means for the port.
 fn judge(config: &Config, details: &DeviceDetails) -> Verdict {
-    if details.port_id.is_none() || details.no_active_binding {
-        tracing::warn!(
-            device = details.device,
-            no_active_binding = details.no_active_binding,
-            "device has no port bound to this host, isolating it"
-        );
+    if details.no_active_binding {
+        // The target of a live migration looks like this until it takes over.
+        tracing::info!(device = details.device, "binding is not active here, port isolated");
+        return Verdict::Refused;
+    }
+    if details.port_id.is_none() {
+        tracing::warn!(device = details.device, "device has no port bound here, isolating it");
         return Verdict::Refused;
     }
     if !details.admin_state_up {
@@ -419,152 +445,4 @@ fn parse_address(text: &str) -> Option<IpNet> {
 }
 
 #[cfg(test)]
-mod tests {
-    use neutrino_conf::Conf;
-    use neutrino_rpc::shapes::{AddressPair, FixedIp};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::observe::Port;
-
-    fn config() -> Config {
-        let text = "[ovs]\nlocal_ip = 10.0.0.1\n[agent]\ntunnel_types = vxlan\n";
-        Config::from_conf("h1", &Conf::parse_str(text).expect("valid INI")).expect("valid")
-    }
-
-    fn plugged(id: &str, interface: u128, ofport: Option<u32>) -> BTreeMap<String, Vif> {
-        let port = Port {
-            row: Uuid::from_u128(interface),
-            interface: Uuid::from_u128(interface),
-            interface_name: "tap".into(),
-            ofport,
-            error: None,
-            kind: String::new(),
-            options: BTreeMap::new(),
-            external_ids: BTreeMap::new(),
-            tag: None,
-            trunk: false,
-            other_config: BTreeMap::new(),
-        };
-        let mac = "fa:16:3e:00:00:01".parse().expect("valid");
-        let vif = Vif { port_id: id.into(), mac, name: "tap".into(), port };
-        BTreeMap::from([(id.to_string(), vif)])
-    }
-
-    fn details(id: &str) -> DeviceDetails {
-        DeviceDetails {
-            device: id.into(),
-            port_id: Some(id.into()),
-            network_id: Some("net".into()),
-            admin_state_up: true,
-            network_type: Some("vxlan".into()),
-            segmentation_id: Some(7),
-            fixed_ips: vec![FixedIp { subnet_id: "s".into(), ip_address: "10.0.0.5".into() }],
-            allowed_address_pairs: vec![AddressPair {
-                mac_address: "00:00:5e:00:01:01".into(),
-                ip_address: "10.1.0.0/16".into(),
-            }],
-            ..DeviceDetails::default()
-        }
-    }
-
-    /// A port that is bound and known to be up.
-    fn up(ports: &mut Ports, id: &str, interface: u128, now: Instant) {
-        ports.observe(plugged(id, interface, Some(3)));
-        assert_eq!(ports.ask(10, now), [id]);
-        ports.answered(&config(), &[id.into()], vec![details(id)], now);
-        assert_eq!(ports.to_report_up(now).len(), 1);
-        ports.acknowledged(&[id.into()], true);
-        assert!(ports.settled());
-    }
-
-    #[tokio::test]
-    async fn port_is_asked_for_once_it_has_a_number_and_reported_once() {
-        let now = Instant::now();
-        let mut ports = Ports::default();
-        ports.observe(plugged("p", 1, None));
-        assert!(ports.ask(10, now).is_empty());
-        assert!(ports.settled(), "a port without number holds up nobody");
-        up(&mut ports, "p", 1, now);
-        assert!(ports.ask(10, now).is_empty());
-        assert!(ports.to_report_up(now).is_empty());
-        let view = ports.iter().next().and_then(Record::view).expect("has a number");
-        assert_eq!(view.addresses.len(), 2);
-        assert_eq!(view.extra_macs.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn change_during_a_question_is_asked_again() {
-        let now = Instant::now();
-        let mut ports = Ports::default();
-        ports.observe(plugged("p", 1, Some(3)));
-        ports.ask(10, now);
-        ports.touch("p");
-        ports.answered(&config(), &["p".into()], vec![details("p")], now);
-        assert!(ports.to_report_up(now).is_empty());
-        assert_eq!(ports.ask(10, now), ["p"]);
-    }
-
-    #[tokio::test]
-    async fn deletion_is_not_undone_by_an_older_answer() {
-        let now = Instant::now();
-        let mut ports = Ports::default();
-        ports.observe(plugged("p", 1, Some(3)));
-        ports.ask(10, now);
-        ports.deleted("p");
-        ports.answered(&config(), &["p".into()], vec![details("p")], now);
-        assert!(ports.to_report_up(now).is_empty());
-        ports.ask(10, now);
-        let gone = DeviceDetails { device: "p".into(), ..DeviceDetails::default() };
-        ports.answered(&config(), &["p".into()], vec![gone], now);
-        assert!(ports.iter().all(|r| r.view().is_some_and(|v| v.dead)));
-    }
-
-    #[tokio::test]
-    async fn replugged_port_is_reported_down_before_up() {
-        let now = Instant::now();
-        let mut ports = Ports::default();
-        up(&mut ports, "p", 1, now);
-        ports.observe(plugged("p", 2, Some(4)));
-        ports.ask(10, now);
-        ports.answered(&config(), &["p".into()], vec![details("p")], now);
-        assert_eq!(ports.to_report_down(now), ["p"]);
-        assert!(ports.to_report_up(now).is_empty());
-        ports.acknowledged(&["p".into()], false);
-        assert_eq!(ports.to_report_up(now).len(), 1);
-    }
-
-    #[tokio::test]
-    async fn failed_question_is_repeated_after_a_pause_that_grows() {
-        let now = Instant::now();
-        let mut ports = Ports::default();
-        ports.observe(plugged("p", 1, Some(3)));
-        ports.ask(10, now);
-        ports.answered(&config(), &["p".into()], Vec::new(), now);
-        assert!(ports.ask(10, now).is_empty());
-        let first = ports.next_retry(now).expect("a retry");
-        assert_eq!(ports.ask(10, first), ["p"]);
-        ports.answered(&config(), &["p".into()], Vec::new(), first);
-        let second = ports.next_retry(first).expect("a retry");
-        assert!(second - first > first - now);
-        // A reconnect ends the pause.
-        ports.touch_all();
-        assert_eq!(ports.ask(10, first), ["p"]);
-    }
-
-    #[test]
-    fn what_cannot_be_wired_here_is_refused() {
-        let gre = DeviceDetails { network_type: Some("gre".into()), ..details("p") };
-        assert_eq!(judge(&config(), &gre), Verdict::Refused);
-        let vlan = DeviceDetails {
-            network_type: Some("vlan".into()),
-            physical_network: Some("physnet1".into()),
-            ..details("p")
-        };
-        assert_eq!(judge(&config(), &vlan), Verdict::Refused);
-        let elsewhere = DeviceDetails { no_active_binding: true, ..details("p") };
-        assert_eq!(judge(&config(), &elsewhere), Verdict::Refused);
-        let disabled = DeviceDetails { admin_state_up: false, ..details("p") };
-        assert_eq!(judge(&config(), &disabled), Verdict::Disabled);
-    }
-}
+mod tests;

@@ -44,6 +44,8 @@ const MIN_PASS_INTERVAL: Duration = Duration::from_millis(5);
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
 /// Longest pause after failed passes.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// How long Open vSwitch may take to come up before that is worth a warning.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a pass waits for ovs-vswitchd to apply the database.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often all flows are read again even if nothing seems to have happened.
@@ -106,6 +108,14 @@ pub struct Agent {
     poll_at: Instant,
     backoff: Option<Duration>,
     retry_at: Option<Instant>,
+    failing: Option<Failing>,
+}
+
+/// Passes fail.
+struct Failing {
+    since: Instant,
+    /// What was warned of last.
+    warned: Option<String>,
 }
 
 impl Agent {
@@ -133,6 +143,7 @@ impl Agent {
             backoff: None,
             // The first pass needs no event.
             retry_at: Some(now),
+            failing: None,
         }
     }
 
@@ -197,21 +208,30 @@ impl Agent {
     async fn activate(&mut self, now: Instant) {
         self.poll(now).await;
         self.state.sweep(now);
-        let result = self.pass().await;
+        let mut result = self.pass().await;
+        if result.is_ok() && self.flows_read() {
+            // Ports of networks that are new here waited for that.
+            result = self.pass().await;
+        }
         let in_sync = result.is_ok();
-        self.retry_at = None;
+        // Only failures of retries count for the pause: passes woken by events come in bursts.
+        let retried = self.retry_at.take().is_none_or(|at| at <= now);
         let error = result.unwrap_or_else(Some);
         let flows_in_sync = error.is_none();
         match error {
-            None => self.backoff = None,
-            Some(error) => {
-                let pause = self.backoff.map_or(MIN_BACKOFF, |b| (b * 2).min(MAX_BACKOFF));
-                // Waiting for Open vSwitch to come up is not worth a warning at once.
-                if error.expected_at_start() && pause < MAX_BACKOFF {
-                    tracing::debug!(%error, "host not ready, will look again");
-                } else {
-                    warn_with_cause(&error);
+            None => {
+                self.backoff = None;
+                if self.failing.take().is_some_and(|f| f.warned.is_some()) {
+                    tracing::info!("host in sync again");
                 }
+            }
+            Some(error) => {
+                let pause = match self.backoff {
+                    None => MIN_BACKOFF,
+                    Some(pause) if retried => (pause * 2).min(MAX_BACKOFF),
+                    Some(pause) => pause,
+                };
+                self.failed(&error, now);
                 self.backoff = Some(pause);
                 self.retry_at = Some(Instant::now() + pause);
             }
@@ -229,6 +249,28 @@ impl Agent {
             p.swept = self.state.swept();
             p.flows_in_sync = flows_in_sync;
         });
+    }
+
+    /// A failure is news once, not at every attempt, and waiting for Open vSwitch to come up is
+    /// none for the first seconds.
+    fn failed(&mut self, error: &PassError, now: Instant) {
+        let failing = self.failing.get_or_insert(Failing { since: now, warned: None });
+        let text = with_cause(error);
+        if error.expected_at_start() && now.duration_since(failing.since) < PATIENCE {
+            tracing::debug!(error = text, "host not ready, will look again");
+        } else if failing.warned.as_deref() != Some(text.as_str()) {
+            tracing::warn!(error = text, "host not in sync, will try again");
+            failing.warned = Some(text);
+        }
+    }
+
+    /// Notes which VLANs the flows mention. Answers whether they were read for the first time.
+    fn flows_read(&mut self) -> bool {
+        if self.state.flows_known {
+            return false;
+        }
+        let vlans: BTreeSet<u16> = self.bridges.iter().flat_map(BridgeFlows::vlans).collect();
+        self.state.flows_read(vlans)
     }
 
     /// The regular look at the canary, and the audit.
@@ -263,7 +305,7 @@ impl Agent {
                 true
             }
             Err(error) => {
-                warn_with_cause(&error);
+                tracing::warn!(error = with_cause(&error), "Open vSwitch does not answer");
                 false
             }
         }
@@ -342,6 +384,7 @@ impl Agent {
     /// What the rows of the VIFs lack.
     fn port_changes(&self) -> Vec<DbChange> {
         let change = |record: &Record| match &record.verdict {
+            _ if record.evict => Some(DbChange::DelPort { name: record.vif.name.clone() }),
             Verdict::Unheard => None,
             Verdict::Disabled | Verdict::Refused => plan::kill(&record.vif),
             Verdict::Bound(wiring) => {
@@ -462,13 +505,13 @@ impl Agent {
     }
 }
 
-/// Logs an error with what caused it, on one line.
-fn warn_with_cause(error: &(dyn std::error::Error + 'static)) {
+/// An error with what caused it, on one line.
+fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
         text = format!("{text}: {source}");
         cause = source.source();
     }
-    tracing::warn!(error = text, "host not in sync, will try again");
+    text
 }

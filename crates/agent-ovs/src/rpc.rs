@@ -115,6 +115,14 @@ pub fn notified(state: &mut State, config: &Config, notification: Notification) 
         }
         Notification::PortUpdate { port_id, .. } => state.ports.touch(&port_id),
         Notification::PortDelete { port_id } => state.ports.deleted(&port_id),
+        Notification::BindingActivate { port_id, host } if host == config.host => {
+            state.ports.activated(&port_id);
+        }
+        Notification::BindingDeactivate { port_id, host } if host == config.host => {
+            state.ports.deactivated(&port_id);
+        }
+        // Another host's.
+        Notification::BindingActivate { .. } | Notification::BindingDeactivate { .. } => {}
         Notification::NetworkUpdate { network_id, .. } => state.ports.touch_network(&network_id),
         // Its ports are deleted first, and those are what is wired.
         Notification::NetworkDelete { .. } => {}

@@ -61,6 +61,8 @@ pub struct State {
     pub complete: bool,
     /// Whether it ever was.
     pub first_sync_done: bool,
+    /// Whether the flows found at start were read.
+    pub flows_known: bool,
     /// Whether what nobody desires may be removed; false until the first sync is confirmed.
     removing: bool,
     /// When what was not confirmed goes.
@@ -121,6 +123,10 @@ impl State {
                 (Verdict::Unheard, Some((key, _, segment))) => (key, segment),
                 _ => continue,
             };
+            // Before the flows of a former run were read nobody knows which ids they mention.
+            if !self.flows_known && self.vlans.get(&key).is_none() {
+                continue;
+            }
             match self.vlans.ensure(&key, &segment) {
                 Ok(_) => {
                     present.insert(key);
@@ -131,10 +137,23 @@ impl State {
             }
         }
         for (key, vlan) in self.vlans.retain(&present) {
+            if !self.removing {
+                // Its flows stay for now.
+                self.vlans.hold([vlan]);
+            }
             tracing::info!(network_id = key.network_id, vlan, "local VLAN reclaimed");
         }
         self.fdb.retain(&present);
         self.refreshed.retain(|key| present.contains(key));
+    }
+
+    /// The flows found at start mention these local VLANs; while such flows may not be removed,
+    /// no other network gets the ids. Answers true the first time.
+    pub fn flows_read(&mut self, vlans: impl IntoIterator<Item = u16>) -> bool {
+        if !self.removing {
+            self.vlans.hold(vlans);
+        }
+        !std::mem::replace(&mut self.flows_known, true)
     }
 
     /// The tunnels this host should have.
@@ -278,6 +297,7 @@ impl State {
         }
         self.sweep_at = None;
         self.removing = true;
+        self.vlans.release();
         let entries = self.fdb.sweep();
         let before = self.endpoints.len();
         self.endpoints.retain(|_, confirmed| *confirmed);
@@ -361,7 +381,7 @@ mod tests {
 
     #[tokio::test]
     async fn networks_of_a_former_run_keep_their_vlan_until_the_last_port_leaves() {
-        let mut state = State::default();
+        let mut state = State { flows_known: true, ..State::default() };
         observe(&mut state, vec![vif(1, Some(9), Some("net")), vif(2, Some(4095), Some("net"))]);
         let vlans: Vec<u16> = state.vlans.iter().map(|(_, m)| m.vlan).collect();
         assert_eq!(vlans, [9]);
@@ -372,9 +392,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_device_per_network_asks_for_the_forwarding_entries() {
+    async fn no_network_gets_the_vlan_of_flows_that_stay_for_now() {
         let (config, now) = (config(), Instant::now());
         let mut state = State::default();
+        observe(&mut state, vec![vif(1, None, None)]);
+        answer_all(&mut state, &config, now);
+        assert_eq!(state.vlans.iter().count(), 0, "the flows are not known yet");
+        assert!(state.flows_read([1]));
+        state.assign_vlans();
+        assert_eq!(state.vlans.iter().map(|(_, m)| m.vlan).collect::<Vec<_>>(), [2]);
+        // Reclaimed while removals are on hold.
+        observe(&mut state, vec![]);
+        observe(&mut state, vec![vif(1, None, None)]);
+        answer_all(&mut state, &config, now);
+        assert_eq!(state.vlans.iter().map(|(_, m)| m.vlan).collect::<Vec<_>>(), [3]);
+        observe(&mut state, vec![]);
+        state.connected = true;
+        state.sweep_at = Some(now);
+        assert!(state.sweep(now));
+        observe(&mut state, vec![vif(1, None, None)]);
+        answer_all(&mut state, &config, now);
+        assert_eq!(state.vlans.iter().map(|(_, m)| m.vlan).collect::<Vec<_>>(), [1]);
+    }
+
+    #[tokio::test]
+    async fn one_device_per_network_asks_for_the_forwarding_entries() {
+        let (config, now) = (config(), Instant::now());
+        let mut state = State { flows_known: true, ..State::default() };
         state.resync(&config);
         observe(&mut state, (1..=5).map(|n| vif(n, None, None)).collect());
         answer_all(&mut state, &config, now);

@@ -31,15 +31,15 @@ pub struct Progress {
     pub flow_mods: u64,
 }
 
-/// The agent's state before its first report.
+/// The agent's state before its first report; `hypervisor` is the system's host name.
 #[must_use]
-pub fn agent_state(config: &Config) -> AgentState {
+pub fn agent_state(config: &Config, hypervisor: &str) -> AgentState {
     AgentState {
         binary: "neutron-openvswitch-agent".into(),
         host: config.host.clone(),
         topic: "N/A".into(),
         agent_type: agent_type::OVS.into(),
-        configurations: configurations(config),
+        configurations: configurations(config, hypervisor),
         start_flag: true,
         availability_zone: None,
         resource_versions: None,
@@ -47,7 +47,18 @@ pub fn agent_state(config: &Config) -> AgentState {
     }
 }
 
-fn configurations(config: &Config) -> Map<String, Value> {
+/// Placement's default name of the resource provider of tunnelled networks.
+const TUNNELLED_PROVIDER: &str = "rp_tunnelled";
+
+fn configurations(config: &Config, hypervisor: &str) -> Map<String, Value> {
+    // Neutron names the hypervisor of every device that could have bandwidth to report.
+    let hypervisors: Map<String, Value> = config
+        .bridge_mappings
+        .values()
+        .map(String::as_str)
+        .chain([TUNNELLED_PROVIDER])
+        .map(|device| (device.to_string(), json!(hypervisor)))
+        .collect();
     let tunnel_types: Vec<&str> = config.tunnel_types.iter().map(|t| t.as_str()).collect();
     let value = json!({
         "bridge_mappings": config.bridge_mappings,
@@ -58,7 +69,7 @@ fn configurations(config: &Config) -> Map<String, Value> {
         "resource_provider_packet_processing_with_direction": {},
         "resource_provider_packet_processing_inventory_defaults":
             {"allocation_ratio": 1.0, "min_unit": 1, "step_size": 1, "reserved": 0},
-        "resource_provider_hypervisors": {},
+        "resource_provider_hypervisors": hypervisors,
         "integration_bridge": config.integration_bridge,
         "tunnel_types": tunnel_types,
         "tunneling_ip": config.local_ip,

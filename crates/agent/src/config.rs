@@ -52,6 +52,8 @@ pub fn l2_topics(l2_population: bool) -> Vec<String> {
     let mut out: Vec<String> = [
         topics::PORT_UPDATE,
         topics::PORT_DELETE,
+        topics::PORT_BINDING_ACTIVATE,
+        topics::PORT_BINDING_DEACTIVATE,
         topics::NETWORK_UPDATE,
         topics::NETWORK_DELETE,
         topics::TUNNEL_UPDATE,

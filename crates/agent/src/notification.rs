@@ -48,6 +48,20 @@ pub enum Notification {
         /// The port's id.
         port_id: String,
     },
+    /// A binding came into force: the port has been migrated to `host`.
+    BindingActivate {
+        /// The port's id.
+        port_id: String,
+        /// The binding's host; every agent hears of it.
+        host: String,
+    },
+    /// A binding is no longer in force: the port has been migrated away from `host`.
+    BindingDeactivate {
+        /// The port's id.
+        port_id: String,
+        /// The binding's host; every agent hears of it.
+        host: String,
+    },
     /// A network changed.
     NetworkUpdate {
         /// The network's id.
@@ -104,6 +118,12 @@ struct PortId {
 }
 
 #[derive(Deserialize)]
+struct Binding {
+    port_id: String,
+    host: String,
+}
+
+#[derive(Deserialize)]
 struct NetworkId {
     network_id: String,
 }
@@ -134,6 +154,12 @@ impl Notification {
             }
         } else if m == methods::PORT_DELETE.name {
             Self::PortDelete { port_id: arguments::<PortId>(m, args)?.port_id }
+        } else if m == methods::BINDING_ACTIVATE.name {
+            let Binding { port_id, host } = arguments(m, args)?;
+            Self::BindingActivate { port_id, host }
+        } else if m == methods::BINDING_DEACTIVATE.name {
+            let Binding { port_id, host } = arguments(m, args)?;
+            Self::BindingDeactivate { port_id, host }
         } else if m == methods::NETWORK_UPDATE.name {
             let NetworkArgs { network } = arguments(m, args)?;
             Self::NetworkUpdate { network_id: id_of(m, &network)?, network }
@@ -243,6 +269,20 @@ mod tests {
             panic!("not a port update")
         };
         assert_eq!((port_id.as_str(), segmentation_id), ("p", Some(7)));
+    }
+
+    #[test]
+    fn bindings_name_their_host() {
+        let args = json!({"port_id": "p", "host": "h", "network_id": "n"});
+        let (port_id, host) = ("p".to_string(), "h".to_string());
+        assert_eq!(
+            decode("binding_deactivate", args).ok(),
+            Some(Notification::BindingDeactivate { port_id: port_id.clone(), host: host.clone() })
+        );
+        assert_eq!(
+            decode("binding_activate", json!({"port_id": "p", "host": "h"})).ok(),
+            Some(Notification::BindingActivate { port_id, host })
+        );
     }
 
     #[test]

@@ -112,6 +112,25 @@ fn learned_vlan(flow: &Flow) -> Option<u16> {
     (mask & 0xfff == 0xfff).then_some(id)
 }
 
+/// Every VLAN id the flows match or set: local VLANs, and segments of physical networks, which
+/// cannot be told apart here.
+#[must_use]
+pub fn vlans(installed: &Installed) -> BTreeSet<u16> {
+    let vid = |value: u128| u16::try_from(value & 0xfff).ok().filter(|id| *id != 0);
+    let matched = |flow: &Flow| {
+        let (value, mask) = flow.fields.get(Field::VlanTci)?;
+        (mask & 0xfff == 0xfff).then(|| vid(value)).flatten()
+    };
+    let set = |action: &Action| match action {
+        Action::SetField { field: Field::VlanVid, value, .. } => vid(*value),
+        _ => None,
+    };
+    installed
+        .values()
+        .flat_map(|flow| flow.actions.iter().filter_map(set).chain(matched(flow)))
+        .collect()
+}
+
 /// While removals are on hold, a network's flood list may only grow: ports found installed are
 /// kept in it, because the hosts behind them may simply not have been heard of yet.
 pub fn keep_flooding(installed: &Installed, desired: &mut [Flow]) {

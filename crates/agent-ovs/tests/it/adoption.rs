@@ -6,7 +6,14 @@ use neutrino_agent_ovs::Running;
 use serde_json::json;
 
 use crate::support::{
-    Host, Server, VLAN, VXLAN, check, mac, port_id, wait_for, wait_synced, wait_up,
+    Host, Network, Server, VLAN, VXLAN, check, mac, port_id, wait_for, wait_synced, wait_up,
+};
+
+const OTHER: Network = Network {
+    id: "44444444-4444-4444-4444-444444444444",
+    network_type: "vxlan",
+    segmentation_id: Some(1002),
+    physical_network: None,
 };
 
 const BRIDGES: [&str; 3] = ["br-int", "br-tun", "br-phys"];
@@ -72,6 +79,20 @@ async fn restarted_agent_touches_no_flow() {
     .await;
     assert_untouched(&before, &all_flows(&host));
     assert_eq!(progress.borrow().flow_mods, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_network_gets_no_vlan_of_flows_that_stay_for_now() {
+    let server = Server::start().await;
+    let (host, agent) = wired_host(&server).await;
+    agent.stop().await;
+    // While the agent is away, the only port of VLAN 1 leaves and another network's comes.
+    host.unplug(&port_id(1));
+    server.add_port(&port_id(3), &OTHER);
+    host.plug(&port_id(3), &mac(3));
+    let _agent = host.start_agent().await;
+    wait_up(&server, &[&port_id(3)]).await;
+    assert_eq!(host.port_column(&port_id(3), "tag"), "3");
 }
 
 #[tokio::test(flavor = "multi_thread")]

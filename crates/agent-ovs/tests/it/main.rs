@@ -3,6 +3,7 @@
 
 mod adoption;
 mod failures;
+mod moves;
 mod support;
 mod timing;
 mod trace;

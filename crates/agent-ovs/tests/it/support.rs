@@ -302,6 +302,12 @@ impl Host {
         Self { ovs, ini, rpc }
     }
 
+    /// What `local_ip` is at the agent's next start.
+    pub fn set_local_ip(&mut self, ip: &str) {
+        let old = format!("local_ip = {LOCAL_IP}\n");
+        self.ini = self.ini.replace(&old, &format!("local_ip = {ip}\n"));
+    }
+
     pub fn config(&self) -> Config {
         let conf = Conf::parse_str(&self.ini).expect("valid INI");
         let config = Config::from_conf("host1", &conf).expect("valid configuration");

@@ -200,4 +200,6 @@ async fn bridges_are_set_up_as_neutron_does() {
     assert_eq!(report["agent_type"], "Open vSwitch agent");
     assert_eq!(report["configurations"]["ovs_hybrid_plug"], false);
     assert_eq!(report["configurations"]["tunneling_ip"], "127.0.0.1");
+    let hypervisors = &report["configurations"]["resource_provider_hypervisors"];
+    assert!(hypervisors["br-phys"].is_string() && hypervisors["rp_tunnelled"].is_string());
 }
