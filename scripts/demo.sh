@@ -13,6 +13,10 @@ NETWORKS="vxlan gre vlan flat"
 
 problems=()
 declare -A mtu_of ip_of
+# What the summary at the end shows: rows of the last table, agents and ports as the client last printed them.
+rows=()
+agents_text=""
+ports_text=""
 
 step() { printf '\n== %s\n' "$*"; }
 problem() {
@@ -92,8 +96,12 @@ up() {
     # The lab ends with this script, also when it is killed.
     run "$NEUTRINO" lab up --owner $$
     eval "$(lab env)"
+    agents
+}
+agents() {
     step "the agents"
-    run openstack network agent list -c 'Agent Type' -c Host -c Alive -c State -c Binary
+    agents_text=$(run openstack network agent list -c 'Agent Type' -c Host -c Alive -c State -c Binary)
+    echo "$agents_text"
     local alive
     alive=$(openstack network agent list -f json | jq '[.[] | select(.Alive and .State)] | length')
     [ "$alive" = 3 ] || problem "$alive of 3 agents are alive"
@@ -115,6 +123,7 @@ network() {
     done
 }
 
+row() { printf '%-8s %-22s %-22s %5s %8s %6s %5s' "$@"; }
 # Pings with the largest packets the network carries; prints a row of the table.
 measure() {
     local kind=$1 from=$2 to=$3 target sent received rtt
@@ -122,14 +131,16 @@ measure() {
     within 15 answers "$kind-$from" "$target" || true
     read -r sent received rtt < <(inside "$kind-$from" ping -q -c 20 -i 0.1 -W 2 -M do \
         -s $((mtu_of[$kind] - 28)) "$target" | summary) || true
-    printf '%-8s %-22s %-22s %5s %8s %6s %5s\n' "$kind" "$from ${ip_of[$kind-$from]}" "$to $target" \
-        "${mtu_of[$kind]}" "${rtt:--}" "${sent:-0}" "$((${sent:-0} - ${received:-0}))"
+    rows+=("$(row "$kind" "$from ${ip_of[$kind-$from]}" "$to $target" "${mtu_of[$kind]}" "${rtt:--}" "${sent:-0}" \
+        "$((${sent:-0} - ${received:-0}))")")
+    echo "${rows[-1]}"
     [ "${sent:-0}" = 20 ] && [ "${received:-0}" = 20 ] ||
         problem "$kind from $from to $to: ${received:-0} of ${sent:-0} packets came back"
 }
 table() {
     local kind
-    printf '%-8s %-22s %-22s %5s %8s %6s %5s\n' network from to MTU 'RTT ms' sent lost
+    rows=("$(row network from to MTU 'RTT ms' sent lost)")
+    echo "${rows[0]}"
     for kind in $NETWORKS; do
         measure "$kind" compute0 compute1
         measure "$kind" compute1 compute0
@@ -138,7 +149,8 @@ table() {
 
 ports() {
     step "the ports"
-    run openstack port list --long -c Name -c 'Fixed IP Addresses' -c 'Device Owner' -c Status
+    ports_text=$(run openstack port list --long -c Name -c 'Fixed IP Addresses' -c 'Device Owner' -c Status)
+    echo "$ports_text"
     local status
     status=$(openstack port list -f value -c Status | sort | uniq -c | tr -s ' ' | sed 's/^ //')
     [ "$status" = "8 ACTIVE" ] || problem "not all 8 ports are ACTIVE: $status"
@@ -169,7 +181,7 @@ arp() {
 flows() {
     step "where compute0 sends what: unicast, ARP answers, flooding"
     for t in 20 21 22; do
-        run "$NEUTRINO" lab exec compute0 -- ovs-ofctl --no-stats dump-flows br-tun "table=$t"
+        run "$NEUTRINO" lab exec compute0 -- ovs-ofctl --no-stats --names dump-flows br-tun "table=$t"
     done
     local count
     count=$(on compute0 ovs-ofctl --no-stats dump-flows br-tun table=21 | grep -c 'arp_tpa=' || true)
@@ -273,14 +285,15 @@ main() {
     arp gre 'ip proto 47'
     kills
     switch
-    step "after all that: the agents, and every network in both directions"
-    run openstack network agent list -c 'Agent Type' -c Host -c Alive -c State -c Binary
+    agents
     ports
+    step "after all that, every network in both directions"
     table
     delete
     [ ${#problems[@]} = 0 ] || logs
     lab down
-    echo
+    step "in short"
+    printf '%s\n' "$agents_text" "$ports_text" "${rows[@]}" ""
     if [ ${#problems[@]} = 0 ]; then
         echo "All of it held. Took ${SECONDS} s; the lab is gone."
         exit 0
