@@ -68,6 +68,13 @@ impl Counters {
     }
 }
 
+/// Most values bound to one statement: SQLite takes 32,766.
+const MOST_VALUES: usize = 32_000;
+/// Longest statement kept prepared, in bytes.
+const LONGEST_KEPT: usize = 64 * 1024;
+/// How much of a statement an error shows, in characters.
+const LONGEST_SHOWN: usize = 2000;
+
 /// A statement of a batch, rendered (see [`Conn::execute_batch`]).
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -76,10 +83,27 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Renders `statement`.
+    /// Renders `statement`. Where it has more values than can be bound, as a bulk create of
+    /// thousands has, they become part of the text, quoted by sea-query.
     pub fn new<S: QueryStatementBuilder>(statement: &S) -> Self {
         let (sql, values) = statement.build_any(&SqliteQueryBuilder);
-        Self { sql, values }
+        if values.0.len() <= MOST_VALUES {
+            return Self { sql, values };
+        }
+        let mut sql = String::with_capacity(2 * sql.len());
+        statement.build_collect_any_into(&SqliteQueryBuilder, &mut sql);
+        Self { sql, values: Values(Vec::new()) }
+    }
+
+    /// Whether it is worth keeping prepared: a long text will hardly come again.
+    fn recurs(&self) -> bool {
+        self.sql.len() <= LONGEST_KEPT
+    }
+
+    /// What it is, for an error.
+    fn attempted(&self) -> String {
+        let text: String = self.sql.chars().take(LONGEST_SHOWN).collect();
+        format!("running '{text}'")
     }
 }
 
@@ -365,7 +389,7 @@ fn query(
     counters: &BothCounters,
     mut each: impl FnMut(&RowRef<'_>),
 ) -> DbResult<()> {
-    let attempted = || format!("running '{}'", prepared.sql);
+    let attempted = || prepared.attempted();
     let mut statement =
         c.prepare_cached(&prepared.sql).map_err(|e| DbError::from_sqlite(e, attempted()))?;
     counters.add(statement.readonly());
@@ -374,15 +398,22 @@ fn query(
     while let Some(row) = rows.next().map_err(|e| DbError::from_sqlite(e, attempted()))? {
         each(&RowRef(row));
     }
+    drop(rows);
+    if !prepared.recurs() {
+        statement.discard();
+    }
     Ok(())
 }
 
 fn execute(c: &Connection, prepared: &Prepared, counters: &BothCounters) -> DbResult<u64> {
-    let attempted = || format!("running '{}'", prepared.sql);
+    let attempted = || prepared.attempted();
     let mut statement =
         c.prepare_cached(&prepared.sql).map_err(|e| DbError::from_sqlite(e, attempted()))?;
     counters.add(statement.readonly());
     bind(&mut statement, &prepared.values)?;
     let changed = statement.raw_execute().map_err(|e| DbError::from_sqlite(e, attempted()))?;
+    if !prepared.recurs() {
+        statement.discard();
+    }
     Ok(changed as u64)
 }

@@ -306,6 +306,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn more_values_than_can_be_bound_are_stored_as_they_are() {
+        use crate::schema::Tags;
+        let db = Db::open("sqlite://").await.expect("open");
+        let odd = ["it's", "a\\b", "\"", "?", "ä\n;--"];
+        let mut insert = Query::insert();
+        insert.into_table(Tags::Table).columns([Tags::ResourceId, Tags::Tag, Tags::ResourceType]);
+        for n in 0..20_000 {
+            insert.values_panic([n.to_string().into(), odd[n % 5].into(), "ports".into()]);
+        }
+        let tx = db.begin().await.expect("begin");
+        assert_eq!(tx.execute(&insert).await.expect("insert"), 20_000);
+        for (n, odd) in odd.iter().enumerate() {
+            let of = |id: usize| {
+                Query::select()
+                    .column(Tags::Tag)
+                    .from(Tags::Table)
+                    .and_where(Expr::col(Tags::ResourceId).eq(id.to_string()))
+                    .to_owned()
+            };
+            let row = tx.fetch_one(&of(19_995 + n)).await.expect("row");
+            assert_eq!(row.text(0), *odd);
+        }
+    }
+
+    #[tokio::test]
     async fn statements_are_counted() {
         let db = Db::open("sqlite://").await.expect("open");
         let before = db.counts();
