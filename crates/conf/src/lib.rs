@@ -54,10 +54,17 @@ pub enum ConfError {
 }
 
 /// Options read from files, in order, later files winning.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Conf {
     /// (lower-case group, option) to every value given in the file that last named it.
     values: BTreeMap<(String, String), Vec<String>>,
+}
+
+impl std::fmt::Debug for Conf {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
 }
 
 impl Conf {
@@ -159,12 +166,6 @@ impl Conf {
             Ok(value) => Ok(Some(value.trim().to_string())),
             Err(source) => Err(ConfError::Read { path: path.into(), source }),
         }
-    }
-
-    /// Every value given for a repeatable option (oslo's MultiStrOpt), in file order.
-    #[must_use]
-    pub fn get_multi(&self, opt: &Opt<Option<String>>) -> Vec<String> {
-        self.raw_all(opt.group, opt.name).map(<[String]>::to_vec).unwrap_or_default()
     }
 
     fn raw_all(&self, group: &str, name: &str) -> Option<&[String]> {

@@ -139,14 +139,6 @@ pub async fn on_host(conn: &Conn, host: &str) -> DbResult<Vec<Agent>> {
     conn.fetch_map(select().and_where(Expr::col(Agents::Host).eq(host)), decode).await
 }
 
-/// The agents of this type, on any host.
-///
-/// # Errors
-/// What the database refused.
-pub async fn of_type(conn: &Conn, agent_type: &str) -> DbResult<Vec<Agent>> {
-    conn.fetch_map(select().and_where(Expr::col(Agents::AgentType).eq(agent_type)), decode).await
-}
-
 /// Adds an agent, or changes the one with its id.
 ///
 /// # Errors

@@ -313,14 +313,6 @@ impl Tx {
     pub async fn commit(self) -> DbResult<()> {
         self.0.end(true).await
     }
-
-    /// Undoes everything done in this transaction.
-    ///
-    /// # Errors
-    /// When the database thread is gone.
-    pub async fn rollback(self) -> DbResult<()> {
-        self.0.end(false).await
-    }
 }
 
 impl Deref for Tx {

@@ -47,12 +47,6 @@ pub const PORT_BINDING_DEACTIVATE: &str = "q-agent-notifier-port_binding-deactiv
 /// `binding_activate`.
 pub const PORT_BINDING_ACTIVATE: &str = "q-agent-notifier-port_binding-activate";
 
-/// Topic of a versioned object's pushes, e.g. `neutron-vo-Port-1.11`.
-#[must_use]
-pub fn versioned_object(name: &str, version: &str) -> String {
-    format!("neutron-vo-{name}-{version}")
-}
-
 /// Routing key of `topic` on one server, e.g. `dhcp_agent.net1`.
 #[must_use]
 pub fn on_server(topic: &str, server: &str) -> String {

@@ -16,7 +16,7 @@ pub enum AuthStrategy {
 }
 
 /// Options of the built-in identity service.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct IdentityConfig {
     /// The TOML file of users and projects.
     pub file: PathBuf,
@@ -28,6 +28,13 @@ pub struct IdentityConfig {
     pub state_path: PathBuf,
     /// Catalog and token lifetime.
     pub settings: crate::identity::local::LocalSettings,
+}
+
+impl std::fmt::Debug for IdentityConfig {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IdentityConfig").field("bind", &self.bind).finish_non_exhaustive()
+    }
 }
 
 /// Options of the server process.

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How the bus is offered to agents.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerConfig {
     /// Address to listen on, e.g. `0.0.0.0:9697`.
     pub bind: SocketAddr,
@@ -41,6 +41,13 @@ pub struct ServerConfig {
     pub tls: Option<ServerTls>,
     /// Limits and clocks.
     pub limits: Limits,
+}
+
+impl std::fmt::Debug for ServerConfig {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerConfig").field("bind", &self.bind).finish_non_exhaustive()
+    }
 }
 
 /// Why a session ended.

@@ -137,3 +137,15 @@ fn unusable_options_are_named() {
         assert!(error.to_string().contains(named), "{error}");
     }
 }
+
+#[test]
+fn secrets_are_not_shown() {
+    let text = "[DEFAULT]\nauth_strategy = local\n[local_identity]\nsecret = hush1\n\
+                [embedded_bus]\nsecret = hush2\n";
+    let conf = Conf::parse_str(text).expect("valid");
+    let rpc = RpcConfig::from_conf(&conf).expect("valid");
+    let server = neutrino_server::config::ServerConfig::from_conf(&conf).expect("valid");
+    let client = ClientConfig::from_url("embedded://127.0.0.1:1", "hush3", "a").expect("valid");
+    let shown = format!("{conf:?} {rpc:?} {server:?} {client:?}");
+    assert!(shown.contains("embedded_bus") && !shown.contains("hush"), "{shown}");
+}

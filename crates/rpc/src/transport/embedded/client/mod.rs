@@ -45,7 +45,7 @@ use crate::{
 const SEND_QUEUE: usize = 64;
 
 /// How an agent reaches the bus.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientConfig {
     /// Server host name or address.
     pub host: String,
@@ -63,6 +63,13 @@ pub struct ClientConfig {
     pub max_backoff: Duration,
     /// Time for connecting, TLS and authentication.
     pub connect_timeout: Duration,
+}
+
+impl std::fmt::Debug for ClientConfig {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientConfig").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 impl ClientConfig {
