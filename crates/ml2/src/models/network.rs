@@ -294,13 +294,13 @@ pub async fn granted_projects(conn: &Conn, network: &str, action: &str) -> DbRes
     conn.fetch_map(&query, |r| r.text(0)).await
 }
 
-/// An update of one network that counts its revision up.
+/// An update of networks that counts their revisions up.
 #[must_use]
-pub fn bump(id: &str) -> UpdateStatement {
+pub fn bump(ids: &[&str]) -> UpdateStatement {
     Query::update()
         .table(N::Table)
         .value(N::RevisionNumber, Expr::col(N::RevisionNumber).add(1))
         .value(N::UpdatedAt, time::now())
-        .and_where(Expr::col(N::Id).eq(id))
+        .and_where(is_in(N::Id, ids.iter().copied()))
         .to_owned()
 }

@@ -75,7 +75,7 @@ impl Subnets {
         let mut statements = subnet::insert(&subnets);
         let tags = subnets.iter().flat_map(|s| s.tags.iter().map(|t| (&*s.id, &**t)));
         statements.extend(port::insert_tags("subnets", tags));
-        statements.extend(network_ids.iter().map(|id| Prepared::new(&network::bump(id))));
+        statements.push(Prepared::new(&network::bump(&network_ids)));
         tx.execute_batch(statements).await?;
         let mut ports = Vec::new();
         for subnet in subnets.iter().filter(|s| s.is_auto_address()) {
@@ -166,7 +166,7 @@ impl Subnets {
         tx.execute_batch(vec![
             Prepared::new(&allocations),
             delete_row(id),
-            Prepared::new(&network::bump(&subnet.network_id)),
+            Prepared::new(&network::bump(&[&subnet.network_id])),
         ])
         .await?;
         tags::remove_all(&tx, &[id.to_string()]).await?;

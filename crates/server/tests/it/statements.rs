@@ -81,7 +81,16 @@ impl Ledger<'_> {
         self.delete("networks", &net).await;
         let items = vec![json!({"name": "bulk"}); 50];
         let body = Some(json!({ "networks": items }));
-        self.note("network bulk create of 50", "POST", "networks", body).await;
+        let made = self.note("network bulk create of 50", "POST", "networks", body).await.json();
+        let networks = made["networks"].as_array().expect("list");
+        let subnet =
+            |n: &Value| json!({"network_id": n["id"], "ip_version": 4, "cidr": "10.0.0.0/24"});
+        let body = json!({ "subnets": networks.iter().map(subnet).collect::<Vec<_>>() });
+        self.note("subnet bulk create of 50", "POST", "subnets", Some(body)).await;
+        let port = |n: &Value| json!({"network_id": n["id"]});
+        let body = json!({ "ports": networks.iter().map(port).collect::<Vec<_>>() });
+        self.note("port bulk create of 50, a network each", "POST", "ports", Some(body)).await;
+        self.note("subnet list of 50", "GET", "subnets", None).await;
         self.note("network list of 50", "GET", "networks", None).await;
     }
 
@@ -116,6 +125,10 @@ impl Ledger<'_> {
         assert_eq!(port["binding:vif_type"], "ovs", "{port}");
         assert_eq!(port["fixed_ips"].as_array().map(Vec::len), Some(2), "{port}");
         self.delete("ports", &port).await;
+        let port = json!({"network_id": net["id"], "binding:host_id": "compute0",
+                          "device_owner": "compute:nova", "device_id": "vm"});
+        let body = Some(json!({ "ports": vec![port; 50] }));
+        self.note("port bulk create of 50, bound", "POST", "ports", body).await;
     }
 }
 
