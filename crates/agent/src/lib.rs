@@ -1,9 +1,8 @@
-//! What every agent shares: heartbeat, server API, notifications, reconciler loop.
+//! What every agent shares: heartbeat, server API, notifications.
 //!
 //! - [`connect`] opens the bus and answers a [`ServerApi`] (typed calls) and the stream of
 //!   [`Notification`]s;
-//! - [`heartbeat`] reports the agent's state and turns "revived" into a resync;
-//! - [`reconciler`] runs a role's activation: woken, never told what to do.
+//! - [`heartbeat`] reports the agent's state and turns "revived" into a resync.
 //!
 //! Owns nothing that belongs to one role.
 
@@ -11,7 +10,6 @@ pub mod api;
 pub mod config;
 pub mod heartbeat;
 pub mod notification;
-pub mod reconciler;
 
 use std::sync::Arc;
 
@@ -25,7 +23,6 @@ pub use api::{AgentStatus, ServerApi};
 pub use config::{AgentConfig, ConfigError};
 pub use heartbeat::Heartbeat;
 pub use notification::{Notification, ResyncReason};
-pub use reconciler::{Reconcile, Reconciler, Status, Waker};
 
 /// Notifications waiting for the agent's loop; further ones wait in the server's queue, where
 /// they are merged.
