@@ -175,8 +175,19 @@ impl BridgeFlows {
             diff::keep_flooding(&installed, &mut desired);
         }
         let learned = LearnedFlows::of(view);
-        let spare = |flow: &Flow| self.role == Role::Tunnel && learned.spares(flow);
-        let changes = diff::diff(&installed, &desired, self.role.tables(), removal, spare);
+        // While removals are on hold, ports the server has spoken of are no exception: an address
+        // pair taken away must not stay in force.
+        let heard: BTreeSet<u32> = match self.role {
+            Role::Integration => view.ports.iter().map(|port| port.ofport).collect(),
+            Role::Tunnel | Role::Physical(_) => BTreeSet::new(),
+        };
+        let spare = |flow: &Flow| {
+            self.role == Role::Tunnel && learned.spares(flow)
+                || removal == Removal::Hold
+                    && !flow.in_port().is_some_and(|port| heard.contains(&port))
+        };
+        let tables = self.role.tables();
+        let changes = diff::diff(&installed, &desired, tables, Removal::Stale, spare);
         diff::record(&mut installed, &changes);
         mods.extend(changes);
         let count = mods.len();

@@ -111,6 +111,6 @@ pub(crate) enum Ended {
     Refused(ErrorMessage),
     #[error("the switch was silent for too long")]
     Silent,
-    #[error("a newer connection of the same switch took over")]
+    #[error("this side closed it: a newer connection took over, or the agent stops")]
     Replaced,
 }

@@ -1,12 +1,12 @@
 //! Restarts: what is right is not touched.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use neutrino_agent_ovs::Running;
 use serde_json::json;
 
 use crate::support::{
-    Host, Network, Server, VLAN, VXLAN, check, mac, port_id, wait_for, wait_synced, wait_up,
+    Host, Network, Server, VLAN, VXLAN, check, mac, port_id, tap, wait_for, wait_synced, wait_up,
 };
 
 const OTHER: Network = Network {
@@ -93,6 +93,23 @@ async fn new_network_gets_no_vlan_of_flows_that_stay_for_now() {
     let _agent = host.start_agent().await;
     wait_up(&server, &[&port_id(3)]).await;
     assert_eq!(host.port_column(&port_id(3), "tag"), "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn address_taken_away_during_a_restart_is_not_kept_until_the_sweep() {
+    let server = Server::start().await;
+    let (mut host, agent) = wired_host(&server).await;
+    let number = host.ovs.ofport(&tap(&port_id(1))).expect("number");
+    let allowed = format!("in_port={number},arp_spa=10.0.0.3");
+    host.wait_flow("br-int", &["table=24", &allowed]).await;
+    agent.stop().await;
+    host.confirmation = Duration::from_secs(3600);
+    server.world().ports.get_mut(&port_id(1)).expect("there").fixed_ips.clear();
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    assert!(!agent.progress().borrow().swept);
+    let flows = host.flows("br-int");
+    assert!(!flows.iter().any(|f| f.contains(&allowed)), "{flows:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -275,6 +275,8 @@ pub struct Host {
     pub ovs: Sandbox,
     ini: String,
     rpc: AgentConfig,
+    /// Long enough for entries sent within this process to arrive.
+    pub confirmation: Duration,
 }
 
 impl Host {
@@ -299,7 +301,7 @@ impl Host {
         rpc.topics = l2_topics(agent.contains("l2_population = true"));
         rpc.bus.min_backoff = Duration::from_millis(5);
         rpc.bus.max_backoff = Duration::from_millis(50);
-        Self { ovs, ini, rpc }
+        Self { ovs, ini, rpc, confirmation: Duration::from_secs(1) }
     }
 
     /// What `local_ip` is at the agent's next start.
@@ -311,8 +313,7 @@ impl Host {
     pub fn config(&self) -> Config {
         let conf = Conf::parse_str(&self.ini).expect("valid INI");
         let config = Config::from_conf("host1", &conf).expect("valid configuration");
-        // Long enough for entries sent within this process to arrive.
-        Config { confirmation: Duration::from_secs(1), ..config }
+        Config { confirmation: self.confirmation, ..config }
     }
 
     pub async fn start_agent(&self) -> Running {
