@@ -201,7 +201,8 @@ fn level<'a>(
 }
 
 /// Binds those of `ports` that have a host but no binding, in place; answers the segments of
-/// those it bound. The number of statements does not depend on how many there are.
+/// those it bound. The number of reads does not depend on how many there are; each port bound costs
+/// four writes, all sent in one batch.
 ///
 /// # Errors
 /// What the database refused, what a driver vetoed.
