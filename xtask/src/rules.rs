@@ -50,7 +50,7 @@ pub fn side(package: &str) -> Option<Side> {
         "callbacks" | "ml2" | "services" | "server" => Server,
         "agent" | "agent-ovs" => Agent,
         "lab" | "neutrino" => Top,
-        "ovs-sandbox" | "xtask" => DevTool,
+        "ovs-sandbox" | "privilege" | "xtask" => DevTool,
         _ => return None,
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use neutrino_lab::{InstanceSpec, Lab, wait::wait_until};
 use uuid::Uuid;
 
-use crate::{bare_options, inside, on, privileged, stdout};
+use crate::{bare_options, inside, on, stdout};
 
 /// An instance of network number `network` on host number `host`.
 fn instance(
@@ -53,7 +53,7 @@ fn ping(lab: &Lab, network: u8, mtu: u32) {
 
 #[test]
 fn packets_cross_hosts_over_every_underlay() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let lab = Lab::up(&bare_options("bare", &["left", "right"])).expect("lab up");
@@ -98,7 +98,7 @@ fn packets_cross_hosts_over_every_underlay() {
 
 #[test]
 fn plugged_port_has_what_os_vif_writes_and_unplug_leaves_nothing() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let lab = Lab::up(&bare_options("plug", &["solo"])).expect("lab up");
@@ -140,7 +140,7 @@ fn plugged_port_has_what_os_vif_writes_and_unplug_leaves_nothing() {
 
 #[test]
 fn switch_restart_keeps_the_tunnel_endpoint() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     use neutrino_lab::ServiceAction::{Restart, Signal, Start};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use neutrino_lab::{Lab, wait::wait_until};
 
-use crate::{bare_options, privileged};
+use crate::bare_options;
 
 /// What a lab could leave on the machine.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ fn assert_untouched(name: &str, before: &Traces) {
 
 #[test]
 fn lab_killed_leaves_nothing() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let options = bare_options("killed", &["solo", "other"]);
@@ -74,7 +74,7 @@ fn lab_killed_leaves_nothing() {
 
 #[test]
 fn labs_live_side_by_side_and_end_one_by_one() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let (one, two) = (bare_options("one", &["solo"]), bare_options("two", &["solo"]));
@@ -96,7 +96,7 @@ fn labs_live_side_by_side_and_end_one_by_one() {
 
 #[test]
 fn lab_ends_with_the_process_that_owns_it() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let options = bare_options("owned", &["solo"]);
@@ -110,7 +110,7 @@ fn lab_ends_with_the_process_that_owns_it() {
 
 #[test]
 fn data_dir_keeps_the_logs() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let mut options = bare_options("data", &["solo"]);

@@ -10,15 +10,6 @@ use std::process::Output;
 
 use neutrino_lab::{Lab, LabOptions};
 
-/// False where tests that need root were asked to be skipped.
-fn privileged() -> bool {
-    if std::env::var_os("NEUTRINO_SKIP_PRIVILEGED").is_some_and(|value| value == "1") {
-        eprintln!("skipped: NEUTRINO_SKIP_PRIVILEGED=1");
-        return false;
-    }
-    true
-}
-
 /// The subcommands of this crate alone, built next to this test.
 fn lab_binary() -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");

@@ -7,11 +7,11 @@ use std::time::Duration;
 use neutrino_lab::{ServiceAction, wait::wait_until};
 
 use crate::cloud::{AGENT, Cloud, HOSTS, SERVER, SETTLE};
-use crate::{inside, on, privileged, stdout};
+use crate::{inside, on, stdout};
 
 #[test]
 fn instances_reach_each_other_over_every_network_type() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let cloud = Cloud::up("types", &["neutron.conf:DEFAULT.global_physnet_mtu=1496"]);
@@ -40,7 +40,7 @@ fn instances_reach_each_other_over_every_network_type() {
 
 #[test]
 fn neighbours_are_answered_locally() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let cloud = Cloud::up("arp", &[]);
@@ -70,7 +70,7 @@ fn neighbours_are_answered_locally() {
 
 #[test]
 fn killed_agents_and_server_lose_no_packet() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let cloud = Cloud::up("kills", &[]);
@@ -113,7 +113,7 @@ fn killed_agents_and_server_lose_no_packet() {
 
 #[test]
 fn switch_restart_brings_traffic_back() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let cloud = Cloud::up("switch", &[]);
@@ -146,7 +146,7 @@ fn switch_restart_brings_traffic_back() {
 
 #[test]
 fn port_goes_down_when_unplugged_and_up_again() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let cloud = Cloud::up("plugging", &[]);
@@ -175,7 +175,7 @@ fn port_goes_down_when_unplugged_and_up_again() {
 
 #[test]
 fn hybrid_plugged_ports_work_as_the_binding_says() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let hybrid = "openvswitch_agent.ini:securitygroup.firewall_driver=iptables_hybrid";
@@ -193,7 +193,7 @@ fn hybrid_plugged_ports_work_as_the_binding_says() {
 
 #[test]
 fn openstack_client_reaches_the_lab_from_outside_and_inside() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

@@ -38,15 +38,6 @@ impl Drop for Holder {
     }
 }
 
-/// Ends the test early only where skipping was asked for.
-fn privileged() -> bool {
-    if std::env::var_os("NEUTRINO_SKIP_PRIVILEGED").is_some_and(|v| v == "1") {
-        eprintln!("skipped: NEUTRINO_SKIP_PRIVILEGED=1");
-        return false;
-    }
-    true
-}
-
 fn inside(namespaces: &Namespaces, program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     command.args(arguments);
@@ -55,7 +46,7 @@ fn inside(namespaces: &Namespaces, program: &str, arguments: &[&str]) -> String 
 
 #[test]
 fn links_made_from_outside_exist_inside() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let holder = Holder::start();
@@ -97,7 +88,7 @@ fn links_made_from_outside_exist_inside() {
 
 #[test]
 fn entered_command_sees_the_namespaces_and_reports_its_end() {
-    if !privileged() {
+    if !neutrino_privilege::granted() {
         return;
     }
     let holder = Holder::start();
