@@ -3,8 +3,8 @@
 
 mod adoption;
 mod failures;
+mod many_ports;
 mod moves;
 mod support;
-mod timing;
 mod trace;
 mod wiring;
