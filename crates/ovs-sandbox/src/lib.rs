@@ -268,7 +268,13 @@ impl Sandbox {
     /// # Errors
     /// When it does not come up.
     pub fn start_vswitchd(&mut self) -> Result<()> {
-        self.vswitchd.start()
+        self.vswitchd.start()?;
+        if self.ovsdb.pid().is_none() {
+            return Ok(());
+        }
+        // It answers before it has made the bridges of the database again. ovs-vsctl returns
+        // when ovs-vswitchd has acted on the whole of it.
+        self.vsctl(&["set", "Open_vSwitch", ".", "external_ids:sandbox-starts=again"]).map(|_| ())
     }
 
     /// Kills ovsdb-server, as a crash would.
