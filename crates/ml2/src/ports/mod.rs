@@ -273,6 +273,31 @@ pub(crate) struct Change<'a> {
 /// The bound segment now, and before an update.
 pub(crate) type Segments<'a> = (Option<&'a Segment>, Option<&'a Segment>);
 
+/// The port as subscribers see it, after a change and before it. Made only when there are any.
+struct Shown {
+    now: Attrs,
+    before: Option<Attrs>,
+}
+
+impl Shown {
+    fn of(change: &Change<'_>) -> Self {
+        Self {
+            now: views::port::port(change.current.clone()),
+            before: change.original.map(|port| views::port::port(port.clone())),
+        }
+    }
+
+    fn payload<'a>(&'a self, ctx: &'a Context, change: &'a Change<'_>) -> Payload<'a> {
+        Payload {
+            ctx,
+            id: &change.current.id,
+            request: change.request,
+            original: self.before.as_ref(),
+            current: Some(&self.now),
+        }
+    }
+}
+
 /// Inside the transaction: subscribers, then mechanism drivers.
 pub(crate) async fn precommit(
     core: &Core,
@@ -283,16 +308,8 @@ pub(crate) async fn precommit(
     segments: Segments<'_>,
 ) -> ApiResult<()> {
     if core.registry.any(Resource::Port, Phase::Precommit, op) {
-        let now = views::port::port(change.current.clone());
-        let before = change.original.map(|p| views::port::port(p.clone()));
-        let payload = Payload {
-            ctx,
-            id: &change.current.id,
-            request: change.request,
-            original: before.as_ref(),
-            current: Some(&now),
-        };
-        core.registry.precommit(tx, Resource::Port, op, &payload).await?;
+        let shown = Shown::of(change);
+        core.registry.precommit(tx, Resource::Port, op, &shown.payload(ctx, change)).await?;
     }
     core.mechanisms.port_precommit(tx, op, &context(ctx, change, segments)).await
 }
@@ -312,16 +329,8 @@ pub(crate) async fn after(core: &Core, ctx: &Context, op: Op, change: &Change<'_
     if !core.registry.any(Resource::Port, Phase::After, op) {
         return;
     }
-    let now = views::port::port(change.current.clone());
-    let before = change.original.map(|p| views::port::port(p.clone()));
-    let payload = Payload {
-        ctx,
-        id: &change.current.id,
-        request: change.request,
-        original: before.as_ref(),
-        current: Some(&now),
-    };
-    core.registry.after(Resource::Port, op, &payload).await;
+    let shown = Shown::of(change);
+    core.registry.after(Resource::Port, op, &shown.payload(ctx, change)).await;
 }
 
 /// After the commit: mechanism drivers.
