@@ -79,6 +79,18 @@ pub fn host_name(conf: &Conf) -> Result<String, ConfigError> {
 impl AgentConfig {
     /// The Open vSwitch agent's configuration.
     pub fn ovs_from_conf(conf: &Conf) -> Result<Self, ConfigError> {
+        let topics = l2_topics(conf.get(&opts::agent::L2_POPULATION));
+        Self::from_conf(conf, "neutron-openvswitch-agent", "ovs-agent", topics)
+    }
+
+    /// The configuration of the agent called `binary`, notified on `topics`; its `agent_id` is
+    /// `id_prefix` and the host.
+    pub fn from_conf(
+        conf: &Conf,
+        binary: &str,
+        id_prefix: &str,
+        topics: Vec<String>,
+    ) -> Result<Self, ConfigError> {
         let host = host_name(conf)?;
         let url = conf
             .get(&opts::default::TRANSPORT_URL)
@@ -86,7 +98,9 @@ impl AgentConfig {
         let secret = conf.get_or_read(&opts::rpc::SECRET, &opts::rpc::SECRET_FILE)?.ok_or(
             ConfigError::Missing("[embedded_bus] secret or secret_file, as on the server"),
         )?;
-        let mut out = Self::ovs(&host, &url, &secret)?;
+        let mut out = Self::new(&host, &url, &secret, binary)?;
+        out.agent_id = format!("{id_prefix}-{host}");
+        out.topics = topics;
         if conf.get(&opts::rpc::USE_TLS) {
             let ca_file = conf
                 .get(&opts::rpc::CA_FILE)
@@ -102,25 +116,33 @@ impl AgentConfig {
         out.report_interval = Duration::from_secs_f64(interval);
         out.processing_step =
             usize::try_from(conf.get(&opts::default::RPC_RESOURCES_PROCESSING_STEP)).unwrap_or(20);
-        out.topics = l2_topics(conf.get(&opts::agent::L2_POPULATION));
         Ok(out)
     }
 
     /// Neutron's defaults for an Open vSwitch agent on `host` with `transport_url`
     /// (`embedded://server:9697`) and the bus's shared secret.
     pub fn ovs(host: &str, transport_url: &str, secret: &str) -> Result<Self, RpcError> {
+        let mut out = Self::new(host, transport_url, secret, "neutron-openvswitch-agent")?;
+        out.agent_id = format!("ovs-agent-{host}");
+        out.topics = l2_topics(true);
+        Ok(out)
+    }
+
+    /// Neutron's defaults for the agent called `binary`, without notifications.
+    pub fn new(
+        host: &str,
+        transport_url: &str,
+        secret: &str,
+        binary: &str,
+    ) -> Result<Self, RpcError> {
         Ok(Self {
             host: host.into(),
-            agent_id: format!("ovs-agent-{host}"),
-            bus: ClientConfig::from_url(
-                transport_url,
-                secret,
-                &format!("neutron-openvswitch-agent@{host}"),
-            )?,
+            agent_id: format!("{binary}-{host}"),
+            bus: ClientConfig::from_url(transport_url, secret, &format!("{binary}@{host}"))?,
             timeouts: Timeouts::default(),
             report_interval: Duration::from_secs(30),
             processing_step: 20,
-            topics: l2_topics(true),
+            topics: Vec::new(),
         })
     }
 }

@@ -9,6 +9,7 @@ pub mod br_int;
 pub mod br_phys;
 pub mod br_tun;
 pub mod diff;
+pub mod firewall;
 pub mod names;
 pub mod tables;
 pub mod view;

@@ -87,6 +87,67 @@ pub const BINDING_DEACTIVATE: Method =
 pub const BINDING_ACTIVATE: Method =
     method(topics::PORT_BINDING_ACTIVATE, "binding_activate", "1.5");
 
+/// Version of the security group interface served on [`topics::PLUGIN`].
+pub const SECURITY_GROUPS_VERSION: &str = "1.3";
+/// Version of the DHCP interface served on [`topics::PLUGIN`].
+pub const DHCP_VERSION: &str = "1.10";
+/// Version of the metadata interface served on [`topics::PLUGIN`].
+pub const METADATA_VERSION: &str = "1.0";
+/// Version of the interface a DHCP agent serves on [`topics::DHCP_AGENT`].
+pub const DHCP_AGENT_VERSION: &str = "1.0";
+
+/// Rules of the groups of devices, and the addresses of the remote groups they name.
+pub const SECURITY_GROUP_INFO_FOR_DEVICES: Method =
+    method(topics::PLUGIN, "security_group_info_for_devices", "1.3");
+/// Rules of devices, remote groups already expanded (older agents).
+pub const SECURITY_GROUP_RULES_FOR_DEVICES: Method =
+    method(topics::PLUGIN, "security_group_rules_for_devices", "1.1");
+/// Rules of these groups changed.
+pub const SECURITY_GROUPS_RULE_UPDATED: Method =
+    method(topics::SECURITY_GROUP_UPDATE, "security_groups_rule_updated", "1.1");
+/// Addresses of the members of these groups changed.
+pub const SECURITY_GROUPS_MEMBER_UPDATED: Method =
+    method(topics::SECURITY_GROUP_UPDATE, "security_groups_member_updated", "1.1");
+
+/// Every network a DHCP agent serves.
+pub const GET_ACTIVE_NETWORKS_INFO: Method =
+    method(topics::PLUGIN, "get_active_networks_info", "1.1");
+/// One network as a DHCP agent needs it; null when it is gone.
+pub const GET_NETWORK_INFO: Method = method(topics::PLUGIN, "get_network_info", "1.0");
+/// Makes a DHCP agent's own port.
+pub const CREATE_DHCP_PORT: Method = method(topics::PLUGIN, "create_dhcp_port", "1.1");
+/// Changes a DHCP agent's own port.
+pub const UPDATE_DHCP_PORT: Method = method(topics::PLUGIN, "update_dhcp_port", "1.1");
+/// Deletes a DHCP agent's own port.
+pub const RELEASE_DHCP_PORT: Method = method(topics::PLUGIN, "release_dhcp_port", "1.0");
+/// One port by id.
+pub const GET_DHCP_PORT: Method = method(topics::PLUGIN, "get_dhcp_port", "1.8");
+/// The addresses of these ports are served.
+pub const DHCP_READY_ON_PORTS: Method = method(topics::PLUGIN, "dhcp_ready_on_ports", "1.5");
+/// Ports that match filters (metadata agent, DVR).
+pub const GET_PORTS: Method = method(topics::PLUGIN, "get_ports", "1.0");
+
+/// Notifications of a DHCP agent; each has one argument, `payload`.
+pub const NETWORK_CREATE_END: Method = method(topics::DHCP_AGENT, "network_create_end", "1.0");
+/// See [`NETWORK_CREATE_END`].
+pub const NETWORK_UPDATE_END: Method = method(topics::DHCP_AGENT, "network_update_end", "1.0");
+/// See [`NETWORK_CREATE_END`].
+pub const NETWORK_DELETE_END: Method = method(topics::DHCP_AGENT, "network_delete_end", "1.0");
+/// See [`NETWORK_CREATE_END`].
+pub const SUBNET_CREATE_END: Method = method(topics::DHCP_AGENT, "subnet_create_end", "1.0");
+/// See [`NETWORK_CREATE_END`].
+pub const SUBNET_UPDATE_END: Method = method(topics::DHCP_AGENT, "subnet_update_end", "1.0");
+/// See [`NETWORK_CREATE_END`].
+pub const SUBNET_DELETE_END: Method = method(topics::DHCP_AGENT, "subnet_delete_end", "1.0");
+/// See [`NETWORK_CREATE_END`].
+pub const PORT_CREATE_END: Method = method(topics::DHCP_AGENT, "port_create_end", "1.0");
+/// See [`NETWORK_CREATE_END`].
+pub const PORT_UPDATE_END: Method = method(topics::DHCP_AGENT, "port_update_end", "1.0");
+/// See [`NETWORK_CREATE_END`].
+pub const PORT_DELETE_END: Method = method(topics::DHCP_AGENT, "port_delete_end", "1.0");
+/// The administrative state of the DHCP (or L3) agent changed.
+pub const DHCP_AGENT_UPDATED: Method = method(topics::DHCP_AGENT, "agent_updated", "1.0");
+
 /// What a queued notification is about, if a later one about the same makes it superfluous.
 ///
 /// A slow agent's queue keeps only the newest notification of each key. Only notifications that

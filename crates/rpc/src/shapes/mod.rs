@@ -1,5 +1,8 @@
-//! Argument and return shapes of the RPC methods between server and L2 agents, field for field
-//! as Neutron's (see `../shared/reference/rpc.md` §5).
+//! Argument and return shapes of the RPC methods between server and agents, field for field
+//! as Neutron's (see `../shared/reference/rpc.md` §5 to §8).
+
+pub mod dhcp;
+pub mod security_groups;
 
 use std::collections::BTreeMap;
 
