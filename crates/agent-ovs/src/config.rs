@@ -10,7 +10,7 @@ use std::{
 };
 
 use neutrino_conf::{Conf, opts};
-use neutrino_dataplane::tables::tun;
+use neutrino_dataplane::{firewall::Driver, tables::tun};
 use neutrino_types::NetworkType;
 
 /// See [`Config::confirmation`].
@@ -46,15 +46,6 @@ pub enum ConfigError {
     /// An extension of a later release.
     #[error("[agent] extensions has '{0}', which is not in this release; leave it out")]
     Extension(String),
-}
-
-/// The firewall drivers of this release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Firewall {
-    /// No filtering beyond anti-spoofing.
-    Noop,
-    /// Ports are plugged through a Linux bridge so that iptables can filter them.
-    IptablesHybrid,
 }
 
 /// Options of the interfaces of tunnel ports.
@@ -98,7 +89,7 @@ pub struct Config {
     /// `arp_responder`, already combined with `l2_population`.
     pub arp_responder: bool,
     /// Firewall driver.
-    pub firewall: Firewall,
+    pub firewall: Driver,
     /// Where OVSDB listens.
     pub ovsdb_connection: String,
     /// Where the OpenFlow controller listens, `address:port`.
@@ -258,13 +249,13 @@ fn tunnel_options(conf: &Conf) -> TunnelOptions {
     }
 }
 
-fn firewall(conf: &Conf) -> Result<Firewall, ConfigError> {
+fn firewall(conf: &Conf) -> Result<Driver, ConfigError> {
     if !conf.get(&opts::securitygroup::ENABLE_SECURITY_GROUP) {
-        return Ok(Firewall::Noop);
+        return Ok(Driver::Noop);
     }
     match conf.get(&opts::securitygroup::FIREWALL_DRIVER).as_deref() {
-        None | Some("" | "noop") => Ok(Firewall::Noop),
-        Some("iptables_hybrid") => Ok(Firewall::IptablesHybrid),
+        None | Some("" | "noop") => Ok(Driver::Noop),
+        Some("iptables_hybrid") => Ok(Driver::IptablesHybrid),
         Some(other) => Err(ConfigError::FirewallDriver(other.to_string())),
     }
 }
@@ -300,7 +291,7 @@ mod tests {
         assert_eq!(c.integration_bridge, "br-int");
         assert_eq!(c.controller_target, "tcp:127.0.0.1:6633");
         assert_eq!(c.agent_id(), "ovs-agent-h1");
-        assert_eq!(c.firewall, Firewall::Noop);
+        assert_eq!(c.firewall, Driver::Noop);
         assert!(!c.tunnelling());
     }
 

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use neutrino_agent::{AgentConfig, Heartbeat, Notification, ServerApi};
 use neutrino_conf::{Conf, opts};
+use neutrino_dataplane::firewall::Driver;
 use neutrino_ofconn::{OfController, OfError, Timing};
 use neutrino_ovsdb::{ClientOptions, OvsdbClient, OvsdbError, Replica};
 use neutrino_rpc::{RpcError, shapes::AgentState};
@@ -198,7 +199,7 @@ fn launch(config: Config, hypervisor: &str, connections: Connections) -> Running
     let state = status::agent_state(&config, hypervisor);
     let interval = config.report_interval;
     tracing::info!(host = config.host, "agent started");
-    if config.firewall == config::Firewall::IptablesHybrid {
+    if config.firewall == Driver::IptablesHybrid {
         tracing::warn!(
             "ports are plugged for iptables_hybrid, but this release writes no security group \
              rules: only spoofing is prevented"

@@ -31,10 +31,10 @@ pub struct Wiring {
     pub port_security: bool,
     /// `device_owner`.
     pub device_owner: String,
-    /// Fixed IPs and allowed pairs' addresses.
-    pub addresses: BTreeSet<IpNet>,
-    /// MACs of allowed pairs.
-    pub extra_macs: BTreeSet<MacAddr>,
+    /// The port's own addresses.
+    pub fixed_ips: BTreeSet<IpAddr>,
+    /// `allowed_address_pairs`.
+    pub allowed_pairs: BTreeSet<(MacAddr, IpNet)>,
 }
 
 /// What the server says of a VIF.
@@ -123,19 +123,24 @@ impl Record {
         }
     }
 
-    /// The port as the data plane wants it; none while there is nothing to say.
+    /// The port as the data plane wants it, its network being `vlan` here; none while there is
+    /// nothing to say.
     #[must_use]
-    pub fn view(&self) -> Option<view::Port> {
+    pub fn view(&self, vlan: Option<u16>) -> Option<view::Port> {
         let ofport = self.vif.port.ofport?;
         let mut port = view::Port {
             id: self.vif.port_id.clone(),
+            device: self.vif.name.clone(),
             ofport,
             mac: self.vif.mac,
             dead: false,
+            network_id: String::new(),
+            vlan: None,
             port_security: false,
             device_owner: String::new(),
-            addresses: BTreeSet::new(),
-            extra_macs: BTreeSet::new(),
+            fixed_ips: BTreeSet::new(),
+            allowed_pairs: BTreeSet::new(),
+            security_groups: BTreeSet::new(),
         };
         match &self.verdict {
             Verdict::Unheard => return None,
@@ -143,8 +148,10 @@ impl Record {
             Verdict::Bound(wiring) => {
                 port.port_security = wiring.port_security;
                 port.device_owner.clone_from(&wiring.device_owner);
-                port.addresses.clone_from(&wiring.addresses);
-                port.extra_macs.clone_from(&wiring.extra_macs);
+                port.network_id.clone_from(&wiring.network.network_id);
+                port.vlan = vlan;
+                port.fixed_ips.clone_from(&wiring.fixed_ips);
+                port.allowed_pairs.clone_from(&wiring.allowed_pairs);
             }
         }
         Some(port)
@@ -424,18 +431,17 @@ fn wiring(config: &Config, details: &DeviceDetails) -> Result<Wiring, &'static s
     {
         return Err("the network's physical network is not in [ovs] bridge_mappings");
     }
-    let pairs = &details.allowed_address_pairs;
-    let addresses = details.fixed_ips.iter().map(|f| &f.ip_address);
     Ok(Wiring {
         network: NetworkKey::new(network_id, &segment),
         segment,
         port_security: details.port_security_enabled,
         device_owner: details.device_owner.clone(),
-        addresses: addresses
-            .chain(pairs.iter().map(|p| &p.ip_address))
-            .filter_map(|text| parse_address(text))
+        fixed_ips: details.fixed_ips.iter().filter_map(|f| f.ip_address.parse().ok()).collect(),
+        allowed_pairs: details
+            .allowed_address_pairs
+            .iter()
+            .filter_map(|p| Some((p.mac_address.parse().ok()?, parse_address(&p.ip_address)?)))
             .collect(),
-        extra_macs: pairs.iter().filter_map(|p| p.mac_address.parse().ok()).collect(),
     })
 }
 

@@ -179,7 +179,8 @@ impl State {
             options: Options {
                 l2_population: config.l2_population,
                 arp_responder: config.arp_responder,
-                anti_spoof: true,
+                firewall: config.firewall,
+                ..Options::default()
             },
             ..HostView::default()
         };
@@ -217,7 +218,14 @@ impl State {
                 fdb: self.fdb.table(key),
             })
             .collect();
-        view.ports = self.ports.iter().filter_map(|record| record.view()).collect();
+        view.ports = self
+            .ports
+            .iter()
+            .filter_map(|record| {
+                let network = record.network();
+                record.view(network.and_then(|key| Some(self.vlans.get(&key)?.vlan)))
+            })
+            .collect();
         Some(view)
     }
 

@@ -1,10 +1,11 @@
 //! What the agent tells of itself: `report_state` to the server, progress to whoever watches.
 
+use neutrino_dataplane::firewall::Driver;
 use neutrino_rpc::shapes::AgentState;
 use neutrino_types::constants::agent_type;
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, Firewall};
+use crate::config::Config;
 
 /// Progress of the agent, for tests and measurements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,7 +82,7 @@ fn configurations(config: &Config, hypervisor: &str) -> Map<String, Value> {
         "datapath_type": config.datapath_type,
         "ovs_capabilities": {"datapath_types": [], "iface_types": []},
         "vhostuser_socket_dir": config.vhostuser_socket_dir,
-        "ovs_hybrid_plug": config.firewall == Firewall::IptablesHybrid,
+        "ovs_hybrid_plug": config.firewall == Driver::IptablesHybrid,
         "baremetal_smartnic": false,
         "devices": 0,
         "in_distributed_mode": false,

@@ -7,10 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use neutrino_openflow::{Action, Flow, Match, matching::proto};
-use neutrino_types::{
-    MacAddr, NetworkType,
-    constants::{DEAD_VLAN, device_owner},
-};
+use neutrino_types::{MacAddr, NetworkType, constants::DEAD_VLAN};
 
 use crate::{
     tables::int::{self, priority},
@@ -34,7 +31,7 @@ pub fn desired(view: &HostView, cookie: u64) -> Vec<Flow> {
     for port in &view.ports {
         if port.dead {
             flows.push(drop_port(port.ofport));
-        } else if view.options.anti_spoof {
+        } else if !view.options.firewall.prevents_spoofing() {
             anti_spoof(port, &mut flows);
         }
     }
@@ -91,12 +88,10 @@ fn vlan_inwards(int_ofport: OfPort, vlan: &LocalVlan) -> Option<Flow> {
 
 /// Which addresses and MACs the port may use (Neutron's `setup_arp_spoofing_protection`).
 fn anti_spoof(port: &Port, flows: &mut Vec<Flow>) {
-    if !port.port_security || port.device_owner.starts_with(device_owner::NETWORK_PREFIX) {
+    if !port.protected() {
         return;
     }
-    let macs: Vec<MacAddr> = std::iter::once(port.mac)
-        .chain(port.extra_macs.iter().copied().filter(|mac| *mac != port.mac))
-        .collect();
+    let macs = port.macs();
     for mac in &macs {
         flows.push(
             Flow::new(int::MAC_SPOOF_TABLE, priority::SPOOF_ALLOW, from(port).eth_src(*mac))
@@ -123,7 +118,7 @@ fn to_spoof_table(fields: Match, priority: u16, table: u8) -> Flow {
 /// NA protection. An address of prefix length 0 allows any, so nothing is installed then.
 fn neighbour_advertisements(port: &Port, macs: &[MacAddr], flows: &mut Vec<Flow>) {
     let mut targets: Vec<(Ipv6Addr, u8)> = macs.iter().map(|mac| (mac.link_local(), 128)).collect();
-    for address in &port.addresses {
+    for address in port.addresses() {
         if let IpNet::V6(net) = address {
             targets.push((net.network(), net.prefix_len()));
         }
@@ -146,7 +141,7 @@ fn neighbour_advertisements(port: &Port, macs: &[MacAddr], flows: &mut Vec<Flow>
 /// ARP protection; a port without IPv4 address may send no ARP at all, as in Neutron.
 fn arp(port: &Port, flows: &mut Vec<Flow>) {
     let mut senders: Vec<(Ipv4Addr, u8)> = Vec::new();
-    for address in &port.addresses {
+    for address in port.addresses() {
         if let IpNet::V4(net) = address {
             senders.push((net.network(), net.prefix_len()));
         }

@@ -9,8 +9,10 @@ use std::{
 };
 
 use ipnet::IpNet;
-use neutrino_types::{MacAddr, NetworkType};
+use neutrino_types::{MacAddr, NetworkType, constants::device_owner};
 use serde::{Deserialize, Serialize};
+
+use crate::firewall::{Driver, SecurityGroups};
 
 /// An OpenFlow port number.
 pub type OfPort = u32;
@@ -31,6 +33,8 @@ pub struct HostView {
     pub vlans: Vec<LocalVlan>,
     /// VIF ports on br-int that have an OpenFlow port number.
     pub ports: Vec<Port>,
+    /// Rules of the ports' groups and members of the remote groups those name.
+    pub security_groups: SecurityGroups,
 }
 
 /// Behaviour switches of the agent.
@@ -41,8 +45,13 @@ pub struct Options {
     pub l2_population: bool,
     /// `[agent] arp_responder`, already combined with [`Options::l2_population`].
     pub arp_responder: bool,
-    /// Whether tables 24 and 25 protect ports (the firewall driver does not do it itself).
-    pub anti_spoof: bool,
+    /// `[securitygroup] firewall_driver`: who filters the ports' traffic.
+    pub firewall: Driver,
+    /// `[agent] explicitly_egress_direct`: accepted egress is sent to its port or patch port, not
+    /// to NORMAL.
+    pub explicitly_egress_direct: bool,
+    /// `[securitygroup] permitted_ethertypes`: EtherTypes no firewall looks into.
+    pub permitted_ethertypes: BTreeSet<u16>,
 }
 
 /// A bridge of `bridge_mappings`.
@@ -117,6 +126,9 @@ pub struct FdbRemote {
 pub struct Port {
     /// Neutron port id (`iface-id`).
     pub id: String,
+    /// Its device on br-int: `tap...`, or `qvo...` when plugged through a Linux bridge.
+    #[serde(default)]
+    pub device: String,
     /// Its number on br-int.
     pub ofport: OfPort,
     /// `attached-mac`.
@@ -124,18 +136,56 @@ pub struct Port {
     /// Unknown to the server or administratively down: isolated on the dead VLAN.
     #[serde(default)]
     pub dead: bool,
+    /// Its network.
+    #[serde(default)]
+    pub network_id: String,
+    /// The network's local VLAN, 1..=4094; none while it has none here.
+    #[serde(default)]
+    pub vlan: Option<u16>,
     /// `port_security_enabled`.
     #[serde(default)]
     pub port_security: bool,
     /// `device_owner`.
     #[serde(default)]
     pub device_owner: String,
-    /// Fixed IPs and allowed pairs' addresses, masks kept.
+    /// Its own addresses.
     #[serde(default)]
-    pub addresses: BTreeSet<IpNet>,
-    /// MACs of the allowed pairs.
+    pub fixed_ips: BTreeSet<IpAddr>,
+    /// `allowed_address_pairs`, masks kept.
     #[serde(default)]
-    pub extra_macs: BTreeSet<MacAddr>,
+    pub allowed_pairs: BTreeSet<(MacAddr, IpNet)>,
+    /// Its security groups (keys of [`SecurityGroups::groups`]).
+    #[serde(default)]
+    pub security_groups: BTreeSet<String>,
+}
+
+impl Port {
+    /// Whether the port may only send what is its own and receive what its groups allow: port
+    /// security is on and no service of Neutron owns it.
+    #[must_use]
+    pub fn protected(&self) -> bool {
+        self.port_security && !self.device_owner.starts_with(device_owner::NETWORK_PREFIX)
+    }
+
+    /// MACs it may send from: its own first, then those of its allowed pairs, each once.
+    #[must_use]
+    pub fn macs(&self) -> Vec<MacAddr> {
+        let others: BTreeSet<MacAddr> = self.allowed_pairs.iter().map(|(mac, _)| *mac).collect();
+        std::iter::once(self.mac).chain(others.into_iter().filter(|mac| *mac != self.mac)).collect()
+    }
+
+    /// Addresses it may send from with whichever of its MACs.
+    #[must_use]
+    pub fn addresses(&self) -> BTreeSet<IpNet> {
+        self.pairs().into_iter().map(|(_, net)| net).collect()
+    }
+
+    /// Which address goes with which MAC: fixed IPs with the port's own, and the allowed pairs.
+    #[must_use]
+    pub fn pairs(&self) -> BTreeSet<(MacAddr, IpNet)> {
+        let own = self.fixed_ips.iter().map(|ip| (self.mac, IpNet::from(*ip)));
+        own.chain(self.allowed_pairs.iter().map(|(mac, net)| (*mac, net.trunc()))).collect()
+    }
 }
 
 impl HostView {

@@ -68,9 +68,10 @@ async fn port_is_asked_for_once_it_has_a_number_and_reported_once() {
     up(&mut ports, "p", 1, now);
     assert!(ports.ask(10, now).is_empty());
     assert!(ports.to_report_up(now).is_empty());
-    let view = ports.iter().next().and_then(Record::view).expect("has a number");
-    assert_eq!(view.addresses.len(), 2);
-    assert_eq!(view.extra_macs.len(), 1);
+    let view = ports.iter().next().and_then(|r| r.view(Some(1))).expect("has a number");
+    assert_eq!(view.addresses().len(), 2);
+    assert_eq!(view.macs().len(), 2);
+    assert_eq!((view.network_id.as_str(), view.vlan), ("net", Some(1)));
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn deletion_is_not_undone_by_an_older_answer() {
     ports.ask(10, now);
     let gone = DeviceDetails { device: "p".into(), ..DeviceDetails::default() };
     ports.answered(&config(), &["p".into()], vec![gone], now);
-    assert!(ports.iter().all(|r| r.view().is_some_and(|v| v.dead)));
+    assert!(ports.iter().all(|r| r.view(None).is_some_and(|v| v.dead)));
 }
 
 #[tokio::test]
@@ -160,7 +161,7 @@ async fn deactivated_binding_is_evicted_and_no_answer_brings_it_back() {
     ports.answered(&config(), &["p".into()], vec![details("p")], now);
     let record = ports.iter().next().expect("plugged");
     assert!(record.evict && record.network().is_none());
-    assert!(record.view().is_some_and(|v| v.dead), "isolated while still plugged");
+    assert!(record.view(None).is_some_and(|v| v.dead), "isolated while still plugged");
     assert!(ports.to_report_up(now).is_empty());
     ports.observe(BTreeMap::new());
     assert_eq!(ports.to_report_down(now), ["p"]);
@@ -175,7 +176,7 @@ async fn activated_binding_is_asked_for_and_wired() {
     let waiting =
         DeviceDetails { device: "p".into(), no_active_binding: true, ..DeviceDetails::default() };
     ports.answered(&config(), &["p".into()], vec![waiting], now);
-    assert!(ports.iter().all(|r| r.view().is_some_and(|v| v.dead)));
+    assert!(ports.iter().all(|r| r.view(None).is_some_and(|v| v.dead)));
     ports.deactivated("p");
     ports.activated("p");
     assert_eq!(ports.ask(10, now), ["p"]);

@@ -8,6 +8,28 @@ use ipnet::IpNet;
 use neutrino_types::MacAddr;
 use serde::{Deserialize, Serialize};
 
+/// Who filters the traffic of ports (`[securitygroup] firewall_driver`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Driver {
+    /// Nobody; anti-spoofing stays.
+    #[default]
+    Noop,
+    /// iptables on the Linux bridge a port is plugged through.
+    IptablesHybrid,
+    /// Flows of the integration bridge.
+    Openvswitch,
+}
+
+impl Driver {
+    /// Whether the driver itself keeps ports from using addresses of others; otherwise tables 24
+    /// and 25 do.
+    #[must_use]
+    pub const fn prevents_spoofing(self) -> bool {
+        matches!(self, Self::Openvswitch)
+    }
+}
+
 /// Every group this host's ports are in, and the addresses behind every remote group their
 /// rules name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
