@@ -10,6 +10,7 @@ pub mod br_phys;
 pub mod br_tun;
 pub mod diff;
 pub mod firewall;
+pub mod iptables;
 pub mod names;
 pub mod tables;
 pub mod view;

@@ -2,4 +2,5 @@
 
 mod cases;
 mod diffing;
+mod iptables;
 mod observed;
