@@ -201,7 +201,7 @@ impl Tables {
         tables
     }
 
-    /// A table to add chains and rules to. Tables that [`Tables::standard`] left out appear.
+    /// A table to add chains and rules to; none when the agent has no business there ([`Kind`]).
     pub fn table(&mut self, name: TableName) -> Option<&mut Table> {
         self.0.get_mut(&name)
     }
