@@ -187,6 +187,7 @@ impl State {
         if config.tunnelling() {
             let tun = seen.get(&config.tunnel_bridge)?;
             view.patch_int = Some(tun.ofport(&config.tun_peer_patch_port)?);
+            view.patch_tun = Some(int.ofport(&config.int_peer_patch_port)?);
             view.tunnel_ports = tun
                 .tunnels()
                 .into_iter()

@@ -31,6 +31,28 @@ pub mod int {
     pub const LOCAL_MAC_DIRECT: u8 = 61;
     /// Direct remote delivery.
     pub const TRANSIENT_EGRESS_TABLE: u8 = 62;
+    /// Firewall: what an instance may send whatever its rules, and what it never may.
+    pub const BASE_EGRESS_TABLE: u8 = 71;
+    /// Firewall: egress rules.
+    pub const RULES_EGRESS_TABLE: u8 = 72;
+    /// Firewall: accepted egress, to an instance here or elsewhere.
+    pub const ACCEPT_OR_INGRESS_TABLE: u8 = 73;
+    /// Answers of the agent's DHCP extension, IPv4.
+    pub const DHCP_IPV4_TABLE: u8 = 77;
+    /// Answers of the agent's DHCP extension, IPv6.
+    pub const DHCP_IPV6_TABLE: u8 = 78;
+    /// Firewall: what an instance is sent whatever its rules.
+    pub const BASE_INGRESS_TABLE: u8 = 81;
+    /// Firewall: ingress rules.
+    pub const RULES_INGRESS_TABLE: u8 = 82;
+    /// Hook for accepted new egress connections.
+    pub const ACCEPTED_EGRESS_TRAFFIC_TABLE: u8 = 91;
+    /// Hook for accepted new ingress connections.
+    pub const ACCEPTED_INGRESS_TRAFFIC_TABLE: u8 = 92;
+    /// Hook for what the firewall drops.
+    pub const DROPPED_TRAFFIC_TABLE: u8 = 93;
+    /// Accepted egress leaves the firewall.
+    pub const ACCEPTED_EGRESS_TRAFFIC_NORMAL_TABLE: u8 = 94;
 
     /// Tables the stale-flow cleanup walks, in Neutron's order.
     pub const ALL: &[u8] = &[
@@ -47,17 +69,41 @@ pub mod int {
         BANDWIDTH_RATE_LIMIT,
         TRANSIENT_TABLE,
         TRANSIENT_EGRESS_TABLE,
-        71,
-        72,
-        73,
-        77,
-        78,
-        81,
-        82,
-        91,
-        92,
-        93,
+        BASE_EGRESS_TABLE,
+        RULES_EGRESS_TABLE,
+        ACCEPT_OR_INGRESS_TABLE,
+        DHCP_IPV4_TABLE,
+        DHCP_IPV6_TABLE,
+        BASE_INGRESS_TABLE,
+        RULES_INGRESS_TABLE,
+        ACCEPTED_EGRESS_TRAFFIC_TABLE,
+        ACCEPTED_INGRESS_TRAFFIC_TABLE,
+        DROPPED_TRAFFIC_TABLE,
     ];
+
+    /// Tables of the openvswitch firewall. The last one is not in [`ALL`]: only the driver that
+    /// fills it cleans it.
+    pub const FIREWALL: &[u8] = &[
+        BASE_EGRESS_TABLE,
+        RULES_EGRESS_TABLE,
+        ACCEPT_OR_INGRESS_TABLE,
+        BASE_INGRESS_TABLE,
+        RULES_INGRESS_TABLE,
+        ACCEPTED_EGRESS_TRAFFIC_TABLE,
+        ACCEPTED_INGRESS_TRAFFIC_TABLE,
+        DROPPED_TRAFFIC_TABLE,
+        ACCEPTED_EGRESS_TRAFFIC_NORMAL_TABLE,
+    ];
+
+    /// Registers of the openvswitch firewall.
+    pub mod register {
+        /// OpenFlow number of the port a packet is checked for.
+        pub const PORT: u8 = 5;
+        /// Local VLAN of the packet's network; its low 16 bits are the conntrack zone.
+        pub const NET: u8 = 6;
+        /// Conjunction id that let the packet pass.
+        pub const REMOTE_GROUP: u8 = 7;
+    }
 
     /// Priorities of table 0 and of the anti-spoofing tables.
     pub mod priority {
@@ -79,6 +125,51 @@ pub mod int {
         pub const TRANSIENT_EGRESS: u16 = 3;
         /// Table misses.
         pub const DEFAULT: u16 = 0;
+
+        /// Table 60: frames of an instance into the firewall.
+        pub const FROM_PORT: u16 = 100;
+        /// Table 60: frames to an instance into the firewall.
+        pub const TO_PORT: u16 = 90;
+        /// Table 60: with `explicitly_egress_direct`, everything else.
+        pub const TRANSIENT_DIRECT: u16 = 2;
+        /// Table 71: forget the tracking of another instance's egress.
+        pub const UNTRACK: u16 = 110;
+        /// Table 71: address resolution with own addresses, permitted EtherTypes.
+        pub const BASE_ALLOW: u16 = 95;
+        /// Table 71: DHCP client.
+        pub const DHCP_CLIENT: u16 = 80;
+        /// Table 71: DHCP server and router advertisements.
+        pub const SERVER_DROP: u16 = 70;
+        /// Table 71: own addresses into the connection tracker.
+        pub const TRACK_OWN: u16 = 65;
+        /// Table 71: everything else.
+        pub const BASE_DROP: u16 = 10;
+        /// Tables 72 and 82: a rule of offset 0.
+        pub const RULE: u16 = 70;
+        /// Tables 72 and 82: what the tracker says of known and invalid connections.
+        pub const TRACKED: u16 = 50;
+        /// Tables 72 and 82: what no rule allows.
+        pub const UNRULED: u16 = 40;
+        /// Table 73: to an instance here.
+        pub const LOCAL_INGRESS: u16 = 100;
+        /// Table 73: remember the new connection.
+        pub const COMMIT: u16 = 90;
+        /// Table 73: everything else of a port.
+        pub const LEAVE: u16 = 80;
+        /// Table 81: address resolution, permitted EtherTypes.
+        pub const INGRESS_ALLOW: u16 = 100;
+        /// Table 81: DHCP answers.
+        pub const DHCP_ANSWER: u16 = 95;
+        /// Table 81: untracked IP into the connection tracker.
+        pub const TRACK: u16 = 90;
+        /// Table 81: tracked already, by the sender's egress.
+        pub const INGRESS_RULES: u16 = 80;
+        /// Tables 91 and 94: everything.
+        pub const ACCEPTED: u16 = 1;
+        /// Table 94: straight to an instance here.
+        pub const DIRECT_LOCAL: u16 = 12;
+        /// Table 94: straight to the patch port of the network.
+        pub const DIRECT_REMOTE: u16 = 10;
     }
 }
 

@@ -25,6 +25,8 @@ pub struct HostView {
     pub options: Options,
     /// br-tun's port to br-int; `None` when the host does no tunnelling.
     pub patch_int: Option<OfPort>,
+    /// br-int's port to br-tun, likewise.
+    pub patch_tun: Option<OfPort>,
     /// Physical network name to its bridge.
     pub physical: BTreeMap<String, PhysicalBridge>,
     /// Tunnel ports on br-tun.

@@ -29,6 +29,22 @@ pub mod proto {
     pub const SCTP: u8 = 132;
 }
 
+/// Bits of `ct_state`.
+pub mod ct_state {
+    /// A packet of a connection not committed yet.
+    pub const NEW: u8 = 0x01;
+    /// A packet of a committed connection.
+    pub const EST: u8 = 0x02;
+    /// Related to a committed connection (ICMP errors, data channels).
+    pub const REL: u8 = 0x04;
+    /// Runs in the reply direction.
+    pub const RPL: u8 = 0x08;
+    /// The tracker could not make sense of it.
+    pub const INV: u8 = 0x10;
+    /// Went through the tracker.
+    pub const TRK: u8 = 0x20;
+}
+
 /// One field of a match; bits outside `mask` are zero in `value`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldMatch {
@@ -324,6 +340,38 @@ impl Match {
     #[must_use]
     pub fn reg(self, n: u8, value: u32) -> Self {
         self.all(Field::reg(n), u128::from(value))
+    }
+
+    /// Connection state: the bits of `set` (see [`ct_state`]) are on, those of `clear` are off.
+    #[must_use]
+    pub fn ct_state(self, set: u8, clear: u8) -> Self {
+        self.set(Field::CtState, set.into(), (set | clear).into())
+    }
+
+    /// Connection tracking zone.
+    #[must_use]
+    pub fn ct_zone(self, zone: u16) -> Self {
+        self.all(Field::CtZone, zone.into())
+    }
+
+    /// Connection mark.
+    #[must_use]
+    pub fn ct_mark(self, mark: u32) -> Self {
+        self.all(Field::CtMark, mark.into())
+    }
+
+    /// Id of a satisfied conjunction.
+    #[must_use]
+    pub fn conj_id(self, id: u32) -> Self {
+        self.all(Field::ConjId, id.into())
+    }
+
+    /// UDP between these ports; call [`Match::ipv4`] or [`Match::ipv6`] too.
+    #[must_use]
+    pub fn udp(self, source: u16, destination: u16) -> Self {
+        self.ip_proto(proto::UDP)
+            .all(Field::UdpSrc, source.into())
+            .all(Field::UdpDst, destination.into())
     }
 
     /// Metadata.

@@ -2,6 +2,8 @@
 //!
 //! What a driver makes of them is its own module's business.
 
+pub mod openflow;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;

@@ -20,7 +20,7 @@ pub fn load(case: &Path) -> HostView {
     serde_json::from_str(&json).expect("view.json is a host view")
 }
 
-fn check(path: &Path, found: &str, failures: &mut Vec<String>) {
+pub fn check(path: &Path, found: &str, failures: &mut Vec<String>) {
     if std::env::var_os("NEUTRINO_UPDATE_GOLDENS").is_some() {
         fs::write(path, found).expect("golden is writable");
         return;

@@ -2,5 +2,6 @@
 
 mod cases;
 mod diffing;
+mod firewall_openflow;
 mod iptables;
 mod observed;
