@@ -98,6 +98,14 @@ pub enum Convert {
     AllocationPools,
     /// Lower-case, colon-separated MAC address.
     Mac,
+    /// One of these words, whatever its case and the white space around it; `what` names it in
+    /// the refusal.
+    Word {
+        /// What the words are.
+        what: &'static str,
+        /// The words, in lower case.
+        words: &'static [&'static str],
+    },
 }
 
 /// Validation rule (neutron-lib `api.validators`).
@@ -145,6 +153,10 @@ pub enum Validate {
     ExtraDhcpOpts,
     /// A list of distinct strings, each of at most so many characters.
     UniqueTexts(usize),
+    /// A list of distinct CIDRs.
+    Cidrs,
+    /// A project's UUID, or `*` for every project.
+    TargetProject,
     /// A list of distinct strings that fits the column of availability zone hints.
     AvailabilityZoneHints,
     /// A list of `{provider:network_type, provider:physical_network, provider:segmentation_id}`.

@@ -22,6 +22,7 @@ impl Convert {
             Self::Cidr => cidr(&value),
             Self::AllocationPools => allocation_pools(value),
             Self::Mac => Ok(mac(value)),
+            Self::Word { what, words } => word(&value, what, words),
         }
     }
 }
@@ -135,6 +136,16 @@ pub fn mac(value: Value) -> Value {
         Some(mac) => Value::String(mac.to_string()),
         None => value,
     }
+}
+
+/// The one of `words` that `value` is, whatever its case and the white space around it.
+fn word(value: &Value, what: &str, words: &[&str]) -> ApiResult<Value> {
+    let given = pytext::str(value);
+    let normal = given.trim().to_lowercase();
+    if words.contains(&normal.as_str()) {
+        return Ok(Value::String(normal));
+    }
+    Err(ApiError::invalid_input(format_args!("'{given}' is not a valid {what}")))
 }
 
 #[cfg(test)]

@@ -60,6 +60,12 @@ const ALL: &[Extension] = &[
         "2026-04-01T00:00:00-00:00",
         "Allowed address pairs must not be multicast.",
     ),
+    extension(
+        "address-group",
+        "Address group",
+        "2020-07-15T10:00:00-00:00",
+        "Named sets of addresses for security group rules.",
+    ),
     extension("agent", "agent", "2013-02-03T10:00:00-00:00", "Agents and their state."),
     extension(
         "agent-resources-synced",
@@ -200,6 +206,18 @@ const ALL: &[Extension] = &[
         "Quota management support",
         "2012-07-29T10:00:00-00:00",
         "Quotas per project.",
+    ),
+    extension(
+        "rbac-address-group",
+        "Add address_group type to RBAC",
+        "2021-01-20T00:00:00-00:00",
+        "Address groups may be shared with single projects.",
+    ),
+    extension(
+        "rbac-policies",
+        "RBAC Policies",
+        "2015-06-17T12:15:12-00:00",
+        "Who besides its owner may use a resource.",
     ),
     extension(
         "revision-if-match",

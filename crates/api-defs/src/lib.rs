@@ -16,12 +16,14 @@ pub mod validate;
 pub mod validators;
 
 pub use attribute::{Attribute, Convert, Initial, Shape, Validate};
-pub use resource::{Operations, Parent, Resource};
+pub use resource::{MemberAction, Operations, Parent, Resource};
 pub use resources::{
+    address_group::ADDRESS_GROUPS,
     agent::{AGENTS, AVAILABILITY_ZONES},
     network::NETWORKS,
     port::{PORT_BINDINGS, PORTS},
     quota::QUOTAS,
+    rbac::RBAC_POLICIES,
     service_provider::SERVICE_PROVIDERS,
     subnet::SUBNETS,
 };

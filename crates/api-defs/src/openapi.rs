@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     attribute::{Attribute, Convert, Shape, Validate},
-    resource::Resource,
+    resource::{MemberAction, Resource},
     resources,
 };
 
@@ -178,7 +178,10 @@ fn constraints(validate: Validate) -> Vec<(&'static str, Value)> {
         Validate::Range(min, max) => vec![("minimum", json!(min)), ("maximum", json!(max))],
         Validate::OneOf(values) => vec![("enum", json!(values))],
         Validate::OneOfInt(values) => vec![("enum", json!(values))],
-        Validate::UniqueTexts(_) | Validate::Nameservers | Validate::AvailabilityZoneHints => {
+        Validate::UniqueTexts(_)
+        | Validate::Cidrs
+        | Validate::Nameservers
+        | Validate::AvailabilityZoneHints => {
             vec![("uniqueItems", json!(true))]
         }
         Validate::AddressPairs => {
@@ -208,9 +211,29 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource) {
     if !member.is_empty() {
         paths.insert(format!("{base}/{{{key}}}"), Value::Object(member));
     }
-    if resource.standard_attributes {
+    for action in resource.actions {
+        let path = format!("{base}/{{{key}}}/{}", action.name);
+        paths.insert(path, json!({ "put": action_operation(resource, action, &inner) }));
+    }
+    if resource.attribute("tags").is_some() {
         add_tag_paths(paths, resource, &base, &inner);
     }
+}
+
+fn action_operation(resource: &Resource, action: &MemberAction, parameters: &[Value]) -> Value {
+    let attributes = action.body.iter().filter_map(|name| resource.attribute(name));
+    let properties: Map<String, Value> =
+        attributes.map(|a| (a.name.to_string(), attribute_schema(a, false))).collect();
+    let body = json!({
+        "type": "object", "required": action.body, "properties": properties,
+    });
+    json!({
+        "operationId": format!("{}_{}", action.name, resource.policy_name()),
+        "summary": action.doc,
+        "parameters": parameters,
+        "requestBody": request(body),
+        "responses": responses(&[("200", "Done.", Some(json!({"type": "object"})))]),
+    })
 }
 
 fn collection_path(resource: &Resource, outer: &[Value]) -> Map<String, Value> {

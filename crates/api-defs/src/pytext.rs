@@ -35,6 +35,15 @@ pub fn repr_list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     out
 }
 
+/// `repr()` of a tuple of strings, e.g. `('a', 'b')` or `('a',)`.
+#[must_use]
+pub fn repr_tuple<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
+    let items: Vec<&str> = items.into_iter().collect();
+    let list = repr_list(items.iter().copied());
+    let comma = if items.len() == 1 { "," } else { "" };
+    format!("({}{comma})", &list[1..list.len() - 1])
+}
+
 fn write_repr(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("None"),

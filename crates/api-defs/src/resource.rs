@@ -23,8 +23,25 @@ pub struct Resource {
     pub operations: Operations,
     /// Whether an unknown filter is refused (`filter-validation`) or ignored.
     pub validates_filters: bool,
-    /// Whether the collection carries standard attributes: description, revision, times, tags.
+    /// Whether the collection carries standard attributes: description, revision, times, and
+    /// mostly tags.
     pub standard_attributes: bool,
+    /// What may be done with a member besides the usual.
+    pub actions: &'static [MemberAction],
+    /// Whether lists come in pages; where they do not, `limit` and its like are ignored.
+    pub pages: bool,
+}
+
+/// An operation of its own on a member: `PUT /v2.0/<path>/<id>/<name>`. The policy rule of the same
+/// name decides who may do it.
+#[derive(Debug, Clone, Copy)]
+pub struct MemberAction {
+    /// Last segment of the path, and name of the policy rule.
+    pub name: &'static str,
+    /// One line for the OpenAPI document.
+    pub doc: &'static str,
+    /// The attributes of the request body, all required.
+    pub body: &'static [&'static str],
 }
 
 /// The collection a sub-resource lies under.
@@ -63,6 +80,22 @@ impl Operations {
 }
 
 impl Resource {
+    /// What a definition that says nothing else means.
+    pub(crate) const PLAIN: Self = Self {
+        collection: "",
+        member: "",
+        path: "",
+        parent: None,
+        extension: "",
+        attributes: &[],
+        by_name: &[],
+        operations: Operations::LIST,
+        validates_filters: true,
+        standard_attributes: false,
+        actions: &[],
+        pages: true,
+    };
+
     /// The attribute `name`, by binary search.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
@@ -168,7 +201,8 @@ macro_rules! resource {
             $crate::resource::Resource {
                 attributes: &ATTRIBUTES,
                 by_name: &BY_NAME,
-                $($field: $value),+
+                $($field: $value,)+
+                ..$crate::resource::Resource::PLAIN
             }
         };
     };

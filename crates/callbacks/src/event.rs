@@ -22,6 +22,8 @@ pub enum Resource {
     SecurityGroup,
     /// A rule of a security group.
     SecurityGroupRule,
+    /// An address group.
+    AddressGroup,
     /// A router.
     Router,
     /// A router's port on a project network.
@@ -47,6 +49,7 @@ impl Resource {
             Self::Agent => "agent",
             Self::SecurityGroup => "security_group",
             Self::SecurityGroupRule => "security_group_rule",
+            Self::AddressGroup => "address_group",
             Self::Router => "router",
             Self::RouterInterface => "router_interface",
             Self::RouterGateway => "router_gateway",

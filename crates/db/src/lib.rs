@@ -5,6 +5,7 @@
 //! it renders for SQLite, MariaDB/MySQL and PostgreSQL; SQLite is the backend that runs today,
 //! driven on threads of its own with one hop per statement.
 
+pub mod address_groups;
 pub mod agents;
 mod conn;
 mod db;
@@ -14,6 +15,7 @@ pub mod ip;
 pub mod list;
 pub mod migrations;
 pub mod quotas;
+pub mod rbac;
 
 mod row;
 pub mod schema;

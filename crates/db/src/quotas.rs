@@ -9,8 +9,8 @@ use neutrino_types::{ApiError, ApiResult};
 use sea_query::{Alias, Expr, ExprTrait, OnConflict, Query, SelectStatement};
 
 use crate::{
-    Conn, DbResult,
-    schema::{NetworkRbacs, Networks, Ports, Quotas, Subnets},
+    Conn, DbResult, rbac,
+    schema::{Networks, Ports, Quotas, Subnets},
 };
 
 /// The limit that means none.
@@ -68,6 +68,26 @@ pub async fn ensure(
     Ok(())
 }
 
+/// As [`ensure`], one more for each of `owners`, who may come several times.
+///
+/// # Errors
+/// `OverQuota` (409).
+pub async fn ensure_each<'a>(
+    conn: &Conn,
+    resource: &str,
+    owners: impl Iterator<Item = &'a str>,
+    defaults: &QuotaDefaults,
+) -> ApiResult<()> {
+    let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
+    for owner in owners {
+        *wanted.entry(owner).or_insert(0) += 1;
+    }
+    for (project, delta) in wanted {
+        ensure(conn, project, resource, delta, defaults).await?;
+    }
+    Ok(())
+}
+
 /// `OverQuota` (409) for `resources`.
 #[must_use]
 pub fn over_quota(resources: &[&str]) -> ApiError {
@@ -98,7 +118,7 @@ fn rows_of(resource: &str, project: &str) -> Option<SelectStatement> {
         "network" => rows.column(Networks::ProjectId).from(Networks::Table),
         "subnet" => rows.column(Subnets::ProjectId).from(Subnets::Table),
         "port" => rows.column(Ports::ProjectId).from(Ports::Table),
-        "rbac_policy" => rows.column(NetworkRbacs::ProjectId).from(NetworkRbacs::Table),
+        "rbac_policy" => return Some(rbac::of_project(project)),
         _ => return None,
     };
     Some(rows.and_where(Expr::col("project_id").eq(project)).to_owned())

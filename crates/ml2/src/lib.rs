@@ -23,9 +23,10 @@ mod plugin;
 mod ports;
 pub mod provisioning;
 pub mod ranges;
-mod request;
 mod subnets;
 pub mod views;
+
+use neutrino_types::request;
 
 pub use config::Ml2Config;
 pub use notifier::AgentNotifier;

@@ -1,10 +1,12 @@
 //! The plugin: what its parts share, how it starts, and its collections.
 
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{future::Future, sync::Arc};
 
 use neutrino_callbacks::Registry;
 use neutrino_db::{Conn, Db, DbError, quotas};
-use neutrino_types::{ApiError, ApiResult, Attrs, Context, ResourcePlugin};
+use neutrino_types::{ApiResult, Attrs, Context, ResourcePlugin};
+
+pub(crate) use neutrino_types::request::check_revision;
 
 use crate::{
     config::Ml2Config,
@@ -124,14 +126,7 @@ impl Core {
         resource: &str,
         owners: impl Iterator<Item = &'a str>,
     ) -> ApiResult<()> {
-        let mut wanted: HashMap<&str, u64> = HashMap::new();
-        for owner in owners {
-            *wanted.entry(owner).or_insert(0) += 1;
-        }
-        for (project, delta) in wanted {
-            quotas::ensure(conn, project, resource, delta, &self.config.quotas).await?;
-        }
-        Ok(())
+        quotas::ensure_each(conn, resource, owners, &self.config.quotas).await
     }
 }
 
@@ -153,14 +148,4 @@ where
         }
     }
     attempt().await
-}
-
-/// Refuses when the user insists on another revision.
-pub(crate) fn check_revision(if_match: Option<i64>, current: i64) -> ApiResult<()> {
-    match if_match {
-        Some(expected) if expected != current => {
-            Err(ApiError::revision_mismatch(expected, current))
-        }
-        _ => Ok(()),
-    }
 }

@@ -342,6 +342,81 @@ pub const DEFAULTS: &[DefaultRule] = &[
     rule("create_port_binding", "rule:service_api"),
     rule("delete_port_binding", "rule:service_api"),
     rule("activate", "rule:service_api"),
+    // Address groups.
+    rule("shared_address_groups", "field:address_groups:shared=True"),
+    since(
+        "create_address_group",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:regular_user",
+    ),
+    since(
+        "get_address_group",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_address_groups",
+        "rule:admin_or_owner or rule:shared_address_groups",
+    ),
+    since(
+        "update_address_group",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "delete_address_group",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "add_addresses",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "remove_addresses",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    // RBAC policies.
+    rule(
+        "restrict_wildcard",
+        "(not field:rbac_policy:target_tenant=* and not field:rbac_policy:target_project=*) or rule:admin_only",
+    ),
+    since(
+        "create_rbac_policy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:regular_user",
+    ),
+    since(
+        "create_rbac_policy:target_tenant",
+        "rule:admin_only or (not field:rbac_policy:target_tenant=* and not field:rbac_policy:target_project=*)",
+        "rule:restrict_wildcard",
+    ),
+    rule(
+        "create_rbac_policy:target_project",
+        "rule:admin_only or not field:rbac_policy:target_project=*",
+    ),
+    since(
+        "update_rbac_policy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "update_rbac_policy:target_tenant",
+        "rule:admin_only or (not field:rbac_policy:target_tenant=* and not field:rbac_policy:target_project=*)",
+        "rule:restrict_wildcard and rule:admin_or_owner",
+    ),
+    rule(
+        "update_rbac_policy:target_project",
+        "rule:admin_only or not field:rbac_policy:target_project=*",
+    ),
+    since(
+        "get_rbac_policy",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "delete_rbac_policy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
     // Agents.
     rule("create_agent", "rule:admin_only"),
     rule("get_agent", "rule:admin_only"),

@@ -45,6 +45,12 @@ impl<'e> View<'e> {
         Self { enforcer, ctx, show, shown: enforcer.eval(show, None, ctx), hidden, ask }
     }
 
+    /// The caller.
+    #[must_use]
+    pub fn context(&self) -> &'e Context {
+        self.ctx
+    }
+
     /// Whether every resource is seen with every attribute that is answered at all: nothing has
     /// to be asked or removed. Subnets always have something to remove.
     #[must_use]

@@ -76,7 +76,7 @@ impl Authorizer {
             }
             return Ok(Seen { items, hidden: view.hidden(&Target::default()) });
         }
-        let networks = self.networks_of(resource, &items).await?;
+        let networks = self.networks_of(view.context(), resource, &items).await?;
         let network = |item: &Attrs| network_id(item).and_then(|id| networks.get(id));
         let shown = |item: &Attrs| view.shows(&target(item, network(item)));
         let items: Vec<Attrs> = items.into_iter().filter(shown).collect();
@@ -98,7 +98,7 @@ impl Authorizer {
             return Ok(Some(Vec::new()));
         }
         let network = match view.depends_on_target() {
-            true => self.network_of(resource, item).await?,
+            true => self.network_of(view.context(), resource, item).await?,
             false => None,
         };
         let target = target(item, network.as_ref());
@@ -118,7 +118,7 @@ impl Authorizer {
     ) -> ApiResult<()> {
         let networks = match ctx.is_admin {
             true => HashMap::new(),
-            false => self.networks_of(resource, items).await?,
+            false => self.networks_of(ctx, resource, items).await?,
         };
         for item in items {
             let id = network_id(item).filter(|_| has_network(resource));
@@ -158,7 +158,7 @@ impl Authorizer {
             }
         }
         let current = plugin.get(ctx, id).await?;
-        let network = self.network_of(resource, &current).await?;
+        let network = self.network_of(ctx, resource, &current).await?;
         let target = target(&current, network.as_ref()).with_changes(changes);
         self.enforcer.authorize_update(resource, changes, &target, ctx)
     }
@@ -179,9 +179,31 @@ impl Authorizer {
             return Ok(());
         }
         let current = plugin.get(ctx, id).await?;
-        let network = self.network_of(resource, &current).await?;
+        let network = self.network_of(ctx, resource, &current).await?;
         let target = target(&current, network.as_ref());
         self.enforcer.authorize_delete(resource, &target, ctx)
+    }
+
+    /// Refuses an action on the resource `id` unless `rule` holds for it.
+    ///
+    /// # Errors
+    /// As [`Authorizer::update`].
+    pub async fn action(
+        &self,
+        ctx: &Context,
+        resource: &Resource,
+        plugin: &dyn ResourcePlugin,
+        id: &str,
+        rule: &str,
+    ) -> ApiResult<()> {
+        if ctx.is_admin && self.enforcer.check(rule, &Target::default(), ctx) {
+            return Ok(());
+        }
+        let current = plugin.get(ctx, id).await?;
+        let network = self.network_of(ctx, resource, &current).await?;
+        let target = target(&current, network.as_ref());
+        let decision = self.enforcer.authorize(rule, &target, ctx);
+        self.enforcer.hide_if_invisible(resource, decision, &target, ctx)
     }
 
     /// Refuses unless `rule` holds for `item`; 404 when the caller may not even see it.
@@ -197,21 +219,29 @@ impl Authorizer {
     ) -> ApiResult<()> {
         let network = match ctx.is_admin {
             true => None,
-            false => self.network_of(resource, item).await?,
+            false => self.network_of(ctx, resource, item).await?,
         };
         self.enforcer.authorize(rule, &target(item, network.as_ref()), ctx)
     }
 
-    async fn network_of(&self, resource: &Resource, item: &Attrs) -> ApiResult<Option<Attrs>> {
+    async fn network_of(
+        &self,
+        ctx: &Context,
+        resource: &Resource,
+        item: &Attrs,
+    ) -> ApiResult<Option<Attrs>> {
         let Some(id) = network_id(item).filter(|_| has_network(resource)) else {
             return Ok(None);
         };
-        let found = self.networks_of(resource, std::slice::from_ref(item)).await?.remove(id);
+        let found = self.networks_of(ctx, resource, std::slice::from_ref(item)).await?.remove(id);
         found.ok_or_else(|| no_network(id)).map(Some)
     }
 
+    /// The networks `items` belong to, with `shared` as the caller sees it: a network may be
+    /// shared with its project alone.
     async fn networks_of(
         &self,
+        ctx: &Context,
         resource: &Resource,
         items: &[Attrs],
     ) -> ApiResult<HashMap<String, Attrs>> {
@@ -226,7 +256,7 @@ impl Authorizer {
         }
         let mut query = ListQuery::filter("id", ids);
         query.fields = RULES_SEE.map(str::to_string).to_vec();
-        let networks = self.networks.list(&Context::admin(), &query).await?;
+        let networks = self.networks.list(&ctx.elevated(), &query).await?;
         let keyed = |network: Attrs| {
             let id = network.get("id").and_then(Value::as_str)?.to_string();
             Some((id, network))

@@ -7,7 +7,8 @@ use neutrino_conf::{Conf, opts};
 use neutrino_db::Db;
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
-    AgentConfig, Agents, AvailabilityZones, QuotaConfig, Quotas, ServiceProviders, TagService,
+    AddressGroups, AgentConfig, Agents, AvailabilityZones, QuotaConfig, Quotas, RbacPolicies,
+    ServiceProviders, TagService,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -31,6 +32,10 @@ pub struct Parts {
     pub subnets: Arc<dyn ResourcePlugin>,
     /// `/v2.0/ports`.
     pub ports: Arc<dyn ResourcePlugin>,
+    /// `/v2.0/address-groups`.
+    pub address_groups: Arc<AddressGroups>,
+    /// `/v2.0/rbac-policies`.
+    pub rbac_policies: Arc<RbacPolicies>,
     /// `/v2.0/agents` and `report_state`.
     pub agents: Arc<Agents>,
     /// `/v2.0/availability_zones`.
@@ -67,7 +72,11 @@ impl Parts {
             .map_err(|e| ServerError::Ml2(e.into()))?;
         let agents = Agents::new(db.clone(), AgentConfig::from_conf(conf));
         let agents = agents.announced_to(registry.clone());
+        let quotas = QuotaConfig::from_conf(conf);
+        let rbac_policies = RbacPolicies::new(db.clone(), quotas.defaults.clone());
         Ok(Self {
+            address_groups: Arc::new(AddressGroups::new(db.clone(), registry.clone())),
+            rbac_policies: Arc::new(rbac_policies),
             networks: ml2.networks(),
             subnets: ml2.subnets(),
             ports: ml2.ports(),
@@ -76,7 +85,7 @@ impl Parts {
             agents: Arc::new(agents),
             availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
             service_providers: Arc::new(ServiceProviders::default()),
-            quotas: Quotas::new(db.clone(), QuotaConfig::from_conf(conf)),
+            quotas: Quotas::new(db.clone(), quotas),
             tags: TagService::new(db.clone()),
             db,
         })

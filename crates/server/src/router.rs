@@ -8,7 +8,8 @@ use axum::{
     routing::{any, get},
 };
 use neutrino_api_defs::{
-    AGENTS, AVAILABILITY_ZONES, NETWORKS, PORTS, Resource, SERVICE_PROVIDERS, SUBNETS,
+    ADDRESS_GROUPS, AGENTS, AVAILABILITY_ZONES, NETWORKS, PORTS, RBAC_POLICIES, Resource,
+    SERVICE_PROVIDERS, SUBNETS,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -68,6 +69,8 @@ fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
         .merge(collection(&PORTS, parts.ports.clone()))
         .merge(tags(&PORTS, parts.ports.clone()))
         .merge(bindings::routes(parts.ml2.clone(), authorizer.clone()))
+        .merge(collection(&ADDRESS_GROUPS, parts.address_groups.clone()))
+        .merge(collection(&RBAC_POLICIES, parts.rbac_policies.clone()))
         .merge(collection(&AGENTS, parts.agents.clone()))
         .merge(collection(&AVAILABILITY_ZONES, parts.availability_zones.clone()))
         .merge(collection(&SERVICE_PROVIDERS, parts.service_providers.clone()))

@@ -1,18 +1,22 @@
-//! Service plugins beside ML2, one module each: agents, quotas, availability zones, service
-//! providers, tags.
+//! Service plugins beside ML2, one module each: address groups, agents, quotas, availability zones,
+//! RBAC policies, service providers, tags.
 //!
 //! Each owns its part of the API's behaviour over [`neutrino_db`]. None owns HTTP, policy or RPC
 //! transport: the server calls them with checked input.
 
+pub mod address_groups;
 pub mod agents;
 pub mod availability_zones;
 pub mod quotas;
+pub mod rbac;
 mod read_only;
 pub mod service_providers;
 pub mod tags;
 
+pub use address_groups::AddressGroups;
 pub use agents::{AgentConfig, Agents};
 pub use availability_zones::AvailabilityZones;
 pub use quotas::{QuotaConfig, Quotas};
+pub use rbac::RbacPolicies;
 pub use service_providers::ServiceProviders;
 pub use tags::TagService;

@@ -86,6 +86,7 @@ impl ApiError {
             "subnet" => ("SubnetNotFound", "Subnet"),
             "port" => ("PortNotFound", "Port"),
             "agent" => ("AgentNotFound", "Agent"),
+            "address_group" => ("AddressGroupNotFound", "Address group"),
             other => {
                 return Self::not_found(
                     "HTTPNotFound",

@@ -10,6 +10,7 @@ pub mod mac;
 pub mod net;
 pub mod plugin;
 pub mod query;
+pub mod request;
 
 pub use context::Context;
 pub use error::{ApiError, ApiResult};

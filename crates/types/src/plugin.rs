@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{ApiResult, Attrs, Context, ListQuery};
+use crate::{ApiError, ApiResult, Attrs, Context, ListQuery};
 
 /// What the pages of a list need to know of resources that a plugin wrote as JSON itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,14 @@ pub trait ResourcePlugin: Send + Sync {
         changes: Attrs,
         if_match: Option<i64>,
     ) -> ApiResult<Attrs>;
+
+    /// Does the member action `action` with the request's body, which holds every attribute the
+    /// action is defined with, not validated further. Answers the body of the response; where it
+    /// holds the resource under its name, the caller removes what policy hides.
+    async fn act(&self, _ctx: &Context, _id: &str, action: &str, _body: Attrs) -> ApiResult<Attrs> {
+        // Only actions of the resource's definition are asked for.
+        Err(ApiError::internal(format!("no plugin does {action}")))
+    }
 
     /// Deletes the resource. `if_match` as in [`ResourcePlugin::update`].
     async fn delete(&self, ctx: &Context, id: &str, if_match: Option<i64>) -> ApiResult<()>;

@@ -1,22 +1,26 @@
 //! The resources, one file each. A new resource is a new file and one line in [`all`].
 
+pub mod address_group;
 pub mod agent;
 pub mod network;
 pub mod port;
 pub mod quota;
+pub mod rbac;
 pub mod service_provider;
 pub mod standard;
 pub mod subnet;
 
 use crate::resource::Resource;
 
-static ALL: [&Resource; 8] = [
+static ALL: [&Resource; 10] = [
     &network::NETWORKS,
     &subnet::SUBNETS,
     &port::PORTS,
     &port::PORT_BINDINGS,
     &agent::AGENTS,
     &agent::AVAILABILITY_ZONES,
+    &address_group::ADDRESS_GROUPS,
+    &rbac::RBAC_POLICIES,
     &quota::QUOTAS,
     &service_provider::SERVICE_PROVIDERS,
 ];

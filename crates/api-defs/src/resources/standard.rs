@@ -6,6 +6,8 @@ use crate::attribute::{Attribute, Initial, Shape, Validate};
 pub const NAME_MAX: usize = 255;
 /// Longest `description`, in characters.
 pub const DESCRIPTION_MAX: usize = 255;
+/// Longest `description` of the resources that allow more, in characters.
+pub const LONG_DESCRIPTION_MAX: usize = 1024;
 /// Longest `project_id`, in characters.
 pub const PROJECT_ID_MAX: usize = 255;
 /// Longest tag, in characters.

@@ -79,7 +79,8 @@ fn mask_length(ip: IpAddr, suffix: &str) -> Option<u8> {
 }
 
 /// The network of `(ip, length)`, host bits cleared.
-fn network_of(ip: IpAddr, length: u8) -> IpAddr {
+#[must_use]
+pub fn network_of(ip: IpAddr, length: u8) -> IpAddr {
     match ip {
         IpAddr::V4(ip) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);

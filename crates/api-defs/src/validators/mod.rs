@@ -92,6 +92,8 @@ impl Validate {
             Self::ObjectOrNone => or_none(value, object),
             Self::AddressPairs => port::address_pairs(value),
             Self::ExtraDhcpOpts => port::extra_dhcp_opts(value),
+            Self::Cidrs => list::list_of_distinct(value)?.iter().try_for_each(address::subnet),
+            Self::TargetProject => target_project(value),
             Self::UniqueTexts(max) => list::unique_strings(value, max),
             Self::AvailabilityZoneHints => list::availability_zone_hints(value),
             Self::Segments => list::segments(value),
@@ -115,6 +117,19 @@ pub fn uuid(value: &Value) -> Check {
     match value.as_str() {
         Some(s) if is_uuid(s) => Ok(()),
         _ => refuse(format!("'{}' is not a valid UUID", pytext::str(value))),
+    }
+}
+
+/// A project's UUID, or `*` for every project.
+fn target_project(value: &Value) -> Check {
+    match value.as_str() {
+        Some("*") => Ok(()),
+        Some(s) if is_uuid(s) => Ok(()),
+        _ => Err(ApiError::invalid_input(format_args!(
+            "'{}' is not a valid target project ID; expected a UUID or '*'",
+            pytext::str(value)
+        ))
+        .into()),
     }
 }
 

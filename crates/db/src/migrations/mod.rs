@@ -17,6 +17,7 @@ use crate::{
 
 mod ddl;
 mod m0001_first_light;
+mod m0003_address_groups;
 
 /// One step of the schema.
 pub struct Migration {
@@ -29,11 +30,18 @@ pub struct Migration {
 }
 
 /// Every migration, oldest first.
-pub const ALL: &[Migration] = &[Migration {
-    revision: "0001_first_light",
-    title: "networks, subnets, ports, ML2, agents, quotas, tags",
-    steps: m0001_first_light::steps,
-}];
+pub const ALL: &[Migration] = &[
+    Migration {
+        revision: "0001_first_light",
+        title: "networks, subnets, ports, ML2, agents, quotas, tags",
+        steps: m0001_first_light::steps,
+    },
+    Migration {
+        revision: "0003_address_groups",
+        title: "address groups, sharing of address groups",
+        steps: m0003_address_groups::steps,
+    },
+];
 
 /// A DDL statement. Boxed: a table statement is large.
 pub enum Step {

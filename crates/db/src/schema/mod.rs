@@ -47,8 +47,10 @@ macro_rules! tables {
 
 pub mod core;
 pub mod ml2;
+pub mod rbac;
 pub mod services;
 
 pub use core::*;
 pub use ml2::*;
+pub use rbac::*;
 pub use services::*;

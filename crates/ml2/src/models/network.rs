@@ -2,25 +2,22 @@
 
 use std::collections::HashMap;
 
+pub use neutrino_db::list::scope::{
+    EVERYONE as EVERY_PROJECT, EXTERNAL as ACCESS_EXTERNAL, SHARED as ACCESS_SHARED,
+};
 use neutrino_db::{
     Conn, DbResult, RowRef,
+    rbac::{self, ObjectType},
     schema::{NetworkRbacs as R, Networks as N, Subnets, Tags},
     sea_query::{
-        Cond, Condition, Expr, ExprTrait, InsertStatement, Order, Query, SelectStatement,
-        UpdateStatement,
+        Cond, Condition, Expr, ExprTrait, InsertStatement, IntoColumnRef, Order, Query,
+        SelectStatement, UpdateStatement,
     },
     time,
 };
 use neutrino_types::{Context, new_id};
 
 use super::{is_in, segment::Segment};
-
-/// RBAC action that lets a project use a network.
-pub const ACCESS_SHARED: &str = "access_as_shared";
-/// RBAC action that lets a project route to a network.
-pub const ACCESS_EXTERNAL: &str = "access_as_external";
-/// RBAC target that means every project.
-pub const EVERY_PROJECT: &str = "*";
 
 /// A network with all that its view shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,23 +62,8 @@ pub struct Network {
 
 /// The condition that an RBAC row of `network` lets `project` do one of `actions`.
 #[must_use]
-pub fn granted(
-    network: impl neutrino_db::sea_query::IntoColumnRef,
-    project: &str,
-    actions: &[&str],
-) -> Expr {
-    let mut grant = Query::select();
-    grant
-        .expr(Expr::val(1))
-        .from(R::Table)
-        .and_where(Expr::col((R::Table, R::ObjectId)).eq(Expr::col(network)))
-        .and_where(is_in((R::Table, R::Action), actions.iter().copied()));
-    if project.is_empty() {
-        grant.and_where(Expr::col((R::Table, R::TargetProject)).eq(EVERY_PROJECT));
-    } else {
-        grant.and_where(is_in((R::Table, R::TargetProject), [EVERY_PROJECT, project]));
-    }
-    Expr::exists(grant)
+pub fn granted(network: impl IntoColumnRef, project: &str, actions: &[&str]) -> Expr {
+    rbac::granted(ObjectType::Network, network, project, actions)
 }
 
 /// The condition that `ctx` may see a network; `None` for admins, who see all.
@@ -265,33 +247,25 @@ pub fn insert_grants(grants: &[(&str, &str, &str)]) -> InsertStatement {
     statement
 }
 
-/// Withdraws `action` on `network` from every project that holds it by the wildcard.
+/// Withdraws `action` on `network` from `target` (a project or [`EVERY_PROJECT`]), or from all.
 ///
 /// # Errors
 /// What the database refused.
-pub async fn revoke(conn: &Conn, network: &str, action: &str) -> DbResult<()> {
-    let statement = Query::delete()
+pub async fn revoke(
+    conn: &Conn,
+    network: &str,
+    action: &str,
+    target: Option<&str>,
+) -> DbResult<()> {
+    let mut statement = Query::delete();
+    statement
         .from_table(R::Table)
         .and_where(Expr::col(R::ObjectId).eq(network))
-        .and_where(Expr::col(R::Action).eq(action))
-        .and_where(Expr::col(R::TargetProject).eq(EVERY_PROJECT))
-        .to_owned();
+        .and_where(Expr::col(R::Action).eq(action));
+    if let Some(target) = target {
+        statement.and_where(Expr::col(R::TargetProject).eq(target));
+    }
     conn.execute(&statement).await.map(|_| ())
-}
-
-/// Projects that `action` on `network` was granted to by name.
-///
-/// # Errors
-/// What the database refused.
-pub async fn granted_projects(conn: &Conn, network: &str, action: &str) -> DbResult<Vec<String>> {
-    let query = Query::select()
-        .column(R::TargetProject)
-        .from(R::Table)
-        .and_where(Expr::col(R::ObjectId).eq(network))
-        .and_where(Expr::col(R::Action).eq(action))
-        .and_where(Expr::col(R::TargetProject).ne(EVERY_PROJECT))
-        .to_owned();
-    conn.fetch_map(&query, |r| r.text(0)).await
 }
 
 /// An update of networks that counts their revisions up.

@@ -3,6 +3,7 @@
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
     Prepared, Tx,
+    rbac::{self, ObjectType, invalid_shared_setting},
     schema::{Networks as N, Ports as P, Subnets as S},
     sea_query::{Expr, ExprTrait, Query},
     time,
@@ -16,7 +17,7 @@ use super::{Networks, segments};
 use crate::{
     drivers::{mech::Op, types::SegmentRequest},
     models::{
-        network::{self, ACCESS_EXTERNAL, ACCESS_SHARED, Network},
+        network::{self, ACCESS_EXTERNAL, ACCESS_SHARED, EVERY_PROJECT, Network},
         segment,
     },
     plugin::{check_revision, retrying},
@@ -71,7 +72,6 @@ async fn try_update(
     request::set_text(changes, "name", &mut network.name);
     request::set_text(changes, "description", &mut network.description);
     request::set_flag(changes, "admin_state_up", &mut network.admin_state_up);
-    request::set_flag(changes, "shared", &mut network.shared);
     request::set_flag(changes, "router:external", &mut network.external);
     change_segment(plugin, &tx, changes, &mut network).await?;
     if let Some(asked) = request::int(changes, "mtu") {
@@ -81,7 +81,10 @@ async fn try_update(
     for extension in &core.extensions {
         extension.update_network(changes, &mut network)?;
     }
-    change_grants(&tx, &original, &network).await?;
+    if let Some(shared) = request::flag(changes, "shared") {
+        change_shared(&tx, ctx, shared, &mut network).await?;
+    }
+    change_external(&tx, &original, &network).await?;
     if network != original {
         network.revision += 1;
         network.updated_at = time::now();
@@ -212,30 +215,48 @@ async fn ensure_mtu_fits(tx: &Tx, network: &Network) -> ApiResult<()> {
     if tx.fetch_opt(&v6).await?.is_some() { Err(conflict(IPV6_MIN_MTU)) } else { Ok(()) }
 }
 
-/// The RBAC rows behind `shared` and `router:external`.
-async fn change_grants(tx: &Tx, original: &Network, network: &Network) -> ApiResult<()> {
-    if original.shared && !network.shared {
-        ensure_not_used_by_others(tx, original).await?;
-        network::revoke(tx, &network.id, ACCESS_SHARED).await?;
+/// `shared` in a request is about everyone: the RBAC row for all projects comes or goes. Whether the
+/// caller sees the network as shared afterwards may hang on a row for its own project too.
+async fn change_shared(
+    tx: &Tx,
+    ctx: &Context,
+    shared: bool,
+    network: &mut Network,
+) -> ApiResult<()> {
+    let targets = rbac::targets(tx, ObjectType::Network, &network.id, ACCESS_SHARED).await?;
+    let is_shared = targets.iter().any(|target| target == EVERY_PROJECT);
+    if shared && !is_shared {
+        let grant = (network.id.as_str(), network.project_id.as_str(), ACCESS_SHARED);
+        tx.execute(&network::insert_grants(&[grant])).await?;
+        network.shared = true;
     }
-    if original.external && !network.external {
-        ensure_no_gateways(tx, &network.id).await?;
-        network::revoke(tx, &network.id, ACCESS_EXTERNAL).await?;
-    }
-    let mut grants = Vec::new();
-    if network.shared && !original.shared {
-        grants.push((network.id.as_str(), network.project_id.as_str(), ACCESS_SHARED));
-    }
-    if network.external && !original.external {
-        grants.push((network.id.as_str(), network.project_id.as_str(), ACCESS_EXTERNAL));
-    }
-    if !grants.is_empty() {
-        tx.execute(&network::insert_grants(&grants)).await?;
+    if !shared && is_shared {
+        ensure_not_used_by_others(tx, network, &targets).await?;
+        network::revoke(tx, &network.id, ACCESS_SHARED, Some(EVERY_PROJECT)).await?;
+        network.shared = targets.iter().any(|target| target == ctx.project());
     }
     Ok(())
 }
 
-async fn ensure_not_used_by_others(tx: &Tx, network: &Network) -> ApiResult<()> {
+/// The RBAC rows behind `router:external`; none is left of a network that no longer is.
+async fn change_external(tx: &Tx, original: &Network, network: &Network) -> ApiResult<()> {
+    if original.external && !network.external {
+        ensure_no_gateways(tx, &network.id).await?;
+        network::revoke(tx, &network.id, ACCESS_EXTERNAL, None).await?;
+    }
+    if network.external && !original.external {
+        let grant = (network.id.as_str(), network.project_id.as_str(), ACCESS_EXTERNAL);
+        tx.execute(&network::insert_grants(&[grant])).await?;
+    }
+    Ok(())
+}
+
+/// Refuses while projects use the network that none of `targets` lets use it by name.
+async fn ensure_not_used_by_others(
+    tx: &Tx,
+    network: &Network,
+    targets: &[String],
+) -> ApiResult<()> {
     let ports = Query::select()
         .distinct()
         .column(P::ProjectId)
@@ -251,22 +272,10 @@ async fn ensure_not_used_by_others(tx: &Tx, network: &Network) -> ApiResult<()> 
         .to_owned();
     let mut users = tx.fetch_map(&ports, |r| r.text(0)).await?;
     users.extend(tx.fetch_map(&subnets, |r| r.text(0)).await?);
-    users.retain(|project| *project != network.project_id);
-    if users.is_empty() {
+    if users.iter().all(|user| *user == network.project_id || targets.contains(user)) {
         return Ok(());
     }
-    let granted = network::granted_projects(tx, &network.id, ACCESS_SHARED).await?;
-    if users.iter().all(|project| granted.contains(project)) {
-        return Ok(());
-    }
-    Err(ApiError::conflict(
-        "InvalidSharedSetting",
-        format!(
-            "Unable to reconfigure sharing settings for network {}. Multiple projects are using \
-             it.",
-            network.name
-        ),
-    ))
+    Err(invalid_shared_setting(&network.name))
 }
 
 async fn ensure_no_gateways(tx: &Tx, network_id: &str) -> ApiResult<()> {

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, on},
 };
-use neutrino_api_defs::{Resource, query, validate};
+use neutrino_api_defs::{MemberAction, Resource, query, validate};
 use neutrino_types::{ApiResult, Attrs, Context, ResourcePlugin, WrittenPage};
 use serde_json::Value;
 
@@ -88,12 +88,29 @@ impl Controller {
         if offers.show || offers.update || offers.delete {
             router = router.route(&format!("{path}/{{id}}"), refuse_head(item));
         }
+        for action in self.resource.actions {
+            let handler = move |this: This, ctx: Caller, id: Path<String>, body: Body| {
+                act(this, ctx, id, action, body)
+            };
+            let only = refuse_head(on(MethodFilter::PUT, handler));
+            router = router.route(&format!("{path}/{{id}}/{}", action.name), only);
+        }
         router.with_state(Arc::new(self))
     }
 
+    /// The parameters of a list; those of pages are not there for collections without any.
+    fn list_params(&self, uri: &Uri) -> Vec<(String, String)> {
+        let mut params = query_params(uri);
+        if !self.resource.pages {
+            params.retain(|(key, _)| !matches!(key.as_str(), "limit" | "marker" | "page_reverse"));
+        }
+        params
+    }
+
     async fn list(&self, ctx: &Context, uri: &Uri, headers: &HeaderMap) -> ApiResult<Vec<u8>> {
-        let params = query_params(uri);
-        let mut query = query::parse(self.resource, &params, self.limits.page)?;
+        let params = self.list_params(uri);
+        let most = self.limits.page.filter(|_| self.resource.pages);
+        let mut query = query::parse(self.resource, &params, most)?;
         let fields = query.fields.clone();
         let key = self.resource.primary_key();
         let policy = self.authorizer.view(self.resource, ctx);
@@ -190,6 +207,29 @@ impl Controller {
         view::single(self.resource.member, &item, &view)
     }
 
+    async fn act(
+        &self,
+        ctx: &Context,
+        id: &str,
+        action: &MemberAction,
+        body: &[u8],
+    ) -> ApiResult<Vec<u8>> {
+        let body = json_object(body)?.unwrap_or_default();
+        if let Some(missing) = action.body.iter().find(|name| !body.contains_key(**name)) {
+            return Err(bad_request(format!("Unable to find '{missing}' in request body")));
+        }
+        let plugin = self.plugin.as_ref();
+        self.authorizer.action(ctx, self.resource, plugin, id, action.name).await?;
+        let answer = self.plugin.act(ctx, id, action.name, body).await?;
+        match answer.get(self.resource.member) {
+            Some(Value::Object(item)) => {
+                let view = self.view_of_result(ctx, Some(item)).await?;
+                view::single(self.resource.member, item, &view)
+            }
+            _ => view::object(&answer),
+        }
+    }
+
     async fn delete(
         &self,
         ctx: &Context,
@@ -275,6 +315,17 @@ async fn update(
 ) -> HttpResult {
     let body = read_body(body).await?;
     Ok(json(StatusCode::OK, this.update(&ctx, &id, &headers, &body).await?))
+}
+
+async fn act(
+    State(this): This,
+    Extension(ctx): Caller,
+    Path(id): Path<String>,
+    action: &'static MemberAction,
+    body: Body,
+) -> HttpResult {
+    let body = read_body(body).await?;
+    Ok(json(StatusCode::OK, this.act(&ctx, &id, action, &body).await?))
 }
 
 async fn delete(

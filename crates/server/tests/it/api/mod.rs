@@ -1,5 +1,6 @@
 //! The network API, one module per place in its URL tree.
 
+mod address_groups;
 mod agents;
 mod availability_zones;
 mod bindings;
@@ -8,6 +9,7 @@ mod networks;
 mod policy;
 mod ports;
 mod quotas;
+mod rbac_policies;
 mod service_providers;
 mod subnets;
 mod tags;

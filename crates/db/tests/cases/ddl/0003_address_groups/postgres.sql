@@ -1,0 +1,28 @@
+CREATE TABLE "address_groups" (
+    "id" varchar(36) COLLATE "C" NOT NULL,
+    "project_id" varchar(255) COLLATE "C" NOT NULL DEFAULT '',
+    "name" varchar(255) COLLATE "C" NOT NULL DEFAULT '',
+    "description" varchar(1024) COLLATE "C" NOT NULL DEFAULT '',
+    "revision_number" bigint NOT NULL DEFAULT 0,
+    "created_at" varchar(20) COLLATE "C" NOT NULL,
+    "updated_at" varchar(20) COLLATE "C" NOT NULL,
+    PRIMARY KEY ("id")
+);
+CREATE INDEX "ix_address_groups_project_id" ON "address_groups" ("project_id");
+CREATE TABLE "address_associations" (
+    "address_group_id" varchar(36) COLLATE "C" NOT NULL,
+    "address" varchar(64) COLLATE "C" NOT NULL,
+    PRIMARY KEY ("address_group_id", "address"),
+    CONSTRAINT "fk_address_associations_address_group_id" FOREIGN KEY ("address_group_id") REFERENCES "address_groups" ("id") ON DELETE CASCADE
+);
+CREATE TABLE "addressgrouprbacs" (
+    "id" varchar(36) COLLATE "C" NOT NULL,
+    "project_id" varchar(255) COLLATE "C" NOT NULL DEFAULT '',
+    "object_id" varchar(36) COLLATE "C" NOT NULL,
+    "target_project" varchar(255) COLLATE "C" NOT NULL,
+    "action" varchar(255) COLLATE "C" NOT NULL,
+    PRIMARY KEY ("id"),
+    CONSTRAINT "fk_addressgrouprbacs_object_id" FOREIGN KEY ("object_id") REFERENCES "address_groups" ("id") ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX "ix_addressgrouprbacs_object_id_action_target_project" ON "addressgrouprbacs" ("object_id", "action", "target_project");
+CREATE INDEX "ix_addressgrouprbacs_target_project_action" ON "addressgrouprbacs" ("target_project", "action");
