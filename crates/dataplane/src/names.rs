@@ -10,6 +10,12 @@ use sha1::{Digest, Sha1};
 
 /// Longest name of a Linux network device.
 pub const DEVICE_NAME_MAX_LEN: usize = 15;
+/// Length of the device names of ports (`constants.LINUX_DEV_LEN`).
+const VIF_DEVICE_LEN: usize = 14;
+/// An instance's tap device.
+pub const TAP_PREFIX: &str = "tap";
+/// The Linux bridge's end of the pair that plugs an instance through it.
+pub const HYBRID_BRIDGE_SIDE_PREFIX: &str = "qvb";
 /// Hex digits of SHA1 that replace the cut part of a long name.
 const INTERFACE_HASH_LEN: usize = 6;
 /// br-int end of a physical bridge's patch pair.
@@ -29,6 +35,12 @@ pub fn int_patch(bridge: &str) -> String {
 #[must_use]
 pub fn phys_patch(bridge: &str) -> String {
     interface_name(PEER_PHYSICAL_PREFIX, bridge)
+}
+
+/// A device of a port: the prefix (e.g. [`TAP_PREFIX`]) and the beginning of the port's id.
+#[must_use]
+pub fn vif_device(prefix: &str, port_id: &str) -> String {
+    prefix.chars().chain(port_id.chars()).take(VIF_DEVICE_LEN).collect()
 }
 
 /// Prefix and name if they fit a device name, else a cut name that ends in the first six hex

@@ -166,7 +166,13 @@ impl Port {
     /// security is on and no service of Neutron owns it.
     #[must_use]
     pub fn protected(&self) -> bool {
-        self.port_security && !self.device_owner.starts_with(device_owner::NETWORK_PREFIX)
+        self.port_security && !self.of_network_service()
+    }
+
+    /// Whether a service of Neutron owns the port.
+    #[must_use]
+    pub fn of_network_service(&self) -> bool {
+        self.device_owner.starts_with(device_owner::NETWORK_PREFIX)
     }
 
     /// MACs it may send from: its own first, then those of its allowed pairs, each once.

@@ -1,7 +1,10 @@
 //! Security groups as both firewall drivers see them: plain values.
 //!
-//! What a driver makes of them is its own module's business.
+//! What a driver makes of them is its own module's business: [`iptables`], [`openflow`]; whose connections are
+//! cut when something is no longer allowed is the same for all: [`conntrack`].
 
+pub mod conntrack;
+pub mod iptables;
 pub mod openflow;
 
 use std::collections::{BTreeMap, BTreeSet};

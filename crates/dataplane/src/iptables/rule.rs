@@ -9,6 +9,8 @@ use ipnet::IpNet;
 pub struct Rule {
     matches: String,
     comment: Option<Cow<'static, str>>,
+    /// The comment stays when comments are not wanted.
+    essential: bool,
     target: String,
 }
 
@@ -17,7 +19,7 @@ impl Rule {
     /// for all), which go to `target` (a chain, or an action with its arguments).
     #[must_use]
     pub fn new(matches: impl Into<String>, target: impl Into<String>) -> Self {
-        Self { matches: matches.into(), comment: None, target: target.into() }
+        Self { matches: matches.into(), comment: None, essential: false, target: target.into() }
     }
 
     /// Says why the rule is there.
@@ -27,13 +29,21 @@ impl Rule {
         self
     }
 
+    /// Says whose the rule is; stays even when comments are not wanted.
+    #[must_use]
+    pub fn noted(mut self, note: String) -> Self {
+        self.comment = Some(note.into());
+        self.essential = true;
+        self
+    }
+
     /// The rule as iptables-save prints it behind `-A <chain> `.
     pub(super) fn text(&self, comments: bool) -> String {
         let mut text = self.matches.clone();
         if !text.is_empty() {
             text.push(' ');
         }
-        if let Some(comment) = self.comment.as_ref().filter(|_| comments) {
+        if let Some(comment) = self.comment.as_ref().filter(|_| comments || self.essential) {
             // Writing to a string cannot fail.
             let _ = write!(text, "-m comment --comment {} ", quoted(comment));
         }

@@ -1,7 +1,9 @@
 //! Golden cases of the data plane, and the properties of its diff.
 
 mod cases;
+mod conntrack;
 mod diffing;
+mod firewall_iptables;
 mod firewall_openflow;
 mod iptables;
 mod observed;

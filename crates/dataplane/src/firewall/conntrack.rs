@@ -1,0 +1,220 @@
+//! Which connections are cut when a port, an address, a rule or a member is gone.
+//!
+//! Connections that are known pass without being asked for again, so that what no longer allows
+//! them must cut them. Pure: the agent reads the tracked connections and removes those that
+//! [`Deletions::hits`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use ipnet::IpNet;
+
+use crate::view::{HostView, Port};
+
+use super::{Direction, Ethertype, Remote, Rule, SecurityGroups};
+
+/// A tracked connection: its first packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Zone.
+    pub zone: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Who opened it.
+    pub source: IpAddr,
+    /// To whom.
+    pub destination: IpAddr,
+}
+
+/// Connections to cut in one zone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deletion {
+    /// IP version.
+    pub version: Ethertype,
+    /// Who opened them: [`Direction::Ingress`] for connections to the port.
+    pub direction: Direction,
+    /// Those of one IP protocol; all when `None`.
+    pub protocol: Option<u8>,
+    /// The port's address.
+    pub local: IpNet,
+    /// The other side; all when `None`.
+    pub remotes: Option<Arc<Remotes>>,
+}
+
+/// Addresses of remote sides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remotes {
+    /// Single addresses, which most members are.
+    pub hosts: BTreeSet<IpAddr>,
+    /// Networks.
+    pub nets: BTreeSet<IpNet>,
+}
+
+impl Remotes {
+    fn insert(&mut self, net: IpNet) {
+        if net.prefix_len() == net.max_prefix_len() {
+            self.hosts.insert(net.addr());
+        } else {
+            self.nets.insert(net);
+        }
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        self.hosts.contains(&address) || self.nets.iter().any(|net| net.contains(&address))
+    }
+}
+
+/// Zone to the connections to cut in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deletions(BTreeMap<u16, BTreeSet<Deletion>>);
+
+impl Deletions {
+    /// What is to be cut between two views of a host.
+    ///
+    /// `old` is what was last applied, `new` what is applied now; `zone` answers the zone of a
+    /// port of either. Call after the new rules are in: a connection cut before could come back.
+    /// A group that is not known is a group without rules or members, as for the drivers.
+    #[must_use]
+    pub fn between(old: &HostView, new: &HostView, zone: impl Fn(&Port) -> Option<u16>) -> Self {
+        let mut out = Self::default();
+        let filtered = |view: &HostView| -> BTreeMap<String, Port> {
+            let ports = view.ports.iter().filter(|port| port.protected() && !port.dead);
+            ports.map(|port| (port.id.clone(), port.clone())).collect()
+        };
+        let after = filtered(new);
+        let lost = lost_members(&old.security_groups, &new.security_groups);
+        for (id, port) in filtered(old) {
+            let Some(zone) = zone(&port) else { continue };
+            let cuts = out.0.entry(zone).or_default();
+            let Some(now) = after.get(&id) else {
+                cuts.extend(port.addresses().into_iter().flat_map(everything));
+                continue;
+            };
+            let addresses = now.addresses();
+            let gone = port.addresses().into_iter().filter(|net| !addresses.contains(net));
+            cuts.extend(gone.flat_map(everything));
+            let allowed = rules(now, &new.security_groups);
+            let mut removed = rules(&port, &old.security_groups);
+            removed.retain(|rule| !allowed.contains(rule));
+            for rule in removed {
+                cuts.extend(of_rule(rule, &addresses));
+            }
+            for rule in &allowed {
+                let (Remote::Group(id) | Remote::AddressGroup(id)) = &rule.remote else { continue };
+                if let Some(remotes) = lost.get(&(id.as_str(), rule.ethertype)) {
+                    cuts.extend(of_members(rule.ethertype, remotes, &addresses));
+                }
+            }
+        }
+        out.0.retain(|_, cuts| !cuts.is_empty());
+        out
+    }
+
+    /// Whether nothing is to be cut.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Zone to the connections to cut in it.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &Deletion)> {
+        self.0.iter().flat_map(|(zone, cuts)| cuts.iter().map(move |cut| (*zone, cut)))
+    }
+
+    /// The zones in which something is to be cut.
+    pub fn zones(&self) -> impl Iterator<Item = u16> {
+        self.0.keys().copied()
+    }
+
+    /// Whether `connection` is to be cut.
+    #[must_use]
+    pub fn hits(&self, connection: &Connection) -> bool {
+        self.0.get(&connection.zone).is_some_and(|cuts| cuts.iter().any(|cut| cut.hits(connection)))
+    }
+}
+
+impl Deletion {
+    fn hits(&self, connection: &Connection) -> bool {
+        let (local, remote) = match self.direction {
+            Direction::Ingress => (connection.destination, connection.source),
+            Direction::Egress => (connection.source, connection.destination),
+        };
+        self.protocol.is_none_or(|protocol| protocol == connection.protocol)
+            && self.local.contains(&local)
+            && self.remotes.as_ref().is_none_or(|remotes| remotes.contains(remote))
+    }
+}
+
+/// The rules that apply to a port.
+fn rules<'a>(port: &Port, groups: &'a SecurityGroups) -> BTreeSet<&'a Rule> {
+    let known = port.security_groups.iter().filter_map(|id| groups.groups.get(id));
+    known.flat_map(|group| &group.rules).collect()
+}
+
+fn version(net: &IpNet) -> Ethertype {
+    match net {
+        IpNet::V4(_) => Ethertype::V4,
+        IpNet::V6(_) => Ethertype::V6,
+    }
+}
+
+/// All connections of an address.
+fn everything(local: IpNet) -> [Deletion; 2] {
+    [Direction::Ingress, Direction::Egress].map(|direction| Deletion {
+        version: version(&local),
+        direction,
+        protocol: None,
+        local,
+        remotes: None,
+    })
+}
+
+/// The connections that a rule allowed, and others of its protocol: those that are still allowed
+/// pass again as new ones.
+fn of_rule(rule: &Rule, addresses: &BTreeSet<IpNet>) -> Vec<Deletion> {
+    addresses
+        .iter()
+        .filter(|local| version(local) == rule.ethertype)
+        .map(|local| Deletion {
+            version: rule.ethertype,
+            direction: rule.direction,
+            protocol: rule.protocol.filter(|protocol| *protocol != 0),
+            local: *local,
+            remotes: None,
+        })
+        .collect()
+}
+
+fn of_members(
+    ethertype: Ethertype,
+    remotes: &Arc<Remotes>,
+    addresses: &BTreeSet<IpNet>,
+) -> Vec<Deletion> {
+    let local = addresses.iter().filter(|local| version(local) == ethertype);
+    local
+        .flat_map(|local| everything(*local))
+        .map(|all| Deletion { remotes: Some(Arc::clone(remotes)), ..all })
+        .collect()
+}
+
+/// Remote group and IP version to the addresses that are no longer behind it.
+fn lost_members<'a>(
+    old: &'a SecurityGroups,
+    new: &SecurityGroups,
+) -> BTreeMap<(&'a str, Ethertype), Arc<Remotes>> {
+    let mut out: BTreeMap<(&str, Ethertype), Remotes> = BTreeMap::new();
+    for (id, before) in &old.members {
+        let now = new.members.get(id);
+        if now == Some(before) {
+            continue;
+        }
+        let now: BTreeSet<IpNet> = now.into_iter().flatten().map(|m| m.address).collect();
+        for net in before.iter().map(|m| m.address).filter(|net| !now.contains(net)) {
+            out.entry((id, version(&net))).or_default().insert(net);
+        }
+    }
+    out.into_iter().map(|(key, nets)| (key, Arc::new(nets))).collect()
+}
