@@ -38,6 +38,8 @@ ovs-vswitchd:openvswitch-switch
 ovs-vsctl:openvswitch-common
 iptables:iptables
 ipset:ipset
+curl:curl
+dhclient:isc-dhcp-client
 ip:iproute2
 ethtool:ethtool
 dnsmasq:dnsmasq-base

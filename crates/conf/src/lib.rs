@@ -178,6 +178,11 @@ impl Conf {
         Some(self.substitute(group, text, 0))
     }
 
+    /// `text` after `$`-substitution, as if it stood in `group`.
+    pub(crate) fn expand(&self, group: &str, text: &str) -> String {
+        self.substitute(group, text, 0)
+    }
+
     /// Replaces `$name`, `${name}` and `${group.name}` by that option's value and `$$` by `$`.
     fn substitute(&self, group: &str, text: &str, depth: u8) -> String {
         // A cycle of references ends here and shows its text instead of hanging.

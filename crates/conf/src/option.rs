@@ -71,7 +71,11 @@ impl<T: OptValue> Opt<T> {
     pub(crate) fn read(&self, conf: &Conf) -> Result<T, ConfError> {
         let configured = conf
             .raw(self.group, self.name)
-            .or_else(|| self.deprecated.iter().find_map(|(group, name)| conf.raw(group, name)));
+            .or_else(|| self.deprecated.iter().find_map(|(group, name)| conf.raw(group, name)))
+            // A default may refer to another option, e.g. $state_path.
+            .or_else(|| {
+                self.default.filter(|d| d.contains('$')).map(|d| conf.expand(self.group, d))
+            });
         let Some(text) = configured else { return Ok(self.default_value()) };
         let fail = |problem: String| ConfError::Value {
             group: self.group.to_string(),

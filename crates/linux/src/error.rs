@@ -41,7 +41,7 @@ pub enum Error {
 
 impl Error {
     /// A [`Error::Kernel`] for `attempt`, to be used with `map_err`.
-    pub(crate) fn kernel(attempt: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub fn kernel(attempt: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let attempt = attempt.into();
         move |source| Self::Kernel { attempt, source }
     }

@@ -1,0 +1,4 @@
+//! The metadata path in real namespaces, asked by real curl.
+
+mod proxy;
+mod support;
