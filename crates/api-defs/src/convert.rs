@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use neutrino_types::{ApiError, ApiResult};
+use neutrino_types::{ApiError, ApiResult, MacAddr};
 use serde_json::Value;
 
 use crate::{attribute::Convert, pytext, validators::address};
@@ -132,7 +132,7 @@ fn allocation_pools(value: Value) -> ApiResult<Value> {
 /// A MAC address in Neutron's form; what is none stays for validation to refuse.
 #[must_use]
 pub fn mac(value: Value) -> Value {
-    match value.as_str().and_then(address::parse_mac) {
+    match value.as_str().and_then(|s| s.parse::<MacAddr>().ok()) {
         Some(mac) => Value::String(mac.to_string()),
         None => value,
     }

@@ -184,9 +184,6 @@ fn constraints(validate: Validate) -> Vec<(&'static str, Value)> {
         | Validate::AvailabilityZoneHints => {
             vec![("uniqueItems", json!(true))]
         }
-        Validate::AddressPairs => {
-            vec![("maxItems", json!(crate::validators::port::MAX_ADDRESS_PAIRS))]
-        }
         _ => Vec::new(),
     }
 }

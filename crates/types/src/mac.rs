@@ -67,20 +67,30 @@ impl fmt::Debug for MacAddr {
 impl FromStr for MacAddr {
     type Err = MacParseError;
 
-    /// Accepts six colon- or hyphen-separated octets of one or two hex digits, in either case.
+    /// Accepts every form netaddr knows: six, three or two groups of hex digits, or twelve bare
+    /// ones, in either case.
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let bad = || MacParseError(s.to_string());
-        let separator = if s.contains('-') { '-' } else { ':' };
-        let mut out = [0u8; 6];
-        let mut parts = s.split(separator);
-        for octet in &mut out {
-            let part = parts.next().ok_or_else(bad)?;
-            if part.is_empty() || part.len() > 2 || !part.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let separator = s.chars().find(|c| matches!(c, ':' | '-' | '.'));
+        let groups = separator.map_or(1, |c| s.matches(c).count() + 1);
+        // Least and most digits of a group, and how many it stands for.
+        let (least, most, width) = match (groups, separator) {
+            (6, Some(':' | '-')) => (1, 2, 2),
+            (3, Some(_)) => (1, 4, 4),
+            (2, Some(':' | '-')) => (5, 6, 6),
+            (1, None) => (11, 12, 12),
+            _ => return Err(bad()),
+        };
+        let mut number = 0u64;
+        for group in s.split(|c| Some(c) == separator) {
+            let hex = group.bytes().all(|b| b.is_ascii_hexdigit());
+            if !hex || group.len() < least || group.len() > most {
                 return Err(bad());
             }
-            *octet = u8::from_str_radix(part, 16).map_err(|_| bad())?;
+            number = number << (4 * width) | u64::from_str_radix(group, 16).map_err(|_| bad())?;
         }
-        if parts.next().is_some() { Err(bad()) } else { Ok(Self(out)) }
+        let [_, _, octets @ ..] = number.to_be_bytes();
+        Ok(Self(octets))
     }
 }
 
@@ -106,6 +116,20 @@ mod tests {
     fn link_local_flips_universal_bit() {
         let mac: MacAddr = "fa:16:3e:e7:78:2d".parse().expect("valid");
         assert_eq!(mac.link_local().to_string(), "fe80::f816:3eff:fee7:782d");
+    }
+
+    #[test]
+    fn forms_of_netaddr() {
+        let same = ["aabb.ccdd.eeff", "aabbccddeeff", "aabbcc-ddeeff", "AA-BB-CC-DD-EE-FF"];
+        for form in same {
+            let mac: MacAddr = form.parse().expect(form);
+            assert_eq!(mac.to_string(), "aa:bb:cc:dd:ee:ff");
+        }
+        let short: MacAddr = "1:2:3:4:5:6".parse().expect("short");
+        assert_eq!(short.to_string(), "01:02:03:04:05:06");
+        for bad in ["", "aa:bb:cc:dd:ee", "aa:bb:cc:dd:ee:ff:00:11", "aa:bb-cc:dd:ee:ff", "g"] {
+            assert!(bad.parse::<MacAddr>().is_err(), "{bad}");
+        }
     }
 
     proptest! {

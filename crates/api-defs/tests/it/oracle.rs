@@ -31,6 +31,10 @@ fn values_are_treated_as_neutron_lib_does() {
             // definition, recorded here, knows nothing of.
             continue;
         }
+        if wanted["type"] == "AllowedAddressPairExhausted" {
+            // How many there may be is configured, so the plugin counts them.
+            continue;
+        }
         let attribute = resource(&collection).and_then(|r| r.attribute(&name)).expect("attribute");
         let found = match validate::accept(attribute, value.clone()) {
             Ok(value) => json!({"value": value}),

@@ -137,3 +137,29 @@ async fn tags_follow_the_resource() {
     assert_eq!(stranger.get(&path).await.status, 403);
     t.stop().await;
 }
+
+#[tokio::test]
+async fn addresses_of_a_port_are_the_business_of_who_owns_its_network() {
+    let t = TestServer::start().await;
+    let net = create(&t.client, "networks", json!({"shared": true, "project_id": "p1"})).await;
+    let (owner, user) = (t.user("p1", "member,reader"), t.user("p2", "member,reader"));
+    let pair = json!([{"ip_address": "10.9.0.1", "mac_address": "fa:16:3e:00:00:01"}]);
+    let settings = [("allowed_address_pairs", pair), ("port_security_enabled", json!(false))];
+    let port = create(&user, "ports", json!({"network_id": net["id"]})).await;
+    let path = format!("/v2.0/ports/{}", text(&port, "id"));
+    for (name, value) in settings {
+        let body = json!({"port": {"network_id": net["id"], name: value}});
+        let refused = user.post("/v2.0/ports", &body).await;
+        assert_error(&refused, 403, "PolicyNotAuthorized", &format!("rule:create_port:{name}"));
+        let made = owner.post("/v2.0/ports", &body).await;
+        assert_eq!(made.status, 201, "{}", made.json());
+        let refused = user.put(&path, &json!({"port": {name: value}})).await;
+        assert_error(&refused, 403, "PolicyNotAuthorized", &format!("rule:update_port:{name}"));
+        // An empty list says something too.
+        if value.is_array() {
+            let refused = user.put(&path, &json!({"port": {name: []}})).await;
+            assert_error(&refused, 403, "PolicyNotAuthorized", name);
+        }
+    }
+    t.stop().await;
+}

@@ -1,6 +1,6 @@
 //! `/v2.0/ports`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::server::{TestServer, assert_error, create, network, text};
 
@@ -112,5 +112,80 @@ async fn null_mac_address_asks_for_another() {
     let changed = t.client.put(&path, &json!({"port": {"mac_address": null}})).await;
     assert_eq!(changed.status, 200, "{}", changed.json());
     assert_ne!(changed.json()["port"]["mac_address"], port["mac_address"]);
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn address_pairs_need_port_security_and_mean_something() {
+    let t = TestServer::start_with("[DEFAULT]\nmax_allowed_address_pair = 11\n").await;
+    let (net, _) = network(&t.client, "n", "10.0.0.0/24").await;
+    let make = async |port: Value| {
+        let mut port = port;
+        port["network_id"] = net["id"].clone();
+        t.client.post("/v2.0/ports", &json!({ "port": port })).await
+    };
+    let pairs = |n: u8| -> Vec<Value> {
+        (0..n).map(|n| json!({"ip_address": format!("10.9.0.{n}")})).collect()
+    };
+    for (port, status, kind) in [
+        (
+            json!({"port_security_enabled": false, "allowed_address_pairs": pairs(1)}),
+            409,
+            "AddressPairAndPortSecurityRequired",
+        ),
+        // Ports of the network itself are trusted, whatever is asked for them.
+        (
+            json!({"device_owner": "network:dhcp", "port_security_enabled": true,
+                "allowed_address_pairs": pairs(1)}),
+            409,
+            "AddressPairAndPortSecurityRequired",
+        ),
+        (json!({"allowed_address_pairs": pairs(12)}), 400, "AllowedAddressPairExhausted"),
+        (json!({"allowed_address_pairs": [{"ip_address": "224.0.0.1"}]}), 400, "HTTPBadRequest"),
+        (json!({"allowed_address_pairs": [{"ip_address": "ff02::/16"}]}), 400, "HTTPBadRequest"),
+        (
+            json!({"allowed_address_pairs":
+                [{"ip_address": "10.9.0.1", "mac_address": "01:00:5e:00:00:01"}]}),
+            400,
+            "HTTPBadRequest",
+        ),
+        (
+            json!({"allowed_address_pairs": [{"mac_address": "fa:16:3e:00:00:01"}]}),
+            400,
+            "AllowedAddressPairsMissingIP",
+        ),
+        (
+            json!({"mac_address": "fa:16:3e:00:00:01", "allowed_address_pairs":
+                [{"ip_address": "10.9.0.1"},
+                 {"ip_address": "10.9.0.1", "mac_address": "fa:16:3e:00:00:01"}]}),
+            400,
+            "DuplicateAddressPairInRequest",
+        ),
+    ] {
+        assert_error(&make(port).await, status, kind, "");
+    }
+    assert_eq!(make(json!({"allowed_address_pairs": pairs(11)})).await.status, 201, "configured");
+
+    let dotted = json!([{"ip_address": "10.9.0.1", "mac_address": "fa16.3e00.0001"}]);
+    let port = make(json!({"allowed_address_pairs": dotted})).await.json()["port"].clone();
+    assert_eq!(port["allowed_address_pairs"][0]["mac_address"], "fa:16:3e:00:00:01");
+    let path = format!("/v2.0/ports/{}", text(&port, "id"));
+    let change = async |changes: Value| t.client.put(&path, &json!({ "port": changes })).await;
+    let off = change(json!({"port_security_enabled": false})).await;
+    assert_error(&off, 409, "AddressPairAndPortSecurityRequired", "Port Security must be enabled");
+    let both = json!({"port_security_enabled": false, "allowed_address_pairs": null});
+    let now = change(both).await.json()["port"].clone();
+    assert_eq!(
+        (&now["port_security_enabled"], &now["allowed_address_pairs"]),
+        (&json!(false), &json!([]))
+    );
+    let on = change(json!({"allowed_address_pairs": pairs(1)})).await;
+    assert_error(&on, 409, "AddressPairAndPortSecurityRequired", "Port Security must be enabled");
+    let on = json!({"port_security_enabled": true, "allowed_address_pairs": pairs(1)});
+    assert_eq!(change(on).await.status, 200);
+
+    let open = create(&t.client, "networks", json!({"port_security_enabled": false})).await;
+    let port = create(&t.client, "ports", json!({"network_id": open["id"]})).await;
+    assert_eq!(port["port_security_enabled"], false, "as its network");
     t.stop().await;
 }
