@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use neutrino_dataplane::{
     br_int, br_phys, br_tun,
     diff::{self, Installed, LearnedFlows, Removal},
+    firewall::{Driver, openflow},
     tables,
     view::HostView,
 };
@@ -160,7 +161,13 @@ impl BridgeFlows {
         let mut mods = Vec::new();
         let mut installed = match self.installed.take() {
             Some(installed) => installed,
-            None => self.read(switch, seen).await?,
+            None => {
+                if self.role == Role::Integration && view.options.firewall == Driver::Openvswitch {
+                    let set = switch.set_fragments(openflow::FRAGMENTS).await;
+                    set.map_err(|source| self.failed(source))?;
+                }
+                self.read(switch, seen).await?
+            }
         };
         if std::mem::take(&mut self.drop_on_start) {
             mods.push(FlowMod::delete(FlowMod::ALL_TABLES, Match::new()));

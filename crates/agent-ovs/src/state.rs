@@ -24,6 +24,9 @@ use crate::{
     rpc,
 };
 
+/// `datapath_type` of a datapath in user space.
+const USERSPACE_DATAPATH: &str = "netdev";
+
 /// Longest time after a complete sync that a stream of forwarding entries defers the sweep.
 const MAX_CONFIRMATION: Duration = Duration::from_secs(120);
 
@@ -180,6 +183,7 @@ impl State {
                 l2_population: config.l2_population,
                 arp_responder: config.arp_responder,
                 firewall: config.firewall,
+                userspace_datapath: int.datapath_type == USERSPACE_DATAPATH,
                 ..Options::default()
             },
             ..HostView::default()

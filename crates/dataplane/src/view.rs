@@ -52,6 +52,9 @@ pub struct Options {
     /// `[agent] explicitly_egress_direct`: accepted egress is sent to its port or patch port, not
     /// to NORMAL.
     pub explicitly_egress_direct: bool,
+    /// The datapath is in user space (`[ovs] datapath_type` is `netdev`): its connection tracker
+    /// hands on fragments one by one, the kernel's the packet they were put together to.
+    pub userspace_datapath: bool,
     /// `[securitygroup] permitted_ethertypes`: EtherTypes no firewall looks into.
     pub permitted_ethertypes: BTreeSet<u16>,
 }

@@ -6,7 +6,7 @@ use neutrino_openflow::{
     FlowMod, FlowStats, Message,
     message::{
         BUNDLE_ATOMIC_ORDERED, BundleAdd, BundleControl, BundleStep, ErrorMessage, Features,
-        FlowFilter, MultipartReply, MultipartRequest, PortDesc,
+        FlowFilter, Fragments, MultipartReply, MultipartRequest, PortDesc,
     },
 };
 use tokio::{
@@ -18,6 +18,9 @@ use crate::{
     error::{OfError, Refusal},
     pending::{Claim, Pending},
 };
+
+/// Bytes of a packet without flow that come up; the default of a switch.
+const DEFAULT_MISS_SEND_LEN: u16 = 128;
 
 /// What a connection and its handles share.
 pub(crate) struct Link {
@@ -127,6 +130,21 @@ impl Switch {
     /// When the switch leaves or stays silent.
     pub async fn barrier(&self) -> Result<(), OfError> {
         self.flow_mods(Vec::new()).await
+    }
+
+    /// Has the switch treat fragments so, until it is restarted, and returns when it does.
+    ///
+    /// # Errors
+    /// [`OfError::Refused`] when it cannot; or when the switch leaves or stays silent.
+    pub async fn set_fragments(&self, fragments: Fragments) -> Result<(), OfError> {
+        let mut request = self.request("treatment of fragments", 0, 2)?;
+        let [set, barrier] = std::array::from_fn(|at| request.after_mods(at));
+        let named = || "treatment of fragments".to_owned();
+        let config = Message::SetConfig { fragments, miss_send_len: DEFAULT_MISS_SEND_LEN };
+        request.send(set, &config, named).await?;
+        request.send(barrier, &Message::BarrierRequest, named).await?;
+        request.await_answer(barrier, &[]).await?;
+        request.finish()
     }
 
     /// Changes flows one by one and returns when all are done. A refused change does not stop

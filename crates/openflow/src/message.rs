@@ -76,6 +76,21 @@ pub struct PortDesc {
     pub state: u32,
 }
 
+/// How a switch treats fragments of IP packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragments {
+    /// As other packets, but with ports (and ICMP type and code) zero, also in first fragments:
+    /// how Open vSwitch starts.
+    Normal,
+    /// Drop them.
+    Drop,
+    /// Put them together; Open vSwitch cannot.
+    Reassemble,
+    /// As other packets, ports being those of the packet in first fragments and zero in later ones
+    /// (Nicira extension).
+    Match,
+}
+
 /// Which flows a flow statistics request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowFilter {
@@ -248,6 +263,13 @@ pub enum Message {
     FeaturesRequest,
     /// I am this.
     FeaturesReply(Features),
+    /// Settings of the switch.
+    SetConfig {
+        /// Treatment of fragments, on all connections.
+        fragments: Fragments,
+        /// Bytes of a packet that comes up for want of a flow, on this connection.
+        miss_send_len: u16,
+    },
     /// Change flows.
     FlowMod(FlowMod),
     /// Answer when everything before is done.

@@ -170,8 +170,8 @@ fn installed(flows: Vec<Flow>) -> Installed {
     flows.into_iter().map(|flow| (flow.key(), flow)).collect()
 }
 
-const CASES: [&str; 6] =
-    ["observed", "rules", "remote_groups", "pairs", "networks", "nothing_known"];
+const CASES: [&str; 7] =
+    ["observed", "rules", "remote_groups", "pairs", "networks", "nothing_known", "fragments"];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -179,7 +179,7 @@ proptest! {
     /// From any part of a case to any part of a case, the changes lead to what is desired.
     #[test]
     fn changes_lead_to_the_desired_flows(
-        from in 0usize..6, to in 0usize..6, ports in any::<u8>(), rules in any::<u16>(), members in any::<u8>(),
+        from in 0usize..7, to in 0usize..7, ports in any::<u8>(), rules in any::<u16>(), members in any::<u8>(),
     ) {
         let old = case(CASES[from]);
         let mut new = case(CASES[to]);

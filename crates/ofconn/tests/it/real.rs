@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use neutrino_ofconn::{OfController, OfError, Switch};
-use neutrino_openflow::{Action, Flow, FlowMod, Match};
+use neutrino_openflow::{Action, Flow, FlowMod, Match, message::Fragments};
 use neutrino_ovs_sandbox::Sandbox;
 use tokio::time::timeout;
 
@@ -197,4 +197,14 @@ async fn a_restarted_switch_is_a_new_connection_without_flows() {
     let new = host.switch("br0").await;
     assert_ne!(new.connection_id(), old.connection_id());
     assert!(new.dump_flows().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn fragments_are_treated_as_told() {
+    let host = Host::start(&["br-int"]).await;
+    let switch = host.switch("br-int").await;
+    let mode = || host.ovs.ofctl(&["get-frags", &host.ovs.bridge("br-int")]).unwrap();
+    assert_eq!(mode().trim(), "normal");
+    switch.set_fragments(Fragments::Match).await.unwrap();
+    assert_eq!(mode().trim(), "nx-match");
 }

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     flow::{Command, Flow, FlowFlags, FlowMod, FlowStats},
     message::{
-        BundleAdd, BundleControl, BundleStep, ErrorMessage, Features, FlowRemoved, HEADER_LEN,
-        Message, ONF, PacketIn, PacketOut, PortStatus, VERSION,
+        BundleAdd, BundleControl, BundleStep, ErrorMessage, Features, FlowRemoved, Fragments,
+        HEADER_LEN, Message, ONF, PacketIn, PacketOut, PortStatus, VERSION,
     },
 };
 
@@ -24,6 +24,7 @@ mod kind {
     pub(super) const EXPERIMENTER: u8 = 4;
     pub(super) const FEATURES_REQUEST: u8 = 5;
     pub(super) const FEATURES_REPLY: u8 = 6;
+    pub(super) const SET_CONFIG: u8 = 9;
     pub(super) const PACKET_IN: u8 = 10;
     pub(super) const FLOW_REMOVED: u8 = 11;
     pub(super) const PORT_STATUS: u8 = 12;
@@ -45,6 +46,9 @@ const HELLO_BITMAP: u16 = 1;
 const NO_BUFFER: u32 = u32::MAX;
 /// Messages within messages that are followed.
 const MAX_DEPTH: usize = 1;
+
+const FRAGMENTS: [Fragments; 4] =
+    [Fragments::Normal, Fragments::Drop, Fragments::Reassemble, Fragments::Match];
 
 const STEPS: [BundleStep; 8] = [
     BundleStep::OpenRequest,
@@ -106,6 +110,7 @@ impl Message {
             Self::EchoReply(_) => kind::ECHO_REPLY,
             Self::FeaturesRequest => kind::FEATURES_REQUEST,
             Self::FeaturesReply(_) => kind::FEATURES_REPLY,
+            Self::SetConfig { .. } => kind::SET_CONFIG,
             Self::FlowMod(_) => kind::FLOW_MOD,
             Self::BarrierRequest => kind::BARRIER_REQUEST,
             Self::BarrierReply => kind::BARRIER_REPLY,
@@ -141,6 +146,11 @@ impl Message {
             }
             Self::EchoRequest(data) | Self::EchoReply(data) => w.put(data),
             Self::FeaturesReply(features) => put_features(w, features),
+            Self::SetConfig { fragments, miss_send_len } => {
+                let flags = FRAGMENTS.iter().position(|mode| mode == fragments);
+                w.u16(flags.map_or(0, |at| at as u16));
+                w.u16(*miss_send_len);
+            }
             Self::FlowMod(flow_mod) => put_flow_mod(w, flow_mod)?,
             Self::MultipartRequest(request) => multipart::put_request(w, request)?,
             Self::MultipartReply { more, reply } => multipart::put_reply(w, *more, reply)?,
@@ -213,6 +223,12 @@ impl Message {
             kind::ECHO_REPLY => Self::EchoReply(r.rest().to_vec()),
             kind::FEATURES_REQUEST => Self::FeaturesRequest,
             kind::FEATURES_REPLY => Self::FeaturesReply(get_features(&mut r)?),
+            kind::SET_CONFIG => {
+                let (flags, miss_send_len) = (r.u16()?, r.u16()?);
+                let fragments = FRAGMENTS.get(usize::from(flags)).copied();
+                let bad = DecodeError::BadValue { what: "switch config", value: flags.into() };
+                Self::SetConfig { fragments: fragments.ok_or(bad)?, miss_send_len }
+            }
             kind::FLOW_MOD => Self::FlowMod(get_flow_mod(&mut r)?),
             kind::BARRIER_REQUEST => Self::BarrierRequest,
             kind::BARRIER_REPLY => Self::BarrierReply,

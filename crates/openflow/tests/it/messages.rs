@@ -4,8 +4,8 @@ use neutrino_openflow::{
     Flow, FlowMod, FlowStats, Match, Message,
     message::{
         BUNDLE_ATOMIC_ORDERED, BundleAdd, BundleControl, BundleStep, ErrorMessage, Features,
-        FlowFilter, FlowRemoved, MultipartReply, MultipartRequest, ONF, PacketIn, PacketOut,
-        PortDesc, PortStatus,
+        FlowFilter, FlowRemoved, Fragments, MultipartReply, MultipartRequest, ONF, PacketIn,
+        PacketOut, PortDesc, PortStatus,
     },
 };
 
@@ -37,6 +37,10 @@ fn all() -> Vec<(Message, &'static str)> {
     let removed = FlowStats { flow: Flow { actions: Vec::new(), ..flow() }, ..stats() };
     vec![
         (Message::Hello { version: 4, bitmap: 1 << 4 }, "OFPT_HELLO (OF1.3) (xid=0x1):"),
+        (
+            Message::SetConfig { fragments: Fragments::Match, miss_send_len: 128 },
+            "OFPT_SET_CONFIG (OF1.3) (xid=0x1): frags=nx-match miss_send_len=128",
+        ),
         (Message::EchoRequest(b"abc".to_vec()), "OFPT_ECHO_REQUEST (OF1.3) (xid=0x1): 3 bytes"),
         (Message::EchoReply(Vec::new()), "OFPT_ECHO_REPLY (OF1.3) (xid=0x1): 0 bytes"),
         (

@@ -179,18 +179,29 @@ pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
     let mut accepted = BTreeSet::new();
     for ((direction, ethertype, protocol), rules) in kinds {
         accepted.extend(rules.iter().map(|(_, id)| (direction, ethertype, *id)));
+        let mut fragments: BTreeMap<u16, BTreeSet<u32>> = BTreeMap::new();
+        let mut member = |fields: &Match, ids: &BTreeSet<u32>| {
+            let priority = ids.first().map_or(priority::RULE, |id| priority_of(*id));
+            for state in State::BOTH {
+                let fields = state.on(fields.clone().reg(register::PORT, context.port.ofport));
+                flows.push(
+                    Flow::new(rules::table(direction), priority, fields)
+                        .then(ids.iter().map(|id| conjunction(state.id(*id), 2))),
+                );
+            }
+        };
         for (ports, ids) in merged(protocol, &rules) {
-            let matches = rules::matches(ethertype, protocol, ports);
-            for fields in matches {
-                for state in State::BOTH {
-                    let fields = state.on(fields.clone().reg(register::PORT, context.port.ofport));
-                    let priority = ids.first().map_or(priority::RULE, |id| priority_of(*id));
-                    flows.push(
-                        Flow::new(rules::table(direction), priority, fields)
-                            .then(ids.iter().map(|id| conjunction(state.id(*id), 2))),
-                    );
+            for fields in rules::matches(ethertype, protocol, ports) {
+                member(&fields, &ids);
+            }
+            if context.fragments && rules::looks_into_payload(protocol, ports) {
+                for id in ids {
+                    fragments.entry(priority_of(id)).or_default().insert(id);
                 }
             }
+        }
+        for ids in fragments.values() {
+            member(&rules::later_fragments(ethertype, protocol), ids);
         }
     }
     for (direction, ethertype, id) in accepted {

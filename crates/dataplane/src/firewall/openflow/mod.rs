@@ -10,7 +10,9 @@
 //! A packet goes through: 60 (whose is it) → 71 (may its sender use these addresses) → 72 (egress
 //! rules) → 73 (receiver here?) → 81 (receiver's exemptions) → 82 (ingress rules), or 94 (out).
 //! Fragments are put together by the connection tracker between 71 and 72 and between 81 and 82,
-//! and no flow before it needs a port number, so later fragments come as far as the first one.
+//! and no flow before it needs a port number, so later fragments come as far as the first one. The
+//! tracker of a user-space datapath takes them apart again behind it: there the rules have flows
+//! for later fragments, and the switch must show the ports of first ones ([`FRAGMENTS`]).
 
 mod conjunctions;
 mod plan;
@@ -21,6 +23,7 @@ use std::collections::HashMap;
 
 use neutrino_openflow::{
     Action, Ct, CtZone, Field, Flow, FlowKey, Match, Subfield, matching::ct_state,
+    message::Fragments,
 };
 
 pub use self::{
@@ -32,6 +35,10 @@ use crate::{
     tables::int::{self, priority, register},
     view::{HostView, Options},
 };
+
+/// How br-int must treat fragments: as it is after a start, a switch hides the ports of first
+/// fragments, which then pass for what no rule is about, such as a DHCP answer of an instance.
+pub const FRAGMENTS: Fragments = Fragments::Match;
 
 /// `ct_mark` of a connection that was allowed once and no longer is.
 pub const CT_MARK_INVALID: u32 = 1;

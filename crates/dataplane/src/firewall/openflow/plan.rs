@@ -57,6 +57,8 @@ pub struct PortContext<'a> {
     pub ids: BTreeMap<ConjunctionKey<'a>, u32>,
     /// EtherTypes that pass unseen.
     pub permitted_ethertypes: &'a BTreeSet<u16>,
+    /// Fragments stay what they are behind the connection tracker.
+    pub fragments: bool,
     /// With `explicitly_egress_direct`, where accepted egress goes.
     pub direct: Option<Direct>,
 }
@@ -112,6 +114,7 @@ impl<'a> Plan<'a> {
             rules: BTreeSet::new(),
             ids: BTreeMap::new(),
             permitted_ethertypes: &options.permitted_ethertypes,
+            fragments: options.userspace_datapath,
             direct: options
                 .explicitly_egress_direct
                 .then(|| Direct { uplink: segment.and_then(|s| self.uplink(s)) }),

@@ -15,6 +15,8 @@ use crate::{
     view::OfPort,
 };
 
+/// `ip_frag` of all fragments but the first.
+const FRAG_LATER: u128 = 3;
 /// Offset of rules without remote group: they come before conjunctive ones.
 const PLAIN: u8 = 4;
 
@@ -140,6 +142,24 @@ pub(super) fn matches(
     vec![fields]
 }
 
+/// Whether [`matches`] looks behind the IP header, which only the first fragment has.
+pub(super) fn looks_into_payload(protocol: Option<u8>, ports: (Option<u16>, Option<u16>)) -> bool {
+    let known = has_ports(protocol) || matches!(protocol, Some(proto::ICMP | proto::ICMPV6));
+    known && ports != (None, None)
+}
+
+/// The later fragments of packets of `protocol`.
+///
+/// They are let through where any packet of their protocol and sender is: without the first
+/// fragment, which is judged by its ports, nobody can make use of them.
+pub(super) fn later_fragments(ethertype: Ethertype, protocol: Option<u8>) -> Match {
+    let fields = version(Match::new(), ethertype).set(Field::IpFrag, FRAG_LATER, FRAG_LATER);
+    match protocol {
+        Some(number) => fields.ip_proto(number),
+        None => fields,
+    }
+}
+
 /// The least values and masks that together match the ports from `min` to `max`; none when `min`
 /// is the greater.
 pub(super) fn port_masks(min: u16, max: u16) -> Vec<(u16, u16)> {
@@ -185,7 +205,11 @@ pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
         };
         let priority = priority::RULE + u16::from(PLAIN + offset(rule));
         let ports = (rule.port_min, rule.port_max);
-        for mut fields in matches(rule.ethertype, rule.protocol, ports) {
+        let mut all = matches(rule.ethertype, rule.protocol, ports);
+        if context.fragments && looks_into_payload(rule.protocol, ports) && !all.is_empty() {
+            all.push(later_fragments(rule.ethertype, rule.protocol));
+        }
+        for mut fields in all {
             if let Some(net) = prefix {
                 fields = remote(fields, rule.direction, net);
             }
