@@ -3,7 +3,11 @@
 use neutrino_db::{
     Db,
     list::{Column, ListSpec, any_of, nothing_computed, scope},
-    schema::{IpAllocations, PortBindings, Ports, VlanAllocations, VxlanAllocations},
+    rbac::{self, ObjectType},
+    schema::{
+        AddressAssociations, IpAllocations, Networks, PortBindings, Ports, VlanAllocations,
+        VxlanAllocations,
+    },
     sea_query::{Expr, ExprTrait, Query, SelectStatement, SqliteQueryBuilder},
     testing,
 };
@@ -70,6 +74,28 @@ async fn hot_lookups_search_and_do_not_scan() {
                 .to_owned(),
         ),
         (
+            "addresses of an address group",
+            Query::select()
+                .column(AddressAssociations::Address)
+                .from(AddressAssociations::Table)
+                .and_where(Expr::col(AddressAssociations::AddressGroupId).eq("g"))
+                .to_owned(),
+        ),
+        (
+            "a network shared with a project",
+            Query::select()
+                .column(Networks::Id)
+                .from(Networks::Table)
+                .and_where(Expr::col(Networks::Id).eq("n"))
+                .and_where(rbac::granted(
+                    ObjectType::Network,
+                    (Networks::Table, Networks::Id),
+                    "p",
+                    &[scope::SHARED],
+                ))
+                .to_owned(),
+        ),
+        (
             "a VLAN in use",
             Query::select()
                 .column(VlanAllocations::VlanId)
@@ -126,4 +152,19 @@ async fn lists_and_their_children_use_indices() {
     let page = PORTS.page(&conn, &Context::admin(), &query).await.expect("page");
     let page_plan = plan(&db, &page.select([(Ports::Table, Ports::Name)])).await;
     assert!(!page_plan.contains("TEMP B-TREE"), "{page_plan}");
+}
+
+/// One of the tables has the policy; each is asked by its key.
+#[tokio::test]
+async fn a_policy_is_found_in_every_table_without_a_scan() {
+    let db = testing::db().await.expect("database");
+    let select = Query::select()
+        .columns(rbac::COLUMNS)
+        .from_subquery(rbac::all(), rbac::ALIAS)
+        .and_where(Expr::col("id").eq("x"))
+        .to_owned();
+    let plan = plan(&db, &select).await;
+    let tables = ObjectType::ALL.len();
+    assert_eq!(plan.matches("SEARCH").count(), tables, "{plan}");
+    assert!(!plan.lines().any(|line| line.starts_with("SCAN") && line.contains("rbacs")), "{plan}");
 }

@@ -1,6 +1,8 @@
 //! Who may do what, with Neutron's defaults.
 
-use neutrino_api_defs::{AGENTS, NETWORKS, PORTS, SUBNETS, validate};
+use neutrino_api_defs::{
+    ADDRESS_GROUPS, AGENTS, NETWORKS, PORTS, RBAC_POLICIES, SUBNETS, validate,
+};
 use neutrino_policy::{Enforcer, Options, Target};
 use neutrino_types::{ApiError, Context};
 use serde_json::{Value, json};
@@ -178,4 +180,45 @@ fn the_rules_of_before_can_count_too() {
         &Target::default(),
         &Context::admin()
     ));
+}
+
+#[test]
+fn only_admins_share_with_everyone() {
+    let enforcer = defaults();
+    let policy = |target: &str| {
+        attrs(json!({"object_type": "network", "object_id": NET, "target_tenant": target,
+                     "action": "access_as_shared", "project_id": "p", "tenant_id": "p"}))
+    };
+    let create = |target: &str, ctx: &Context| {
+        let policy = policy(target);
+        enforcer.authorize_create(&RBAC_POLICIES, &policy, &Target::new(&policy), ctx)
+    };
+    assert!(create("q", &member()).is_ok());
+    assert!(
+        denied(create("*", &member())).contains("rule:create_rbac_policy:target_tenant"),
+        "the answer names the rule"
+    );
+    let admin = caller("p", &["admin", "member", "reader"]);
+    assert!(create("*", &Context { is_admin: true, ..admin }).is_ok());
+    let stored = policy("q");
+    let changes = attrs(json!({"target_tenant": "*"}));
+    let target = Target::new(&stored).with_changes(&changes);
+    assert!(enforcer.authorize_update(&RBAC_POLICIES, &changes, &target, &member()).is_err());
+    // Whom it favours does not see it.
+    assert!(!enforcer.may_show(&RBAC_POLICIES, &Target::new(&stored), &caller("q", &["reader"])));
+}
+
+#[test]
+fn shared_address_groups_are_seen_and_left_alone() {
+    let enforcer = defaults();
+    let other = caller("q", &["member", "reader"]);
+    let group = |shared: bool| attrs(json!({"project_id": "p", "shared": shared}));
+    assert!(enforcer.may_show(&ADDRESS_GROUPS, &Target::new(&group(true)), &other));
+    assert!(!enforcer.may_show(&ADDRESS_GROUPS, &Target::new(&group(false)), &other));
+    let shared = group(true);
+    let target = Target::new(&shared);
+    for rule in ["update_address_group", "delete_address_group", "add_addresses"] {
+        assert!(enforcer.authorize(rule, &target, &other).is_err(), "{rule}");
+        assert!(enforcer.authorize(rule, &target, &member()).is_ok(), "{rule}");
+    }
 }

@@ -94,6 +94,46 @@ impl Ledger<'_> {
         self.note("network list of 50", "GET", "networks", None).await;
     }
 
+    /// Address groups and their sharing: the cost hangs neither on their addresses nor on how many
+    /// policies there are.
+    async fn run_sharing(&mut self) {
+        let addresses: Vec<String> = (0..50).map(|n| format!("10.{n}.0.0/16")).collect();
+        let body = json!({"address_group": {"name": "g", "addresses": addresses}});
+        let path = "address-groups";
+        let made = self.note("address group create with 50 addresses", "POST", path, Some(body));
+        let group = made.await.json()["address_group"].clone();
+        let one = format!("{path}/{}", text(&group, "id"));
+        let body = json!({"address_group": {"name": "other"}});
+        self.note("address group get", "GET", &one, None).await;
+        self.note("address group rename", "PUT", &one, Some(body)).await;
+        self.note("address group list", "GET", path, None).await;
+        let more: Vec<String> = (0..50).map(|n| format!("11.{n}.0.0/16")).collect();
+        let body = json!({ "addresses": more });
+        let action = format!("{one}/add_addresses");
+        self.note("address group add of 50 addresses", "PUT", &action, Some(body.clone())).await;
+        let action = format!("{one}/remove_addresses");
+        self.note("address group remove of 50 addresses", "PUT", &action, Some(body)).await;
+
+        let net = self.client.post("/v2.0/networks", &json!({"network": {}})).await.json();
+        let net = net["network"].clone();
+        for (kind, object) in [("address_group", &group), ("network", &net)] {
+            let body = json!({"rbac_policy": {
+                "object_type": kind, "object_id": object["id"], "action": "access_as_shared",
+                "target_tenant": "22222222222222222222222222222222",
+            }});
+            let what = format!("RBAC policy create, {kind}");
+            let made = self.note(&what, "POST", "rbac-policies", Some(body)).await.json();
+            let path = format!("rbac-policies/{}", text(&made["rbac_policy"], "id"));
+            self.note(&format!("RBAC policy get, {kind}"), "GET", &path, None).await;
+            let target = "33333333333333333333333333333333";
+            let body = Some(json!({"rbac_policy": {"target_tenant": target}}));
+            self.note(&format!("RBAC policy update, {kind}"), "PUT", &path, body).await;
+            self.note(&format!("RBAC policy list, {kind}"), "GET", "rbac-policies", None).await;
+            self.note(&format!("RBAC policy delete, {kind}"), "DELETE", &path, None).await;
+        }
+        self.note("address group delete", "DELETE", &one, None).await;
+    }
+
     /// What only those who bind ports do.
     async fn run_bound(&mut self) {
         let net = self
@@ -152,6 +192,7 @@ async fn requests_cost_what_the_table_says() {
     {
         let mut ledger = Ledger { server: &t, caller, client, rows: &mut rows };
         ledger.run().await;
+        ledger.run_sharing().await;
         if caller == "admin" {
             ledger.run_bound().await;
         }

@@ -1,5 +1,6 @@
 //! The service plugins over a private database.
 
+mod address_groups;
 mod agents;
 mod availability_zones;
 mod quotas;
