@@ -1,11 +1,11 @@
-//! A blocking rtnetlink socket: one request, its answers.
+//! A blocking netlink socket: one request, its answers.
 //!
 //! The socket belongs to the network namespace in which it was opened and can then be used from
 //! anywhere, so no caller has to switch namespaces around each call.
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -25,7 +25,10 @@ pub(crate) enum Mode {
 }
 
 /// An rtnetlink socket of one network namespace.
-pub struct Netlink {
+pub struct Netlink(Wire);
+
+/// A netlink socket of one network namespace, whichever subsystem answers.
+pub(crate) struct Wire {
     socket: Socket,
     sequence: u32,
 }
@@ -36,11 +39,7 @@ impl Netlink {
     /// # Errors
     /// [`Error::Kernel`] when the socket is refused.
     pub fn open() -> Result<Self> {
-        let attempt = "open a netlink socket";
-        let mut socket = Socket::new(NETLINK_ROUTE).map_err(Error::kernel(attempt))?;
-        socket.bind_auto().map_err(Error::kernel(attempt))?;
-        socket.connect(&SocketAddr::new(0, 0)).map_err(Error::kernel(attempt))?;
-        Ok(Self { socket, sequence: 0 })
+        Wire::open(NETLINK_ROUTE).map(Self)
     }
 
     /// Opens a socket inside `namespace`; it keeps working there whoever uses it.
@@ -63,7 +62,7 @@ impl Netlink {
             Mode::Create => NLM_F_CREATE | NLM_F_EXCL,
             Mode::Replace => NLM_F_CREATE | NLM_F_REPLACE,
         };
-        self.exchange(attempt, message, NLM_F_REQUEST | NLM_F_ACK | extra).map(drop)
+        self.0.exchange(attempt, message, NLM_F_REQUEST | NLM_F_ACK | extra).map(drop)
     }
 
     /// Sends a dump request and collects every object of the answer.
@@ -72,20 +71,30 @@ impl Netlink {
         attempt: &str,
         message: RouteNetlinkMessage,
     ) -> Result<Vec<RouteNetlinkMessage>> {
-        self.exchange(attempt, message, NLM_F_REQUEST | NLM_F_DUMP)
+        self.0.exchange(attempt, message, NLM_F_REQUEST | NLM_F_DUMP)
+    }
+}
+
+impl Wire {
+    /// Opens a socket of `protocol` in the caller's network namespace.
+    pub(crate) fn open(protocol: isize) -> Result<Self> {
+        let attempt = "open a netlink socket";
+        let mut socket = Socket::new(protocol).map_err(Error::kernel(attempt))?;
+        socket.bind_auto().map_err(Error::kernel(attempt))?;
+        socket.connect(&SocketAddr::new(0, 0)).map_err(Error::kernel(attempt))?;
+        Ok(Self { socket, sequence: 0 })
     }
 
-    fn exchange(
-        &mut self,
-        attempt: &str,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> Result<Vec<RouteNetlinkMessage>> {
+    /// Sends a request with these flags and collects every object of the answer.
+    pub(crate) fn exchange<M>(&mut self, attempt: &str, message: M, flags: u16) -> Result<Vec<M>>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.flags = flags;
         header.sequence_number = self.sequence;
-        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        let mut request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
@@ -101,16 +110,17 @@ impl Netlink {
     }
 
     /// Takes the messages of one datagram; true when the answer is complete.
-    fn collect(
+    fn collect<M: NetlinkDeserializable>(
         &self,
         attempt: &str,
         datagram: &[u8],
-        objects: &mut Vec<RouteNetlinkMessage>,
+        objects: &mut Vec<M>,
     ) -> Result<bool> {
         let mut rest = datagram;
         while !rest.is_empty() {
-            let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|e| {
-                Error::Answer { attempt: attempt.to_owned(), detail: e.to_string() }
+            let answer = NetlinkMessage::<M>::deserialize(rest).map_err(|e| Error::Answer {
+                attempt: attempt.to_owned(),
+                detail: e.to_string(),
             })?;
             // Messages are padded to four bytes; a length of zero would never end.
             let length = (answer.header.length as usize).next_multiple_of(4);

@@ -1,8 +1,9 @@
 //! Child processes that never outlive their parent.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use crate::error::{Error, Result};
 
@@ -23,6 +24,30 @@ pub fn run(command: &mut Command) -> Result<String> {
     let line = command_line(command);
     let output =
         command.stdin(Stdio::null()).output().map_err(Error::kernel(format!("run `{line}`")))?;
+    outcome(line, &output)
+}
+
+/// As [`run`], with `input` on the command's standard input.
+///
+/// # Errors
+/// [`Error::Kernel`] when it cannot be started or spoken to, [`Error::Child`] when it fails.
+pub fn run_with_input(command: &mut Command, input: &str) -> Result<String> {
+    let line = command_line(command);
+    let attempt = || Error::kernel(format!("run `{line}`"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(attempt())?;
+    let output = thread::scope(|scope| {
+        // Beside reading, or a command that prints much and one that reads much wait for another.
+        if let Some(mut stdin) = child.stdin.take() {
+            // A command that ends without reading everything says why on its standard error.
+            scope.spawn(move || stdin.write_all(input.as_bytes()));
+        }
+        child.wait_with_output()
+    });
+    outcome(line.clone(), &output.map_err(attempt())?)
+}
+
+fn outcome(line: String, output: &Output) -> Result<String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -1,5 +1,7 @@
 //! The crate against the running kernel. Needs root; everything lives in namespaces of its own.
 
+mod packet_filter;
+
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 
