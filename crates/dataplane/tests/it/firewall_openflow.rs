@@ -11,7 +11,7 @@ use std::{
 use neutrino_dataplane::{
     br_int,
     diff::{self, Installed},
-    firewall::{Direction, Ethertype, Member, openflow},
+    firewall::{Direction, Ethertype, Member, SecurityGroups, openflow},
     tables::int,
     view::HostView,
 };
@@ -93,6 +93,39 @@ fn another_driver_means_no_flows() {
     let view = case("observed");
     let gone = openflow::changes(&view, &HostView::default(), 1);
     assert_eq!(gone.remove.len(), openflow::desired(&view, 1).len());
+}
+
+#[test]
+fn what_was_heard_of_is_judged_and_nothing_else() {
+    let view = case("observed");
+    let flows = openflow::desired(&view, 1);
+    assert!(flows.iter().all(openflow::owns));
+    assert!(!br_int::desired(&view, 1).iter().any(openflow::owns));
+    // Just started: everything that is there stays.
+    let mut started = view.clone();
+    started.ports.clear();
+    started.security_groups = SecurityGroups::default();
+    let unheard = openflow::Heard::of(&started);
+    assert!(!flows.iter().any(|flow| unheard.judges(flow)));
+    // A rule and a member that went meanwhile are found out when port and group are heard of.
+    let mut now = view.clone();
+    for group in now.security_groups.groups.values_mut() {
+        group.rules.retain(|rule| rule.protocol != Some(6));
+    }
+    for group in now.security_groups.members.values_mut() {
+        group.pop_first();
+    }
+    let heard = openflow::Heard::of(&now);
+    let stale = openflow::changes(&view, &now, 1).remove;
+    assert!(stale.len() > 10);
+    for flow in stale {
+        assert!(heard.judges(&flow), "{flow}");
+    }
+    // The port of somebody not heard of yet keeps its flows.
+    now.ports.retain(|port| port.ofport != 9);
+    let heard = openflow::Heard::of(&now);
+    let of_port = |flow: &&Flow| flow.fields.exact(Field::Reg5) == Some(9);
+    assert!(flows.iter().filter(of_port).all(|flow| !heard.judges(flow)));
 }
 
 #[test]

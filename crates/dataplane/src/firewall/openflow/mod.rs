@@ -15,6 +15,7 @@
 //! for later fragments, and the switch must show the ports of first ones ([`FRAGMENTS`]).
 
 mod conjunctions;
+mod heard;
 mod plan;
 mod port;
 mod rules;
@@ -28,6 +29,7 @@ use neutrino_openflow::{
 
 pub use self::{
     conjunctions::{AddressKey, ConjunctionIds, ConjunctionKey, address_flows},
+    heard::{Heard, owns},
     plan::{Direct, Outer, Plan, PortContext},
     port::port_flows,
 };
