@@ -16,7 +16,7 @@ const PAYLOAD: usize = 2000;
 /// Bytes of UDP in the first fragment; the connection tracker takes less than 1200 for an attack.
 const FIRST: usize = 1480;
 /// How long the switch may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 =
@@ -27,9 +27,31 @@ fn checksum(bytes: &[u8]) -> u16 {
     !(sum as u16)
 }
 
+/// Who sends a datagram.
+struct Sender {
+    device: &'static str,
+    mac: [u8; 6],
+    ip: Ipv4Addr,
+    tagged: bool,
+}
+
+/// Somebody behind the trunk.
+const STRANGER: Sender = Sender {
+    device: "trunk",
+    mac: [0xfa, 0x16, 0x3e, 0x99, 0x99, 0x99],
+    ip: Ipv4Addr::new(192, 0, 2, 1),
+    tagged: true,
+};
+/// The instance behind port 8.
+const NEIGHBOUR: Sender = Sender {
+    device: "p8",
+    mac: [0xfa, 0x16, 0x3e, 0x80, 0x75, 0x8c],
+    ip: Ipv4Addr::new(10, 0, 0, 81),
+    tagged: false,
+};
+
 /// The frames of one UDP datagram to the instance behind port 9, in two fragments, as hex.
-fn fragments(id: u16, port: u16) -> Vec<String> {
-    let (from, to) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(10, 0, 0, 165));
+fn fragments(sender: &Sender, id: u16, port: u16) -> Vec<String> {
     let mut datagram = Vec::new();
     for word in [4000, port, (8 + PAYLOAD) as u16, 0] {
         datagram.extend(word.to_be_bytes());
@@ -43,13 +65,16 @@ fn fragments(id: u16, port: u16) -> Vec<String> {
             ip.extend(id.to_be_bytes());
             ip.extend(((at / 8) as u16 | u16::from(more) << 13).to_be_bytes());
             ip.extend([64, 17, 0, 0]);
-            ip.extend(from.octets());
-            ip.extend(to.octets());
+            ip.extend(sender.ip.octets());
+            ip.extend([10, 0, 0, 165]);
             let sum = checksum(&ip);
             ip[10..12].copy_from_slice(&sum.to_be_bytes());
-            let mut frame =
-                vec![0xfa, 0x16, 0x3e, 0xd0, 0x33, 0x1a, 0xfa, 0x16, 0x3e, 0x99, 0x99, 0x99];
-            frame.extend([0x81, 0, 0, 3, 8, 0]);
+            let mut frame = vec![0xfa, 0x16, 0x3e, 0xd0, 0x33, 0x1a];
+            frame.extend(sender.mac);
+            if sender.tagged {
+                frame.extend([0x81, 0, 0, 3]);
+            }
+            frame.extend([8, 0]);
             frame.extend(ip);
             frame.extend(part);
             frame.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -91,14 +116,23 @@ fn fragments_pass_where_their_packet_does() {
     let option = format!("options:tx_pcap={}", pcap.display());
     switch.ovs.vsctl(&["set", "Interface", "p9", &option]).expect("captures");
     // What is denied comes first, so that it had its time when the last one arrived.
-    for (id, port) in [(1, 7001), (2, 7000), (3, 7001), (4, 7000)] {
-        for frame in fragments(id, port) {
-            let arguments = ["netdev-dummy/receive", "trunk", frame.as_str()];
+    let sent = [
+        (&STRANGER, 7001),
+        (&STRANGER, 7000),
+        (&STRANGER, 7001),
+        (&STRANGER, 7000),
+        // A member of the remote group, through its own egress rules.
+        (&NEIGHBOUR, 7002),
+        (&NEIGHBOUR, 7002),
+    ];
+    for (id, (sender, port)) in (1..).zip(sent) {
+        for frame in fragments(sender, id, port) {
+            let arguments = ["netdev-dummy/receive", sender.device, frame.as_str()];
             switch.ovs.appctl("ovs-vswitchd", &arguments).expect("received");
         }
     }
     let whole = [FIRST + 20, 8 + PAYLOAD - FIRST + 20];
-    let expected = [whole, whole].concat();
+    let expected = whole.repeat(4);
     let deadline = Instant::now() + PATIENCE;
     while captured(&pcap).len() < expected.len() && Instant::now() < deadline {
         // Handled by another thread of the switch.
