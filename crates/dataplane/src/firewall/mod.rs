@@ -110,6 +110,14 @@ pub struct Rule {
     pub remote: Remote,
 }
 
+impl Rule {
+    /// The IP protocol it is for; 0 is any, as the API says.
+    #[must_use]
+    pub fn ip_protocol(&self) -> Option<u8> {
+        self.protocol.filter(|protocol| *protocol != 0)
+    }
+}
+
 /// The other side of a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

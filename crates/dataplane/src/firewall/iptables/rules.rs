@@ -90,7 +90,7 @@ fn join(one: &str, other: &str) -> String {
 /// `-p <protocol>` and what it implies; none when no packet is meant, which iptables would take as
 /// an error and with it refuse the whole table. Protocol 0 stands for all.
 fn protocol_and_ports(rule: &Rule) -> Option<String> {
-    let Some(protocol) = rule.protocol.filter(|protocol| *protocol != 0) else {
+    let Some(protocol) = rule.ip_protocol() else {
         return Some(String::new());
     };
     // A rule of IPv6 that says ICMP means that of IPv6.

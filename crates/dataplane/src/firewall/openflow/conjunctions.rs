@@ -184,7 +184,10 @@ pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
             continue;
         };
         let id = base + 2 * u32::from(rules::offset(rule));
-        kinds.entry((rule.direction, rule.ethertype, rule.protocol)).or_default().push((rule, id));
+        kinds
+            .entry((rule.direction, rule.ethertype, rule.ip_protocol()))
+            .or_default()
+            .push((rule, id));
     }
     let mut accepted = BTreeSet::new();
     for ((direction, ethertype, protocol), rules) in kinds {

@@ -61,7 +61,7 @@ pub(super) const fn table(direction: Direction) -> u8 {
 /// How far above [`priority::RULE`] a rule's flows are, 0 to 3, within plain or conjunctive ones:
 /// the more it says of the protocol the higher.
 pub(super) fn offset(rule: &Rule) -> u8 {
-    match rule.protocol {
+    match rule.ip_protocol() {
         None => 0,
         Some(proto::ICMP | proto::ICMPV6) => match (rule.port_min, rule.port_max) {
             (None, _) => 1,
@@ -205,9 +205,9 @@ pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
         };
         let priority = priority::RULE + u16::from(PLAIN + offset(rule));
         let ports = (rule.port_min, rule.port_max);
-        let mut all = matches(rule.ethertype, rule.protocol, ports);
-        if context.fragments && looks_into_payload(rule.protocol, ports) && !all.is_empty() {
-            all.push(later_fragments(rule.ethertype, rule.protocol));
+        let mut all = matches(rule.ethertype, rule.ip_protocol(), ports);
+        if context.fragments && looks_into_payload(rule.ip_protocol(), ports) && !all.is_empty() {
+            all.push(later_fragments(rule.ethertype, rule.ip_protocol()));
         }
         for mut fields in all {
             if let Some(net) = prefix {
