@@ -13,6 +13,7 @@
 
 pub mod apply;
 pub mod config;
+pub mod connections;
 pub mod fdb;
 pub mod flows;
 pub mod local_vlans;
@@ -23,6 +24,7 @@ pub mod reconcile;
 pub mod rpc;
 pub mod state;
 pub mod status;
+pub mod unixctl;
 
 use std::time::Duration;
 

@@ -10,6 +10,35 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::process;
+use crate::sysctl;
+
+/// The parameters by which packets that cross a Linux bridge are shown to the packet filter.
+const BRIDGED: [&str; 3] =
+    ["bridge-nf-call-arptables", "bridge-nf-call-iptables", "bridge-nf-call-ip6tables"];
+
+/// Lets packets that cross Linux bridges pass the tables; without it they pass no rule at all.
+/// False when the kernel cannot: its module `br_netfilter` is not loaded.
+///
+/// # Errors
+/// [`Error::Kernel`] when the kernel refuses.
+pub fn filter_bridged() -> Result<bool> {
+    for name in BRIDGED {
+        match sysctl::set(&["net", "bridge", name], "1") {
+            Err(error) if error.is_missing() => return Ok(false),
+            other => other?,
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the kernel has tables of an IP version: IPv6 may have been left out at boot.
+#[must_use]
+pub fn available(family: Family) -> bool {
+    match family {
+        Family::V4 => true,
+        Family::V6 => std::path::Path::new("/proc/net/if_inet6").exists(),
+    }
+}
 
 /// All tables, as `iptables-save` prints them; with packet and byte counters when wanted.
 ///

@@ -2,6 +2,7 @@
 //! embedded bus with a small server behind it.
 
 mod adoption;
+mod connections;
 mod failures;
 mod many_ports;
 mod moves;

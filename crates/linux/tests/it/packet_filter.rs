@@ -183,6 +183,21 @@ fn refused_rule_changes_nothing_and_is_named() {
 }
 
 #[test]
+fn bridged_packets_are_shown_to_the_tables() {
+    inside(|| {
+        let key = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+        if !Path::new(key).exists() {
+            assert!(!iptables::filter_bridged().expect("no module"));
+            return;
+        }
+        std::fs::write(key, "0").expect("writable");
+        assert!(iptables::filter_bridged().expect("set"));
+        assert_eq!(std::fs::read_to_string(key).expect("readable").trim(), "1");
+        assert!(iptables::available(Family::V6));
+    });
+}
+
+#[test]
 fn sets_change_in_place_or_by_swap() {
     inside(|| {
         let nets = |texts: &[&str]| -> BTreeSet<IpNet> {
