@@ -39,7 +39,6 @@ ovs-vsctl:openvswitch-common
 iptables:iptables
 ipset:ipset
 curl:curl
-dhclient:isc-dhcp-client
 ip:iproute2
 ethtool:ethtool
 dnsmasq:dnsmasq-base

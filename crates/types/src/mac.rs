@@ -38,6 +38,15 @@ impl MacAddr {
         self.eui64_address(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0))
     }
 
+    /// The MAC an address was made of, if it has the form of [`MacAddr::eui64_address`].
+    #[must_use]
+    pub fn of_eui64_address(address: std::net::Ipv6Addr) -> Option<Self> {
+        match address.octets()[8..] {
+            [a, b, c, 0xff, 0xfe, d, e, f] => Some(Self([a ^ 0x02, b, c, d, e, f])),
+            _ => None,
+        }
+    }
+
     /// Whether the group bit is set (multicast or broadcast).
     #[must_use]
     pub fn is_multicast(self) -> bool {
@@ -116,6 +125,8 @@ mod tests {
     fn link_local_flips_universal_bit() {
         let mac: MacAddr = "fa:16:3e:e7:78:2d".parse().expect("valid");
         assert_eq!(mac.link_local().to_string(), "fe80::f816:3eff:fee7:782d");
+        assert_eq!(MacAddr::of_eui64_address(mac.link_local()), Some(mac));
+        assert_eq!(MacAddr::of_eui64_address("fe80::1".parse().expect("valid")), None);
     }
 
     #[test]

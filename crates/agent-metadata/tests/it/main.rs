@@ -1,4 +1,5 @@
 //! The metadata path in real namespaces, asked by real curl.
 
+mod agent;
 mod proxy;
 mod support;
