@@ -252,13 +252,20 @@ fn reference(text: &str) -> (&str, &str) {
     (&text[..end], &text[end..])
 }
 
-/// A commented sample file of the given groups, as `oslo-config-generator` prints one.
+/// A commented sample file of these options, as `oslo-config-generator` prints one: group by
+/// group, each where its first option stands.
 #[must_use]
-pub fn sample(groups: &[&str]) -> String {
+pub fn sample(options: &[&dyn AnyOpt]) -> String {
+    let mut groups: Vec<&str> = Vec::new();
+    for option in options {
+        if !groups.contains(&option.group()) {
+            groups.push(option.group());
+        }
+    }
     let mut out = String::new();
     for group in groups {
         out.push_str(&format!("[{group}]\n\n"));
-        for opt in opts::all().iter().filter(|o| o.group() == *group) {
+        for opt in options.iter().filter(|o| o.group() == group) {
             for line in wrap(opt.help(), 76) {
                 out.push_str(&format!("# {line}\n"));
             }

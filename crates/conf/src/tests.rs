@@ -34,6 +34,9 @@ fn substitution_follows_references_and_survives_cycles() {
     assert_eq!(conf.get(&opts::default::LOG_DIR).as_deref(), Some("/srv/log"));
     assert_eq!(conf.get(&opts::database::CONNECTION), "sqlite:////srv/n$.db");
     assert!(conf.get(&opts::default::HOST).is_some());
+    assert_eq!(conf.get(&opts::metadata_proxy::METADATA_PROXY_SOCKET), "/srv/metadata_proxy");
+    let default = Conf::default().get(&opts::metadata_proxy::METADATA_PROXY_SOCKET);
+    assert_eq!(default, "/var/lib/neutron/metadata_proxy");
 }
 
 #[test]
@@ -78,9 +81,16 @@ fn every_default_is_of_its_type_and_every_option_has_help() {
         opt.check(&conf).expect("default has the option's type");
         assert!(opt.help().ends_with('.'), "[{}] {}", opt.group(), opt.name());
     }
-    let sample = sample(&["DEFAULT", "ml2"]);
-    assert!(sample.contains("#type_drivers = local,flat,vlan,gre,vxlan,geneve"));
-    Conf::parse_str(&sample).expect("a sample file is a valid file");
+    let ml2 = sample(&opts::ml2_conf());
+    assert!(ml2.contains("#type_drivers = local,flat,vlan,gre,vxlan,geneve"));
+    let metadata = sample(&opts::metadata_agent_ini());
+    assert!(metadata.contains("#nova_metadata_port = 8775"));
+    let neutron = sample(&opts::neutron_conf());
+    assert!(!neutron.contains("nova_metadata_port"), "it belongs to another file");
+    for text in [ml2, metadata, neutron] {
+        Conf::parse_str(&text).expect("a sample file is a valid file");
+        assert_eq!(text.matches("[DEFAULT]").count(), usize::from(!text.contains("[ml2]")));
+    }
 }
 
 proptest! {

@@ -1,8 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use neutrino_conf::{AnyOpt, opts};
 
 /// OpenStack Networking: server, agents and lab in one binary.
 #[derive(Debug, Parser)]
@@ -10,15 +11,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+    /// Further agents, each with options of their own.
+    #[arg(skip)]
+    pub more_agents: Vec<AgentGroup>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the API server (neutron-server).
     Server(Common),
-    /// Run an agent of this host.
-    #[command(subcommand)]
-    Agent(AgentRole),
+    /// Run agents of this host, one or several in one process: AGENT... OPTIONS [AGENT... OPTIONS]...
+    ///
+    /// Options belong to the agents named right before them. When one agent fails the process
+    /// ends; the host stays as it is, and all agents adopt it when they are started again.
+    Agent(AgentGroup),
     /// Emulate a datacentre on this machine.
     Lab(neutrino_lab::Cli),
     /// Look after the database (neutron-db-manage).
@@ -37,10 +43,23 @@ pub enum Command {
     HashPassword,
 }
 
-#[derive(Debug, Subcommand)]
+/// Agents that share the options after them.
+#[derive(Debug, Args)]
+pub struct AgentGroup {
+    /// Which agents.
+    #[arg(required = true, value_enum, value_name = "AGENT")]
+    pub roles: Vec<AgentRole>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What an agent does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AgentRole {
     /// Wire the ports of Open vSwitch (neutron-openvswitch-agent).
-    Openvswitch(Common),
+    Openvswitch,
+    /// Tell Nova which instance asks for metadata (neutron-metadata-agent).
+    Metadata,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -67,24 +86,19 @@ pub enum SampleFile {
     /// openvswitch_agent.ini
     #[value(name = "openvswitch_agent.ini")]
     OpenvswitchAgent,
+    /// metadata_agent.ini
+    #[value(name = "metadata_agent.ini")]
+    MetadataAgent,
 }
 
 impl SampleFile {
-    /// The groups of the file.
-    pub fn groups(self) -> &'static [&'static str] {
+    /// The options of the file.
+    pub fn options(self) -> Vec<&'static dyn AnyOpt> {
         match self {
-            Self::Neutron => {
-                &["DEFAULT", "database", "embedded_bus", "local_identity", "oslo_policy", "quotas"]
-            }
-            Self::Ml2 => &[
-                "ml2",
-                "ml2_type_flat",
-                "ml2_type_vlan",
-                "ml2_type_gre",
-                "ml2_type_vxlan",
-                "ml2_type_geneve",
-            ],
-            Self::OpenvswitchAgent => &["ovs", "agent", "securitygroup"],
+            Self::Neutron => opts::neutron_conf(),
+            Self::Ml2 => opts::ml2_conf(),
+            Self::OpenvswitchAgent => opts::openvswitch_agent_ini(),
+            Self::MetadataAgent => opts::metadata_agent_ini(),
         }
     }
 }
@@ -109,12 +123,84 @@ pub struct Common {
     pub debug: bool,
 }
 
+/// The command line as a value. Ends the process where clap does: on an error and for `--help`.
+pub fn parse(args: Vec<OsString>) -> Cli {
+    let mut lines = command_lines(args).into_iter();
+    let mut cli = Cli::parse_from(lines.next().unwrap_or_default());
+    cli.more_agents = lines
+        .filter_map(|line| match Cli::parse_from(line).command {
+            Command::Agent(group) => Some(group),
+            _ => None,
+        })
+        .collect();
+    cli
+}
+
+/// One command line per group of agents, split where an agent is named after an option; any other
+/// command line stays whole.
+fn command_lines(args: Vec<OsString>) -> Vec<Vec<OsString>> {
+    if args.get(1).is_none_or(|word| word != "agent") {
+        return vec![args];
+    }
+    let options = Common::augment_args(clap::Command::new(""));
+    let takes_value = |word: &str| {
+        options.get_arguments().any(|option| {
+            option.get_action().takes_values()
+                && option.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long))
+        })
+    };
+    let start = args[..2].to_vec();
+    let mut lines = vec![start.clone()];
+    let (mut had_option, mut value_follows) = (false, false);
+    for word in args.into_iter().skip(2) {
+        let text = word.to_str().unwrap_or_default();
+        if !value_follows && had_option && AgentRole::from_str(text, false).is_ok() {
+            lines.push(start.clone());
+            had_option = false;
+        }
+        had_option |= text.starts_with('-');
+        value_follows = !value_follows && takes_value(text);
+        if let Some(line) = lines.last_mut() {
+            line.push(word);
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
+    use super::*;
+
     #[test]
     fn command_tree_is_sound() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    fn agents(line: &str) -> Vec<(Vec<AgentRole>, Vec<PathBuf>)> {
+        let args = ["neutrino", "agent"].into_iter().chain(line.split(' '));
+        let cli = parse(args.map(OsString::from).collect());
+        let Command::Agent(first) = cli.command else { panic!("not agents") };
+        let groups = std::iter::once(first).chain(cli.more_agents);
+        groups.map(|group| (group.roles, group.common.config_file)).collect()
+    }
+
+    #[test]
+    fn options_belong_to_the_agents_before_them() {
+        use AgentRole::{Metadata, Openvswitch};
+        let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(
+            agents("openvswitch --config-file a --config-file b"),
+            [(vec![Openvswitch], files(&["a", "b"]))]
+        );
+        assert_eq!(
+            agents("openvswitch metadata --debug --config-file metadata"),
+            [(vec![Openvswitch, Metadata], files(&["metadata"]))]
+        );
+        assert_eq!(
+            agents("openvswitch --config-file a metadata --config-file=b"),
+            [(vec![Openvswitch], files(&["a"])), (vec![Metadata], files(&["b"]))]
+        );
     }
 }

@@ -10,10 +10,8 @@ mod multicall;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse_from(multicall::rewrite(std::env::args_os()));
+    let cli = cli::parse(multicall::rewrite(std::env::args_os()));
     match commands::run(cli) {
         Ok(code) => code,
         Err(error) => {

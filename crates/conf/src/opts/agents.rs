@@ -3,8 +3,9 @@
 use super::group;
 use crate::AnyOpt;
 
-/// All options of the agents' groups.
-pub(super) fn all() -> Vec<&'static dyn AnyOpt> {
+/// The options of `openvswitch_agent.ini`.
+#[must_use]
+pub fn openvswitch_agent_ini() -> Vec<&'static dyn AnyOpt> {
     [ovs::ALL, agent::ALL, securitygroup::ALL].concat()
 }
 

@@ -1,12 +1,18 @@
 //! Options of `metadata_agent.ini`, and those of the metadata proxies that DHCP and L3 agents run.
 
-use super::group;
+use super::{agent, group};
 use crate::AnyOpt;
 
 /// All options of the metadata groups.
 pub(super) fn all() -> Vec<&'static dyn AnyOpt> {
     [metadata_proxy::ALL, metadata_agent::ALL, metadata_rate_limiting::ALL, metadata_haproxy::ALL]
         .concat()
+}
+
+/// The options of `metadata_agent.ini`.
+#[must_use]
+pub fn metadata_agent_ini() -> Vec<&'static dyn AnyOpt> {
+    [metadata_proxy::ALL, metadata_agent::ALL, agent::ALL].concat()
 }
 
 group! {

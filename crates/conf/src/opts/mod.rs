@@ -4,11 +4,13 @@ mod agents;
 mod metadata;
 mod server;
 
-pub use agents::{agent, ovs, securitygroup};
-pub use metadata::{metadata_agent, metadata_haproxy, metadata_proxy, metadata_rate_limiting};
+pub use agents::{agent, openvswitch_agent_ini, ovs, securitygroup};
+pub use metadata::{
+    metadata_agent, metadata_agent_ini, metadata_haproxy, metadata_proxy, metadata_rate_limiting,
+};
 pub use server::{
-    database, default, identity, ml2, ml2_type_flat, ml2_type_geneve, ml2_type_gre, ml2_type_vlan,
-    ml2_type_vxlan, oslo_policy, quotas, rpc,
+    database, default, identity, ml2, ml2_conf, ml2_type_flat, ml2_type_geneve, ml2_type_gre,
+    ml2_type_vlan, ml2_type_vxlan, neutron_conf, oslo_policy, quotas, rpc,
 };
 
 use crate::AnyOpt;
@@ -16,7 +18,7 @@ use crate::AnyOpt;
 /// All options, group by group.
 #[must_use]
 pub fn all() -> Vec<&'static dyn AnyOpt> {
-    [server::all(), agents::all(), metadata::all()].concat()
+    [server::all(), agents::openvswitch_agent_ini(), metadata::all()].concat()
 }
 
 /// The option that answers to `name` in `group`.

@@ -5,13 +5,19 @@ use crate::AnyOpt;
 
 /// All options of the server's groups.
 pub(super) fn all() -> Vec<&'static dyn AnyOpt> {
+    [neutron_conf(), ml2_conf()].concat()
+}
+
+/// The options of `neutron.conf`.
+#[must_use]
+pub fn neutron_conf() -> Vec<&'static dyn AnyOpt> {
+    [default::ALL, database::ALL, rpc::ALL, identity::ALL, oslo_policy::ALL, quotas::ALL].concat()
+}
+
+/// The options of `ml2_conf.ini`.
+#[must_use]
+pub fn ml2_conf() -> Vec<&'static dyn AnyOpt> {
     [
-        default::ALL,
-        database::ALL,
-        quotas::ALL,
-        oslo_policy::ALL,
-        identity::ALL,
-        rpc::ALL,
         ml2::ALL,
         ml2_type_flat::ALL,
         ml2_type_vlan::ALL,

@@ -1,11 +1,12 @@
 //! One module per subcommand that is more than a call.
 
+mod agents;
 mod db;
 mod service;
 
 use std::{error::Error, io::Read, process::ExitCode};
 
-use crate::cli::{AgentRole, Cli, Command};
+use crate::cli::{Cli, Command};
 
 /// Any command's failure, to be printed by `main`.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -16,15 +17,14 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Server(common) => service::run("neutron-server", &common, |conf| async {
             neutrino_server::run(conf).await.map_err(Failure::from)
         }),
-        Command::Agent(AgentRole::Openvswitch(common)) => {
-            service::run("neutron-openvswitch-agent", &common, |conf| async {
-                neutrino_agent_ovs::run(conf).await.map_err(Failure::from)
-            })
+        Command::Agent(first) => {
+            let groups: Vec<_> = std::iter::once(first).chain(cli.more_agents).collect();
+            agents::run(&groups)
         }
         Command::Lab(lab) => Ok(neutrino_lab::run(lab)?),
         Command::Db { common, action } => db::run(&common, &action),
         Command::ConfigSample { file } => {
-            print!("{}", neutrino_conf::sample(file.groups()));
+            print!("{}", neutrino_conf::sample(&file.options()));
             Ok(ExitCode::SUCCESS)
         }
         Command::HashPassword => {

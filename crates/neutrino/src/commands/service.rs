@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use neutrino_conf::{Conf, opts};
+use tokio::runtime::Runtime;
 
 use super::Failure;
 use crate::{cli::Common, logging};
@@ -28,9 +29,20 @@ where
 {
     let conf = load(common)?;
     logging::start(name, common, &conf)?;
+    tell_unknown(&conf);
+    runtime(name, &conf)?.block_on(service(conf))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Logs the options that no component knows.
+pub fn tell_unknown(conf: &Conf) {
     for (group, option) in conf.unknown() {
         tracing::debug!(group, option, "option is not known to this release and is ignored");
     }
+}
+
+/// The threads that do the work of the service called `name`.
+pub fn runtime(name: &str, conf: &Conf) -> std::io::Result<Runtime> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.enable_all().thread_name(name);
     if let Some(threads) = conf.get(&opts::default::API_WORKERS)
@@ -39,6 +51,5 @@ where
     {
         runtime.worker_threads(threads);
     }
-    runtime.build()?.block_on(service(conf))?;
-    Ok(ExitCode::SUCCESS)
+    runtime.build()
 }
