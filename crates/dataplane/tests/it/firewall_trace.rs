@@ -48,7 +48,7 @@ impl Switch {
     }
 
     /// Puts the flows of `view` in place of all others, in one bundle.
-    fn load(&self, view: &HostView) {
+    pub fn load(&self, view: &HostView) {
         let text = flows(view).iter().fold(String::new(), |text, flow| format!("{text}{flow}\n"));
         let file = self.ovs.dir().join("flows.txt");
         fs::write(&file, text).expect("written");

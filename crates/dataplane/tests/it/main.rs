@@ -3,9 +3,9 @@
 mod cases;
 mod conntrack;
 mod diffing;
-mod firewall_fragments;
 mod firewall_iptables;
 mod firewall_openflow;
+mod firewall_packets;
 mod firewall_trace;
 mod iptables;
 mod observed;

@@ -1,0 +1,222 @@
+//! Packets through the switch's own connection tracker: fragments, and connections that lose the
+//! rule or the member that allowed them.
+
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use neutrino_dataplane::firewall::{Direction, Ethertype, Remote, Rule};
+
+use crate::firewall_trace::{Switch, observed};
+
+/// Bytes of UDP in the first fragment; the connection tracker takes less than 1200 for an attack.
+const FIRST: usize = 1480;
+/// Bytes of UDP that make two fragments.
+const LONG: usize = 2008;
+/// Bytes of an IP header.
+const IP: usize = 20;
+/// How long the switch may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who sends and receives.
+struct Host {
+    device: &'static str,
+    mac: [u8; 6],
+    ip: Ipv4Addr,
+    /// Its frames come with the local VLAN.
+    tagged: bool,
+}
+
+/// Somebody behind the trunk.
+const STRANGER: Host = Host {
+    device: "trunk",
+    mac: [0xfa, 0x16, 0x3e, 0x99, 0x99, 0x99],
+    ip: Ipv4Addr::new(192, 0, 2, 1),
+    tagged: true,
+};
+/// The instance behind port 8.
+const VM1: Host = Host {
+    device: "p8",
+    mac: [0xfa, 0x16, 0x3e, 0x80, 0x75, 0x8c],
+    ip: Ipv4Addr::new(10, 0, 0, 81),
+    tagged: false,
+};
+/// The instance behind port 9.
+const VM2: Host = Host {
+    device: "p9",
+    mac: [0xfa, 0x16, 0x3e, 0xd0, 0x33, 0x1a],
+    ip: Ipv4Addr::new(10, 0, 0, 165),
+    tagged: false,
+};
+
+fn checksum(bytes: &[u8]) -> u16 {
+    let mut sum: u32 =
+        bytes.chunks(2).map(|c| u32::from(c[0]) << 8 | c.get(1).map_or(0, |b| u32::from(*b))).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// The frames of one UDP datagram of `length` bytes, header included, as hex: one or two.
+fn frames(from: &Host, to: &Host, ports: (u16, u16), id: u16, length: usize) -> Vec<String> {
+    let mut datagram = Vec::new();
+    for word in [ports.0, ports.1, length as u16, 0] {
+        datagram.extend(word.to_be_bytes());
+    }
+    datagram.resize(length, 0x5a);
+    let pieces: Vec<&[u8]> = datagram.chunks(FIRST).collect();
+    let frame = |(n, piece): (usize, &&[u8])| {
+        let more = u16::from(n + 1 < pieces.len());
+        let mut ip = vec![0x45, 0];
+        ip.extend(((IP + piece.len()) as u16).to_be_bytes());
+        ip.extend(id.to_be_bytes());
+        ip.extend(((n * FIRST / 8) as u16 | more << 13).to_be_bytes());
+        ip.extend([64, 17, 0, 0]);
+        ip.extend(from.ip.octets());
+        ip.extend(to.ip.octets());
+        let sum = checksum(&ip);
+        ip[10..12].copy_from_slice(&sum.to_be_bytes());
+        let mut frame = [to.mac, from.mac].concat();
+        if from.tagged {
+            frame.extend([0x81, 0, 0, 3]);
+        }
+        frame.extend([8, 0]);
+        frame.extend(ip);
+        frame.extend_from_slice(piece);
+        frame.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    pieces.iter().enumerate().map(frame).collect()
+}
+
+/// A switch whose ports are listened to.
+struct Network {
+    switch: Switch,
+    sent: u16,
+}
+
+impl Network {
+    fn new(switch: Switch) -> Self {
+        let network = Self { switch, sent: 0 };
+        for host in [&VM1, &VM2] {
+            let option = format!("options:tx_pcap={}", network.pcap(host).display());
+            network
+                .switch
+                .ovs
+                .vsctl(&["set", "Interface", host.device, &option])
+                .expect("captures");
+        }
+        network
+    }
+
+    fn pcap(&self, host: &Host) -> PathBuf {
+        self.switch.ovs.dir().join(format!("{}.pcap", host.device))
+    }
+
+    fn send(&mut self, from: &Host, to: &Host, ports: (u16, u16), length: usize) {
+        self.sent += 1;
+        for frame in frames(from, to, ports, self.sent, length) {
+            let arguments = ["netdev-dummy/receive", from.device, frame.as_str()];
+            self.switch.ovs.appctl("ovs-vswitchd", &arguments).expect("received");
+        }
+    }
+
+    /// The lengths of the packets `host` was sent, without their IP headers.
+    fn captured(&self, host: &Host) -> Vec<usize> {
+        let bytes = fs::read(self.pcap(host)).unwrap_or_default();
+        let mut rest = bytes.get(24..).unwrap_or_default();
+        let mut lengths = Vec::new();
+        while let Some(length) = rest.get(8..12) {
+            let length = u32::from_ne_bytes(length.try_into().expect("four bytes")) as usize;
+            let Some(next) = rest.get(16 + length..) else { break };
+            lengths.push(length.saturating_sub(14 + IP));
+            rest = next;
+        }
+        lengths
+    }
+
+    /// Waits until `host` was sent `expected`, all told.
+    #[track_caller]
+    fn receives(&self, host: &Host, expected: &[usize]) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.captured(host).len() < expected.len() && Instant::now() < deadline {
+            // Handled by another thread of the switch.
+            std::thread::yield_now();
+        }
+        assert_eq!(self.captured(host), expected);
+    }
+}
+
+#[test]
+fn fragments_pass_where_their_packet_does() {
+    let mut view = observed();
+    view.options.userspace_datapath = true;
+    let rule = Rule {
+        direction: Direction::Ingress,
+        ethertype: Ethertype::V4,
+        protocol: Some(17),
+        port_min: Some(7000),
+        port_max: Some(7000),
+        remote: Remote::Any,
+    };
+    for group in view.security_groups.groups.values_mut() {
+        group.rules.insert(rule.clone());
+    }
+    let mut network = Network::new(Switch::of(&view));
+    // What is denied comes first, so that it had its time when the last one arrived.
+    for port in [7001, 7000, 7001, 7000] {
+        network.send(&STRANGER, &VM2, (4000, port), LONG);
+    }
+    // A member of the remote group, through its own egress rules; twice, as new and as known.
+    network.send(&VM1, &VM2, (4000, 7002), LONG);
+    network.send(&VM1, &VM2, (4000, 7002), LONG);
+    network.receives(&VM2, &[FIRST, LONG - FIRST].repeat(4));
+}
+
+/// Opens a connection between instances in both directions, has `change` take away what allows
+/// it, and sees that it is over both ways, while another goes on.
+fn cut(change: impl FnOnce(&mut neutrino_dataplane::view::HostView)) {
+    let mut view = observed();
+    let mut network = Network::new(Switch::of(&view));
+    network.send(&VM1, &VM2, (4000, 7000), 100);
+    network.receives(&VM2, &[100]);
+    network.send(&VM2, &VM1, (7000, 4000), 101);
+    network.receives(&VM1, &[101]);
+    network.send(&VM1, &VM2, (4000, 7000), 102);
+    network.receives(&VM2, &[100, 102]);
+    // The other one: from VM2, whose egress rules stay.
+    network.send(&VM2, &STRANGER, (9000, 9001), 200);
+    change(&mut view);
+    network.switch.load(&view);
+    network.send(&VM1, &VM2, (4000, 7000), 103);
+    network.send(&VM2, &VM1, (7000, 4000), 104);
+    network.send(&STRANGER, &VM2, (9001, 9000), 201);
+    network.receives(&VM2, &[100, 102, 201]);
+    // What leaves is flooded: nothing that came in taught the switch where the stranger is.
+    network.receives(&VM1, &[101, 200]);
+    let tracked = network.switch.ovs.appctl("ovs-vswitchd", &["dpctl/dump-conntrack"]);
+    let tracked = tracked.expect("dumped");
+    let marked = tracked.lines().filter(|line| line.contains("mark=1"));
+    assert!(marked.count() == 1, "{tracked}");
+}
+
+#[test]
+fn a_connection_ends_with_its_rule() {
+    cut(|view| {
+        for group in view.security_groups.groups.values_mut() {
+            group.rules.retain(|rule| rule.protocol != Some(17));
+        }
+    });
+}
+
+#[test]
+fn a_connection_ends_with_the_membership_of_its_sender() {
+    cut(|view| {
+        for members in view.security_groups.members.values_mut() {
+            members.retain(|member| member.address.addr() != VM1.ip);
+        }
+    });
+}
