@@ -49,7 +49,7 @@ impl Switch {
 
     /// Puts the flows of `view` in place of all others, in one bundle.
     pub fn load(&self, view: &HostView) {
-        let text = flows(view).iter().fold(String::new(), |text, flow| format!("{text}{flow}\n"));
+        let text: String = flows(view).iter().map(|flow| format!("{flow}\n")).collect();
         let file = self.ovs.dir().join("flows.txt");
         fs::write(&file, text).expect("written");
         let target = self.ovs.bridge("br-int");
