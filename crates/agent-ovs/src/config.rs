@@ -13,6 +13,27 @@ use neutrino_conf::{Conf, opts};
 use neutrino_dataplane::{firewall::Driver, tables::tun};
 use neutrino_types::NetworkType;
 
+/// The firewall drivers by the names Neutron accepts: aliases and classes. Its driver `iptables`
+/// filters ports of Linux bridges only.
+const DRIVERS: [(Driver, &[&str]); 3] = [
+    (Driver::Noop, &["noop", "neutron.agent.firewall.NoopFirewallDriver"]),
+    (
+        Driver::IptablesHybrid,
+        &[
+            "iptables_hybrid",
+            "neutron.agent.linux.iptables_firewall.OVSHybridIptablesFirewallDriver",
+        ],
+    ),
+    (
+        Driver::Openvswitch,
+        &[
+            "openvswitch",
+            "neutron.agent.linux.openvswitch_firewall.OVSFirewallDriver",
+            "neutron.agent.linux.openvswitch_firewall.firewall.OVSFirewallDriver",
+        ],
+    ),
+];
+
 /// See [`Config::confirmation`].
 const CONFIRMATION: Duration = Duration::from_secs(10);
 
@@ -31,12 +52,23 @@ pub enum ConfigError {
     /// An unknown tunnel type.
     #[error("[agent] tunnel_types has '{0}'; known are gre, vxlan and geneve")]
     BadTunnelType(String),
-    /// A firewall driver of a later release.
+    /// A firewall driver that is none, or one that cannot filter ports of Open vSwitch.
     #[error(
-        "[securitygroup] firewall_driver '{0}' is not in this release and comes with a later one; \
-         use noop or iptables_hybrid"
+        "[securitygroup] firewall_driver '{0}' is not known to this agent; use noop, \
+         iptables_hybrid or openvswitch"
     )]
     FirewallDriver(String),
+    /// Direct egress, which only the firewall of Open vSwitch does.
+    #[error(
+        "[agent] explicitly_egress_direct needs [securitygroup] firewall_driver = openvswitch"
+    )]
+    EgressDirect,
+    /// An EtherType that is none.
+    #[error(
+        "[securitygroup] permitted_ethertypes has '{0}'; write EtherTypes in hexadecimal, e.g. \
+         0x4008"
+    )]
+    BadEthertype(String),
     /// A bridge that carries two physical networks.
     #[error("[ovs] bridge_mappings has bridge {0} twice: each physical network needs its own")]
     BridgeTwice(String),
@@ -88,8 +120,16 @@ pub struct Config {
     pub l2_population: bool,
     /// `arp_responder`, already combined with `l2_population`.
     pub arp_responder: bool,
-    /// Firewall driver.
+    /// Firewall driver; [`Driver::Noop`] also when security groups are off.
     pub firewall: Driver,
+    /// `explicitly_egress_direct`.
+    pub explicitly_egress_direct: bool,
+    /// `permitted_ethertypes`.
+    pub permitted_ethertypes: BTreeSet<u16>,
+    /// `enable_ipset`.
+    pub ipset: bool,
+    /// `comment_iptables_rules`.
+    pub comment_iptables_rules: bool,
     /// Where OVSDB listens.
     pub ovsdb_connection: String,
     /// Where the OpenFlow controller listens, `address:port`.
@@ -157,6 +197,11 @@ impl Config {
         if let Some(bridge) = bridge_mappings.values().find(|bridge| !bridges.insert(*bridge)) {
             return Err(ConfigError::BridgeTwice(bridge.clone()));
         }
+        let firewall = firewall(conf)?;
+        let explicitly_egress_direct = conf.get(&opts::agent::EXPLICITLY_EGRESS_DIRECT);
+        if explicitly_egress_direct && firewall != Driver::Openvswitch {
+            return Err(ConfigError::EgressDirect);
+        }
         let l2_population = conf.get(&opts::agent::L2_POPULATION);
         let address = conf.get(&opts::ovs::OF_LISTEN_ADDRESS);
         let port = conf.get(&opts::ovs::OF_LISTEN_PORT);
@@ -174,7 +219,11 @@ impl Config {
             tunnel: tunnel_options(conf),
             l2_population,
             arp_responder: l2_population && conf.get(&opts::agent::ARP_RESPONDER),
-            firewall: firewall(conf)?,
+            firewall,
+            explicitly_egress_direct,
+            permitted_ethertypes: permitted_ethertypes(conf)?,
+            ipset: conf.get(&opts::securitygroup::ENABLE_IPSET),
+            comment_iptables_rules: conf.get(&opts::agent::COMMENT_IPTABLES_RULES),
             ovsdb_connection: conf.get(&opts::ovs::OVSDB_CONNECTION),
             controller_target: format!("tcp:{of_listen}"),
             of_listen,
@@ -218,6 +267,12 @@ impl Config {
         !self.tunnel_types.is_empty()
     }
 
+    /// Whether ports are filtered by their security groups.
+    #[must_use]
+    pub fn security_groups(&self) -> bool {
+        self.firewall != Driver::Noop
+    }
+
     /// The `agent_id` argument of RPC calls.
     #[must_use]
     pub fn agent_id(&self) -> String {
@@ -254,10 +309,24 @@ fn firewall(conf: &Conf) -> Result<Driver, ConfigError> {
         return Ok(Driver::Noop);
     }
     match conf.get(&opts::securitygroup::FIREWALL_DRIVER).as_deref() {
-        None | Some("" | "noop") => Ok(Driver::Noop),
-        Some("iptables_hybrid") => Ok(Driver::IptablesHybrid),
-        Some(other) => Err(ConfigError::FirewallDriver(other.to_string())),
+        None | Some("") => Ok(Driver::Noop),
+        Some(name) => DRIVERS
+            .iter()
+            .find(|(_, names)| names.contains(&name))
+            .map(|(driver, _)| *driver)
+            .ok_or_else(|| ConfigError::FirewallDriver(name.to_string())),
     }
+}
+
+fn permitted_ethertypes(conf: &Conf) -> Result<BTreeSet<u16>, ConfigError> {
+    let texts = conf.get(&opts::securitygroup::PERMITTED_ETHERTYPES);
+    let ethertype = |text: String| {
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        let number = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        // Smaller numbers are lengths.
+        number.filter(|number| *number >= 0x600).ok_or(ConfigError::BadEthertype(text))
+    };
+    texts.into_iter().filter(|text| !text.is_empty()).map(ethertype).collect()
 }
 
 /// `address:port` with IPv6 in brackets.
@@ -304,8 +373,10 @@ mod tests {
 
     #[test]
     fn what_this_release_cannot_do_is_refused() {
-        let driver = config("[securitygroup]\nfirewall_driver = openvswitch\n");
-        assert_eq!(driver.err(), Some(ConfigError::FirewallDriver("openvswitch".into())));
+        let driver = config("[securitygroup]\nfirewall_driver = iptables\n");
+        assert_eq!(driver.err(), Some(ConfigError::FirewallDriver("iptables".into())));
+        let ethertype = config("[securitygroup]\npermitted_ethertypes = 4008\n");
+        assert_eq!(ethertype.err(), Some(ConfigError::BadEthertype("4008".into())));
         let dvr = config("[agent]\nenable_distributed_routing = true\n");
         assert_eq!(dvr.err(), Some(ConfigError::DistributedRouting));
         let tunnels = config("[agent]\ntunnel_types = vxlan\n");
@@ -314,6 +385,21 @@ mod tests {
         assert_eq!(twice.err(), Some(ConfigError::BridgeTwice("br-x".into())));
         let unknown = config("[agent]\ntunnel_types = stt\n[ovs]\nlocal_ip = 127.0.0.1\n");
         assert_eq!(unknown.err(), Some(ConfigError::BadTunnelType("stt".into())));
+    }
+
+    #[test]
+    fn firewall_drivers_are_known_by_alias_and_class() {
+        let firewall = |lines: &str| {
+            config(&format!("[securitygroup]\n{lines}")).expect("valid").firewall
+        };
+        assert_eq!(firewall("firewall_driver = openvswitch\n"), Driver::Openvswitch);
+        let class = "firewall_driver = \
+                     neutron.agent.linux.iptables_firewall.OVSHybridIptablesFirewallDriver\n";
+        assert_eq!(firewall(class), Driver::IptablesHybrid);
+        let off = "firewall_driver = openvswitch\nenable_security_group = false\n";
+        assert_eq!(firewall(off), Driver::Noop);
+        let c = config("[securitygroup]\npermitted_ethertypes = 0x4008, 0x8915\n");
+        assert_eq!(c.expect("valid").permitted_ethertypes, [0x4008, 0x8915].into());
     }
 
     #[test]

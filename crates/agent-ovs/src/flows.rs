@@ -32,17 +32,25 @@ pub enum Role {
 impl Role {
     fn desired(&self, view: &HostView, cookie: u64) -> Vec<Flow> {
         match self {
-            Self::Integration => br_int::desired(view, cookie),
+            Self::Integration => {
+                let mut flows = br_int::desired(view, cookie);
+                flows.extend(openflow::desired(view, cookie));
+                flows
+            }
             Self::Tunnel => br_tun::desired(view, cookie),
             Self::Physical(network) => br_phys::desired(view, network, cookie),
         }
     }
 
-    fn tables(&self) -> &'static [u8] {
+    /// The tables whose flows are the agent's.
+    fn tables(&self, view: &HostView) -> Vec<u8> {
         match self {
-            Self::Integration => tables::int::ALL,
-            Self::Tunnel => tables::tun::ALL,
-            Self::Physical(_) => tables::phys::ALL,
+            Self::Integration if view.options.firewall == Driver::Openvswitch => {
+                [tables::int::ALL, tables::int::FIREWALL].concat()
+            }
+            Self::Integration => tables::int::ALL.to_vec(),
+            Self::Tunnel => tables::tun::ALL.to_vec(),
+            Self::Physical(_) => tables::phys::ALL.to_vec(),
         }
     }
 
@@ -80,6 +88,37 @@ pub enum FlowsError {
     },
 }
 
+/// What may be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removals {
+    /// Of everything the agent owns.
+    pub all: Removal,
+    /// Of the firewall's flows: [`Removal::Stale`] once the server has spoken of every port, for
+    /// a rule taken away while the agent was away must not stay in force.
+    pub firewall: Removal,
+}
+
+impl Removals {
+    /// Whether a flow of br-int that nobody desires stays for now; `heard` are the ports the
+    /// server has spoken of, which are no exception: an address pair taken away must not stay.
+    fn keeps(self, flow: &Flow, heard: &BTreeSet<u32>) -> bool {
+        let firewalls =
+            || tables::int::FIREWALL.contains(&flow.table) || flow.table == int::TRANSIENT_TABLE;
+        self.all == Removal::Hold
+            && !(self.firewall == Removal::Stale && firewalls())
+            && !port_of(flow).is_some_and(|port| heard.contains(&port))
+    }
+}
+
+/// The port a flow is about: where a packet comes from, or whose rules it is checked against.
+fn port_of(flow: &Flow) -> Option<u32> {
+    let checked = || {
+        let (port, _) = flow.fields.get(Field::reg(int::register::PORT))?;
+        u32::try_from(port).ok()
+    };
+    flow.in_port().or_else(checked)
+}
+
 /// The flows of one bridge.
 #[derive(Debug)]
 pub struct BridgeFlows {
@@ -90,7 +129,7 @@ pub struct BridgeFlows {
     installed: Option<Installed>,
     cookie: Option<u64>,
     /// What the installed flows were last made of.
-    last: Option<(HostView, Removal)>,
+    last: Option<(HostView, Removals)>,
     connection: Option<u64>,
     drop_on_start: bool,
 }
@@ -122,8 +161,8 @@ impl BridgeFlows {
         self.installed.as_ref().map(diff::vlans).unwrap_or_default()
     }
 
-    /// Brings the bridge to what `view` asks for, confirmed by the switch. Answers how many
-    /// changes that took.
+    /// Brings the bridge to what `view` asks for, all at once and confirmed by the switch. Answers
+    /// how many changes that took.
     ///
     /// # Errors
     /// The switch failed or is not ready; the record is thrown away and the next sync reads anew.
@@ -132,7 +171,7 @@ impl BridgeFlows {
         switch: &Switch,
         seen: &Bridge,
         view: &HostView,
-        removal: Removal,
+        removals: Removals,
     ) -> Result<usize, FlowsError> {
         let connection = switch.connection_id();
         if self.connection != Some(connection) {
@@ -140,11 +179,11 @@ impl BridgeFlows {
             self.connection = Some(connection);
         }
         if self.installed.is_some()
-            && self.last.as_ref().is_some_and(|(v, r)| v == view && *r == removal)
+            && self.last.as_ref().is_some_and(|(v, r)| v == view && *r == removals)
         {
             return Ok(0);
         }
-        let result = self.change(switch, seen, view, removal).await;
+        let result = self.change(switch, seen, view, removals).await;
         if result.is_err() {
             self.forget();
         }
@@ -156,45 +195,29 @@ impl BridgeFlows {
         switch: &Switch,
         seen: &Bridge,
         view: &HostView,
-        removal: Removal,
+        removals: Removals,
     ) -> Result<usize, FlowsError> {
         let mut mods = Vec::new();
         let mut installed = match self.installed.take() {
             Some(installed) => installed,
-            None => {
-                if self.role == Role::Integration && view.options.firewall == Driver::Openvswitch {
-                    let set = switch.set_fragments(openflow::FRAGMENTS).await;
-                    set.map_err(|source| self.failed(source))?;
-                }
-                self.read(switch, seen).await?
-            }
+            None => self.read(switch, seen).await?,
         };
         if std::mem::take(&mut self.drop_on_start) {
             mods.push(FlowMod::delete(FlowMod::ALL_TABLES, Match::new()));
             installed.clear();
         }
         let cookie = *self.cookie.get_or_insert_with(random_cookie);
-        let mut desired = self.role.desired(view, cookie);
-        for problem in diff::lint(&desired) {
-            tracing::error!(bridge = self.name, problem, "contradictory flows");
-        }
-        if removal == Removal::Hold && self.role == Role::Tunnel {
-            diff::keep_flooding(&installed, &mut desired);
-        }
-        let learned = LearnedFlows::of(view);
-        // While removals are on hold, ports the server has spoken of are no exception: an address
-        // pair taken away must not stay in force.
-        let heard: BTreeSet<u32> = match self.role {
-            Role::Integration => view.ports.iter().map(|port| port.ofport).collect(),
-            Role::Tunnel | Role::Physical(_) => BTreeSet::new(),
+        let changes = match &self.last {
+            // Nothing else is there to be removed once everything stale is gone.
+            Some((last, before))
+                if self.role == Role::Integration
+                    && *before == removals
+                    && removals.all == Removal::Stale =>
+            {
+                step(&installed, last, view, cookie)
+            }
+            _ => self.whole(&installed, view, removals, cookie),
         };
-        let spare = |flow: &Flow| {
-            self.role == Role::Tunnel && learned.spares(flow)
-                || removal == Removal::Hold
-                    && !flow.in_port().is_some_and(|port| heard.contains(&port))
-        };
-        let tables = self.role.tables();
-        let changes = diff::diff(&installed, &desired, tables, Removal::Stale, spare);
         diff::record(&mut installed, &changes);
         mods.extend(changes);
         let count = mods.len();
@@ -203,8 +226,33 @@ impl BridgeFlows {
             tracing::info!(bridge = self.name, changes = count, "flows changed");
         }
         self.installed = Some(installed);
-        self.last = Some((view.clone(), removal));
+        self.last = Some((view.clone(), removals));
         Ok(count)
+    }
+
+    /// From whatever is installed to what `view` asks for. Costs as much as there are flows.
+    fn whole(
+        &self,
+        installed: &Installed,
+        view: &HostView,
+        removals: Removals,
+        cookie: u64,
+    ) -> Vec<FlowMod> {
+        let mut desired = self.role.desired(view, cookie);
+        for problem in diff::lint(&desired) {
+            tracing::error!(bridge = self.name, problem, "contradictory flows");
+        }
+        if removals.all == Removal::Hold && self.role == Role::Tunnel {
+            diff::keep_flooding(installed, &mut desired);
+        }
+        let learned = LearnedFlows::of(view);
+        let heard: BTreeSet<u32> = view.ports.iter().map(|port| port.ofport).collect();
+        let spare = |flow: &Flow| match self.role {
+            Role::Integration => removals.keeps(flow, &heard),
+            Role::Tunnel => learned.spares(flow) || removals.all == Removal::Hold,
+            Role::Physical(_) => removals.all == Removal::Hold,
+        };
+        diff::diff(installed, &desired, &self.role.tables(view), Removal::Stale, spare)
     }
 
     /// Sends changes, all at once. If the switch refuses one of them, they are sent one by one,
@@ -261,6 +309,21 @@ impl BridgeFlows {
             .map_err(|source| self.failed(source))?;
         Ok(table.iter().any(|s| s.flow.same(&canary)))
     }
+}
+
+/// From br-int's flows for `last` to those for `view`. Costs as much as what differs, so that a
+/// member of a remote group costs neither ports nor rules.
+fn step(installed: &Installed, last: &HostView, view: &HostView, cookie: u64) -> Vec<FlowMod> {
+    let (before, after) = (br_int::desired(last, cookie), br_int::desired(view, cookie));
+    let was: Installed = before.into_iter().map(|flow| (flow.key(), flow)).collect();
+    let mut mods = diff::diff(&was, &after, tables::int::ALL, Removal::Stale, |_| false);
+    let Changes { add, remove } = openflow::changes(last, view, cookie);
+    mods.extend(add.into_iter().map(FlowMod::add));
+    mods.extend(remove.iter().map(FlowMod::delete_strict));
+    // Found there as it should be, under whatever cookie.
+    let there = |flow: &Flow| installed.get(&flow.key()).is_some_and(|found| found.same(flow));
+    mods.retain(|change| change.command != Command::Add || !there(&change.flow));
+    mods
 }
 
 /// A cookie as Neutron draws one: any 64-bit number but the two largest.

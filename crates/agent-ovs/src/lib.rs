@@ -2,7 +2,8 @@
 //!
 //! - [`config`]: settings, checked once;
 //! - [`observe`]: Open vSwitch's database in the agent's terms;
-//! - [`state`] with [`ports`], [`local_vlans`] and [`fdb`]: what the agent remembers, plain values;
+//! - [`state`] with [`ports`], [`local_vlans`], [`fdb`] and [`security_groups`]: what the agent
+//!   remembers, plain values;
 //! - [`plan`]: what the database should hold; the flows come from the data plane crate;
 //! - [`apply`] and [`flows`]: writing the difference, confirmed by the switch;
 //! - [`rpc`] and [`status`]: what the server says, is asked and is told;
@@ -22,6 +23,7 @@ pub mod plan;
 pub mod ports;
 pub mod reconcile;
 pub mod rpc;
+pub mod security_groups;
 pub mod state;
 pub mod status;
 pub mod unixctl;
@@ -30,10 +32,9 @@ use std::time::Duration;
 
 use neutrino_agent::{AgentConfig, Heartbeat, Notification, ServerApi};
 use neutrino_conf::{Conf, opts};
-use neutrino_dataplane::firewall::Driver;
 use neutrino_ofconn::{OfController, OfError, Timing};
 use neutrino_ovsdb::{ClientOptions, OvsdbClient, OvsdbError, Replica};
-use neutrino_rpc::{RpcError, shapes::AgentState};
+use neutrino_rpc::{RpcError, shapes::AgentState, topics};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
@@ -176,7 +177,11 @@ pub async fn start(
     let wait = ovsdb_timeout * OVSDB_START_ATTEMPTS;
     let ovsdb = OvsdbClient::connect(&config.ovsdb_connection, options, wait).await?;
     check_physical_bridges(&config, &ovsdb.replica())?;
-    let (api, notifications) = neutrino_agent::connect(rpc_config).await?;
+    let mut rpc_config = rpc_config.clone();
+    if config.security_groups() {
+        rpc_config.topics.push(topics::SECURITY_GROUP_UPDATE.to_string());
+    }
+    let (api, notifications) = neutrino_agent::connect(&rpc_config).await?;
     let hypervisor = hypervisor(&config.host);
     Ok(launch(config, &hypervisor, Connections { controller, ovsdb, api, notifications }))
 }
@@ -201,12 +206,6 @@ fn launch(config: Config, hypervisor: &str, connections: Connections) -> Running
     let state = status::agent_state(&config, hypervisor);
     let interval = config.report_interval;
     tracing::info!(host = config.host, "agent started");
-    if config.firewall == Driver::IptablesHybrid {
-        tracing::warn!(
-            "ports are plugged for iptables_hybrid, but this release writes no security group \
-             rules: only spoofing is prevented"
-        );
-    }
     let agent = Agent::new(config, parts);
     let progress = agent.progress();
     let reporter = Reporter { api, ovsdb, state, interval, progress: progress.clone() };

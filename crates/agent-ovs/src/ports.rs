@@ -12,7 +12,7 @@ use std::{
 use ipnet::IpNet;
 use neutrino_dataplane::view::{self, Segment};
 use neutrino_rpc::shapes::DeviceDetails;
-use neutrino_types::MacAddr;
+use neutrino_types::{MacAddr, constants::device_owner};
 use tokio::time::Instant;
 
 use crate::{config::Config, local_vlans::NetworkKey, observe::Vif};
@@ -195,6 +195,18 @@ impl Ports {
     /// Every record, by port id.
     pub fn iter(&self) -> impl Iterator<Item = &Record> {
         self.records.values()
+    }
+
+    /// The record of a port.
+    #[must_use]
+    pub fn get(&self, port_id: &str) -> Option<&Record> {
+        self.records.get(port_id)
+    }
+
+    /// Whether the server has spoken of every VIF.
+    #[must_use]
+    pub fn all_heard(&self) -> bool {
+        self.records.values().all(|record| record.verdict != Verdict::Unheard)
     }
 
     /// How many VIFs there are.
@@ -385,6 +397,15 @@ impl Ports {
     }
 }
 
+/// Whether the port's traffic is for the firewall to look at (see [`view::Port::protected`]).
+#[must_use]
+pub fn is_filtered(details: &DeviceDetails) -> bool {
+    details.port_id.is_some()
+        && details.admin_state_up
+        && details.port_security_enabled
+        && !details.device_owner.starts_with(device_owner::NETWORK_PREFIX)
+}
+
 /// What the answer means for the port.
 fn judge(config: &Config, details: &DeviceDetails) -> Verdict {
     if details.no_active_binding {
@@ -446,7 +467,7 @@ fn wiring(config: &Config, details: &DeviceDetails) -> Result<Wiring, &'static s
 }
 
 /// An address or CIDR.
-fn parse_address(text: &str) -> Option<IpNet> {
+pub(crate) fn parse_address(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 

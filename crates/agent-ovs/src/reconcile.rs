@@ -333,8 +333,10 @@ impl Agent {
             .state
             .view(&self.config, &seen)
             .ok_or_else(|| PassError::NoPatchPorts(self.config.integration_bridge.clone()))?;
+        // Before its flows go: without them a port would be open until it is isolated.
+        self.write(&self.isolations()).await?;
         let failed = self.sync_flows(&seen, &view).await?;
-        let mut changes = self.port_changes();
+        let mut changes = self.bindings();
         let mut wired = BTreeSet::new();
         for (network, bridge) in view.physical {
             if !failed.contains_key(&network) {
@@ -367,7 +369,7 @@ impl Agent {
         let seen = observe::bridges(&replica, plan::bridge_names(&self.config));
         // Without br-int nothing is known of the VIFs; with it gone they are gone, too.
         let vifs = seen.get(&self.config.integration_bridge).map(Bridge::vifs).unwrap_or_default();
-        self.state.ports.observe(vifs);
+        self.state.observe_vifs(vifs);
         self.state.assign_vlans();
         seen
     }
@@ -381,19 +383,32 @@ impl Agent {
         plan::tunnels(&self.config, &tunnels, &wanted, self.state.removal())
     }
 
-    /// What the rows of the VIFs lack.
-    fn port_changes(&self) -> Vec<DbChange> {
+    /// VIFs that must not talk, or leave.
+    fn isolations(&self) -> Vec<DbChange> {
         let change = |record: &Record| match &record.verdict {
             _ if record.evict => Some(DbChange::DelPort { name: record.vif.name.clone() }),
-            Verdict::Unheard => None,
             Verdict::Disabled | Verdict::Refused => plan::kill(&record.vif),
-            Verdict::Bound(wiring) => {
+            Verdict::Unheard | Verdict::Bound(_) => None,
+        };
+        self.numbered().filter_map(change).collect()
+    }
+
+    /// VIFs that are not in their network's local VLAN yet, once their flows are there.
+    fn bindings(&self) -> Vec<DbChange> {
+        let change = |record: &Record| match &record.verdict {
+            Verdict::Bound(wiring) if !record.evict => {
                 let vlan = self.state.vlans.get(&wiring.network)?.vlan;
                 let network_id = &wiring.network.network_id;
                 plan::bind(&record.vif, network_id, &wiring.segment, vlan)
             }
+            _ => None,
         };
-        self.state.ports.iter().filter(|r| r.vif.port.ofport.is_some()).filter_map(change).collect()
+        self.numbered().filter_map(change).collect()
+    }
+
+    /// The VIFs the switch has a number for.
+    fn numbered(&self) -> impl Iterator<Item = &Record> {
+        self.state.ports.iter().filter(|record| record.vif.port.ofport.is_some())
     }
 
     /// Makes the changes in one transaction. Answers whether there were any.
@@ -437,7 +452,7 @@ impl Agent {
         view: &HostView,
     ) -> Result<BTreeMap<String, PassError>, PassError> {
         let mut failed = BTreeMap::new();
-        let removal = self.state.removal();
+        let removals = self.state.flow_removals();
         for flows in &mut self.bridges {
             let network = match &flows.role {
                 Role::Physical(network) if !view.physical.contains_key(network) => continue,
@@ -449,7 +464,7 @@ impl Agent {
                 bridge.and_then(|b| b.datapath_id).and_then(|id| self.parts.controller.switch(id));
             let result = match (bridge, switch) {
                 (Some(bridge), Some(switch)) => {
-                    flows.sync(&switch, bridge, view, removal).await.map_err(PassError::from)
+                    flows.sync(&switch, bridge, view, removals).await.map_err(PassError::from)
                 }
                 _ => Err(PassError::NotConnected(flows.name.clone())),
             };
@@ -483,10 +498,17 @@ impl Agent {
             self.parts.caller.tunnel_sync(local_ip, network_type);
         }
         if !state.calls.details {
-            let devices = state.ports.ask(rpc::DETAILS_BATCH, now);
-            if !devices.is_empty() {
-                state.calls.details = true;
-                self.parts.caller.details(devices);
+            let groups = state.security_groups.ask();
+            let devices = if groups.is_empty() {
+                state.ports.ask(rpc::DETAILS_BATCH, now)
+            } else {
+                Vec::new()
+            };
+            state.calls.details = !groups.is_empty() || !devices.is_empty();
+            if !groups.is_empty() {
+                self.parts.caller.groups(groups);
+            } else if !devices.is_empty() {
+                self.parts.caller.details(devices, self.config.security_groups());
             }
         }
         if !state.calls.report {

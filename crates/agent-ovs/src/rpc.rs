@@ -5,31 +5,57 @@ use std::{net::IpAddr, time::Duration};
 
 use neutrino_agent::{Notification, ServerApi};
 use neutrino_rpc::{
-    RpcError,
-    shapes::{DeviceListUpdate, DevicesDetails, TunnelEndpoint},
+    RpcError, methods,
+    shapes::{
+        DeviceListUpdate, DevicesDetails, TunnelEndpoint, security_groups::SecurityGroupInfo,
+    },
 };
 use neutrino_types::NetworkType;
 use tokio::{sync::mpsc, time::Instant};
 
-use crate::{config::Config, state::State};
+use crate::{config::Config, ports, state::State};
 
 /// Devices asked for in one round; the next round is asked for when it is answered, while its
 /// ports are wired.
 pub const DETAILS_BATCH: usize = 100;
 /// Devices per report (`rpc_resources_processing_step`).
 pub const REPORT_BATCH: usize = 20;
+/// Names of calls, for the log.
+const DETAILS: &str = methods::GET_DEVICES_DETAILS_LIST_AND_FAILED.name;
+const GROUPS: &str = methods::SECURITY_GROUP_INFO_FOR_DEVICES.name;
 /// Pause before a call that failed is made again, unless the server reconnects earlier.
 pub const RETRY: Duration = Duration::from_secs(1);
+
+/// What the server says of devices; both parts together, for a port is not wired before its rules
+/// are known.
+#[derive(Debug)]
+pub struct Heard {
+    /// How they are to be wired.
+    pub details: DevicesDetails,
+    /// What those that are filtered may send and receive.
+    pub groups: SecurityGroupInfo,
+}
+
+/// Which call failed, and why.
+pub type CallError = (&'static str, RpcError);
 
 /// The outcome of one call.
 #[derive(Debug)]
 pub enum Answer {
-    /// Of `get_devices_details_list_and_failed_devices`.
+    /// Of `get_devices_details_list_and_failed_devices` and, when ports are filtered,
+    /// `security_group_info_for_devices`.
     Details {
         /// What was asked for.
         devices: Vec<String>,
         /// The answer.
-        result: Result<DevicesDetails, RpcError>,
+        result: Result<Heard, CallError>,
+    },
+    /// Of `security_group_info_for_devices`.
+    Groups {
+        /// What was asked for.
+        devices: Vec<String>,
+        /// The answer.
+        result: Result<SecurityGroupInfo, RpcError>,
     },
     /// Of `update_device_list`.
     Reported {
@@ -65,12 +91,30 @@ impl Caller {
         (Self { api, answers }, receiver)
     }
 
-    /// Asks for the details of `devices`.
-    pub fn details(&self, devices: Vec<String>) {
+    /// Asks for the details of `devices` and, when ports are `filtered`, for their groups.
+    pub fn details(&self, devices: Vec<String>, filtered: bool) {
         let this = self.clone();
         tokio::spawn(async move {
-            let result = this.api.get_devices_details(&devices).await;
+            let result = this.heard(&devices, filtered).await;
             this.answer(Answer::Details { devices, result });
+        });
+    }
+
+    async fn heard(&self, devices: &[String], filtered: bool) -> Result<Heard, CallError> {
+        let details = self.api.get_devices_details(devices).await;
+        let details = details.map_err(|error| (DETAILS, error))?;
+        let wanted = details.devices.iter().filter(|device| filtered && ports::is_filtered(device));
+        let wanted: Vec<String> = wanted.map(|device| device.device.clone()).collect();
+        let groups = self.api.security_group_info_for_devices(&wanted).await;
+        Ok(Heard { details, groups: groups.map_err(|error| (GROUPS, error))? })
+    }
+
+    /// Asks for the groups of `devices`.
+    pub fn groups(&self, devices: Vec<String>) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            let result = this.api.security_group_info_for_devices(&devices).await;
+            this.answer(Answer::Groups { devices, result });
         });
     }
 
@@ -136,6 +180,12 @@ pub fn notified(state: &mut State, config: &Config, notification: Notification) 
                 state.endpoints.remove(&tunnel);
             }
         }
+        Notification::SecurityGroupsRuleUpdated { security_groups } => {
+            state.security_groups.rules_updated(security_groups);
+        }
+        Notification::SecurityGroupsMemberUpdated { security_groups } => {
+            state.security_groups.members_updated(security_groups);
+        }
         Notification::AddFdb(entries) => {
             let vlans = &state.vlans;
             state.fdb.add(&entries, config.local_ip, |key| vlans.get(key).is_some());
@@ -163,19 +213,27 @@ pub fn answered(state: &mut State, config: &Config, answer: Answer) {
     match answer {
         Answer::Details { devices, result } => {
             state.calls.details = false;
-            let details = match result {
-                Ok(DevicesDetails { devices, failed_devices }) => {
-                    if !failed_devices.is_empty() {
-                        tracing::warn!(?failed_devices, "server failed on devices, will ask again");
+            match result {
+                Ok(heard) => details_heard(state, config, &devices, heard, now),
+                Err((method, error)) => {
+                    state.call_failed(method, &error, now);
+                    state.ports.answered(config, &devices, Vec::new(), now);
+                }
+            }
+        }
+        Answer::Groups { devices, result } => {
+            state.calls.details = false;
+            match result {
+                Ok(info) => {
+                    for device in state.security_groups.answered(&devices, info) {
+                        state.ports.touch(&device);
                     }
-                    devices
                 }
                 Err(error) => {
-                    state.call_failed("get_devices_details_list_and_failed_devices", &error, now);
-                    Vec::new()
+                    state.call_failed(GROUPS, &error, now);
+                    state.security_groups.ask_failed();
                 }
-            };
-            state.ports.answered(config, &devices, details, now);
+            }
         }
         Answer::Reported { up, down, result } => {
             state.calls.report = false;
@@ -205,6 +263,31 @@ pub fn answered(state: &mut State, config: &Config, answer: Answer) {
             }
         }
     }
+}
+
+fn details_heard(
+    state: &mut State,
+    config: &Config,
+    devices: &[String],
+    heard: Heard,
+    now: Instant,
+) {
+    let Heard { details: DevicesDetails { devices: mut details, failed_devices }, groups } = heard;
+    if !failed_devices.is_empty() {
+        tracing::warn!(?failed_devices, "server failed on devices, will ask again");
+    }
+    if config.security_groups() {
+        details.retain(|device| {
+            let known = !ports::is_filtered(device) || groups.devices.contains_key(&device.device);
+            if !known {
+                // Changed between the two calls.
+                tracing::warn!(device = device.device, "no security groups, will ask again");
+            }
+            known
+        });
+    }
+    state.security_groups.learn(groups);
+    state.ports.answered(config, devices, details, now);
 }
 
 fn reported(

@@ -18,10 +18,12 @@ use tokio::time::Instant;
 use crate::{
     config::Config,
     fdb::Fdb,
+    flows::Removals,
     local_vlans::{LocalVlans, NetworkKey},
-    observe::Bridge,
+    observe::{Bridge, Vif},
     ports::{Ports, Verdict},
     rpc,
+    security_groups::SecurityGroups,
 };
 
 /// `datapath_type` of a datapath in user space.
@@ -33,7 +35,8 @@ const MAX_CONFIRMATION: Duration = Duration::from_secs(120);
 /// Which calls are under way; at most one of each kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Calls {
-    /// Asking for details.
+    /// Asking for details or for security groups; one after the other, so that an older answer
+    /// never comes after a newer one.
     pub details: bool,
     /// Reporting devices.
     pub report: bool,
@@ -50,6 +53,8 @@ pub struct State {
     pub vlans: LocalVlans,
     /// l2population entries.
     pub fdb: Fdb,
+    /// Security groups of the VIFs.
+    pub security_groups: SecurityGroups,
     /// Tunnel endpoints of other hosts, with whether confirmed since the last connection.
     pub endpoints: BTreeMap<(NetworkType, IpAddr), bool>,
     /// Physical networks whose bridges are wired.
@@ -109,6 +114,20 @@ impl State {
     #[must_use]
     pub fn removal(&self) -> Removal {
         if self.removing { Removal::Stale } else { Removal::Hold }
+    }
+
+    /// Takes over what is plugged now.
+    pub fn observe_vifs(&mut self, vifs: BTreeMap<String, Vif>) {
+        self.ports.observe(vifs);
+        let ports = &self.ports;
+        self.security_groups.retain(|port_id| ports.get(port_id).is_some());
+    }
+
+    /// What may be removed of the bridges' flows.
+    #[must_use]
+    pub fn flow_removals(&self) -> Removals {
+        let all = self.removal();
+        Removals { all, firewall: if self.ports.all_heard() { Removal::Stale } else { all } }
     }
 
     /// Keeps the local VLAN map in step with the VIFs. Networks that found no free id are left
@@ -184,7 +203,8 @@ impl State {
                 arp_responder: config.arp_responder,
                 firewall: config.firewall,
                 userspace_datapath: int.datapath_type == USERSPACE_DATAPATH,
-                ..Options::default()
+                explicitly_egress_direct: config.explicitly_egress_direct,
+                permitted_ethertypes: config.permitted_ethertypes.clone(),
             },
             ..HostView::default()
         };
@@ -228,9 +248,14 @@ impl State {
             .iter()
             .filter_map(|record| {
                 let network = record.network();
-                record.view(network.and_then(|key| Some(self.vlans.get(&key)?.vlan)))
+                let vlan = network.and_then(|key| Some(self.vlans.get(&key)?.vlan));
+                let mut port = record.view(vlan)?;
+                let groups = self.security_groups.of_port(&port.id);
+                port.security_groups = groups.cloned().unwrap_or_default();
+                Some(port)
             })
             .collect();
+        view.security_groups = self.security_groups.known().clone();
         Some(view)
     }
 
@@ -277,7 +302,8 @@ impl State {
     /// Notes progress of the sync; answers true once, when the first one is complete.
     pub fn note_progress(&mut self, config: &Config, now: Instant) -> bool {
         let calling = self.calls.details || self.calls.report || self.calls.tunnels;
-        let settled = self.ports.settled() && self.tunnels_pending.is_empty() && !calling;
+        let heard = self.ports.settled() && self.security_groups.settled();
+        let settled = heard && self.tunnels_pending.is_empty() && !calling;
         if self.connected && settled && !self.complete {
             self.complete = true;
             let pause = if config.l2_population { config.confirmation } else { Duration::ZERO };
@@ -338,7 +364,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::observe::{Port, Vif};
+    use crate::observe::Port;
 
     fn config() -> Config {
         let text =

@@ -7,6 +7,7 @@ use neutrino_rpc::{
     methods::Method,
     shapes::{
         AgentState, DeviceDetails, DeviceDown, DeviceListUpdate, DevicesDetails, TunnelEndpoint,
+        security_groups::SecurityGroupInfo,
     },
 };
 use neutrino_types::{Attrs, Context};
@@ -128,6 +129,25 @@ impl ServerApi {
                 self.call(methods::GET_DEVICES_DETAILS_LIST_AND_FAILED, args).await?;
             out.devices.extend(part.devices);
             out.failed_devices.extend(part.failed_devices);
+        }
+        Ok(out)
+    }
+
+    /// Rules of the security groups of `devices` and the addresses behind the remote groups those
+    /// name, asked for in chunks. A chunk that fails fails the whole.
+    pub async fn security_group_info_for_devices(
+        &self,
+        devices: &[String],
+    ) -> Result<SecurityGroupInfo, RpcError> {
+        let method = methods::SECURITY_GROUP_INFO_FOR_DEVICES;
+        let mut out = SecurityGroupInfo::default();
+        for chunk in devices.chunks(self.step) {
+            // The argument, not the message's version, says which shape the answer has.
+            let args = json!({ "devices": chunk, "call_version": method.version });
+            let part: SecurityGroupInfo = self.call(method, args).await?;
+            out.devices.extend(part.devices);
+            out.security_groups.extend(part.security_groups);
+            out.sg_member_ips.extend(part.sg_member_ips);
         }
         Ok(out)
     }

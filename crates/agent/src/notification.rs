@@ -88,6 +88,16 @@ pub enum Notification {
         /// `vxlan`, `gre` or `geneve`.
         tunnel_type: String,
     },
+    /// Rules of security groups changed, or an address group that rules of them name.
+    SecurityGroupsRuleUpdated {
+        /// The groups whose rules are to be asked for again.
+        security_groups: Vec<String>,
+    },
+    /// Ports joined or left security groups, or their addresses changed.
+    SecurityGroupsMemberUpdated {
+        /// The groups whose members are to be asked for again.
+        security_groups: Vec<String>,
+    },
     /// Forwarding entries to add.
     AddFdb(FdbEntries),
     /// Forwarding entries to remove.
@@ -135,6 +145,11 @@ struct Tunnel {
 }
 
 #[derive(Deserialize)]
+struct Groups {
+    security_groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
 struct Fdb<T> {
     fdb_entries: T,
 }
@@ -171,6 +186,12 @@ impl Notification {
         } else if m == methods::TUNNEL_DELETE.name {
             let Tunnel { tunnel_ip, tunnel_type } = arguments(m, args)?;
             Self::TunnelDelete { tunnel_ip, tunnel_type }
+        } else if m == methods::SECURITY_GROUPS_RULE_UPDATED.name {
+            let Groups { security_groups } = arguments(m, args)?;
+            Self::SecurityGroupsRuleUpdated { security_groups }
+        } else if m == methods::SECURITY_GROUPS_MEMBER_UPDATED.name {
+            let Groups { security_groups } = arguments(m, args)?;
+            Self::SecurityGroupsMemberUpdated { security_groups }
         } else if m == methods::ADD_FDB_ENTRIES.name {
             Self::AddFdb(arguments::<Fdb<FdbEntries>>(m, args)?.fdb_entries)
         } else if m == methods::REMOVE_FDB_ENTRIES.name {
@@ -282,6 +303,22 @@ mod tests {
         assert_eq!(
             decode("binding_activate", json!({"port_id": "p", "host": "h"})).ok(),
             Some(Notification::BindingActivate { port_id, host })
+        );
+    }
+
+    #[test]
+    fn changed_groups_are_told_apart_by_what_changed() {
+        let security_groups = vec!["g".to_string()];
+        let args = || json!({"security_groups": ["g"]});
+        assert_eq!(
+            decode("security_groups_rule_updated", args()).ok(),
+            Some(Notification::SecurityGroupsRuleUpdated {
+                security_groups: security_groups.clone()
+            })
+        );
+        assert_eq!(
+            decode("security_groups_member_updated", args()).ok(),
+            Some(Notification::SecurityGroupsMemberUpdated { security_groups })
         );
     }
 

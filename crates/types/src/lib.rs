@@ -6,6 +6,7 @@
 pub mod constants;
 pub mod context;
 pub mod error;
+pub mod ip_protocol;
 pub mod mac;
 pub mod net;
 pub mod plugin;

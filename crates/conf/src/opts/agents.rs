@@ -51,13 +51,17 @@ group! {
         DROP_FLOWS_ON_START: bool = "drop_flows_on_start", "Delete all flows at start.", default("false");
         POLLING_INTERVAL: f64 = "polling_interval", "Seconds between looks at the switch when nothing happens; changes are acted on at once whatever this is.", default("2");
         EXTENSIONS: Vec<String> = "extensions", "Extensions of the L2 agent.";
+        EXPLICITLY_EGRESS_DIRECT: bool = "explicitly_egress_direct", "Send accepted egress straight to its port instead of leaving it to NORMAL; firewall driver openvswitch only.", default("false");
+        COMMENT_IPTABLES_RULES: bool = "comment_iptables_rules", "Say in each iptables rule what it is for.", default("true");
     }
 }
 
 group! {
     /// `[securitygroup]`.
     securitygroup = "securitygroup" {
-        FIREWALL_DRIVER: Option<String> = "firewall_driver", "Firewall of the L2 agent: noop or iptables_hybrid.";
+        FIREWALL_DRIVER: Option<String> = "firewall_driver", "Firewall of the L2 agent: noop, iptables_hybrid or openvswitch.";
         ENABLE_SECURITY_GROUP: bool = "enable_security_group", "Filter ports by their security groups.", default("true");
+        ENABLE_IPSET: bool = "enable_ipset", "Hold members of remote groups in ipsets; firewall driver iptables_hybrid only.", default("true");
+        PERMITTED_ETHERTYPES: Vec<String> = "permitted_ethertypes", "EtherTypes no firewall looks into, in hexadecimal with 0x; firewall driver openvswitch only.";
     }
 }
