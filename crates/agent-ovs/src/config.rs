@@ -59,9 +59,7 @@ pub enum ConfigError {
     )]
     FirewallDriver(String),
     /// Direct egress, which only the firewall of Open vSwitch does.
-    #[error(
-        "[agent] explicitly_egress_direct needs [securitygroup] firewall_driver = openvswitch"
-    )]
+    #[error("[agent] explicitly_egress_direct needs [securitygroup] firewall_driver = openvswitch")]
     EgressDirect,
     /// An EtherType that is none.
     #[error(
@@ -389,9 +387,8 @@ mod tests {
 
     #[test]
     fn firewall_drivers_are_known_by_alias_and_class() {
-        let firewall = |lines: &str| {
-            config(&format!("[securitygroup]\n{lines}")).expect("valid").firewall
-        };
+        let firewall =
+            |lines: &str| config(&format!("[securitygroup]\n{lines}")).expect("valid").firewall;
         assert_eq!(firewall("firewall_driver = openvswitch\n"), Driver::Openvswitch);
         let class = "firewall_driver = \
                      neutron.agent.linux.iptables_firewall.OVSHybridIptablesFirewallDriver\n";

@@ -9,12 +9,15 @@ use std::collections::{BTreeSet, HashMap};
 use neutrino_dataplane::{
     br_int, br_phys, br_tun,
     diff::{self, Installed, LearnedFlows, Removal},
-    firewall::{Driver, openflow},
+    firewall::{
+        Driver,
+        openflow::{self, Changes, Heard},
+    },
     tables,
     view::HostView,
 };
 use neutrino_ofconn::{OfError, Switch};
-use neutrino_openflow::{Flow, FlowMod, Match};
+use neutrino_openflow::{Command, Flow, FlowMod, Match};
 
 use crate::observe::Bridge;
 
@@ -98,27 +101,6 @@ pub struct Removals {
     pub firewall: Removal,
 }
 
-impl Removals {
-    /// Whether a flow of br-int that nobody desires stays for now; `heard` are the ports the
-    /// server has spoken of, which are no exception: an address pair taken away must not stay.
-    fn keeps(self, flow: &Flow, heard: &BTreeSet<u32>) -> bool {
-        let firewalls =
-            || tables::int::FIREWALL.contains(&flow.table) || flow.table == int::TRANSIENT_TABLE;
-        self.all == Removal::Hold
-            && !(self.firewall == Removal::Stale && firewalls())
-            && !port_of(flow).is_some_and(|port| heard.contains(&port))
-    }
-}
-
-/// The port a flow is about: where a packet comes from, or whose rules it is checked against.
-fn port_of(flow: &Flow) -> Option<u32> {
-    let checked = || {
-        let (port, _) = flow.fields.get(Field::reg(int::register::PORT))?;
-        u32::try_from(port).ok()
-    };
-    flow.in_port().or_else(checked)
-}
-
 /// The flows of one bridge.
 #[derive(Debug)]
 pub struct BridgeFlows {
@@ -200,7 +182,13 @@ impl BridgeFlows {
         let mut mods = Vec::new();
         let mut installed = match self.installed.take() {
             Some(installed) => installed,
-            None => self.read(switch, seen).await?,
+            None => {
+                if self.role == Role::Integration && view.options.firewall == Driver::Openvswitch {
+                    let set = switch.set_fragments(openflow::FRAGMENTS).await;
+                    set.map_err(|source| self.failed(source))?;
+                }
+                self.read(switch, seen).await?
+            }
         };
         if std::mem::take(&mut self.drop_on_start) {
             mods.push(FlowMod::delete(FlowMod::ALL_TABLES, Match::new()));
@@ -245,10 +233,14 @@ impl BridgeFlows {
         if removals.all == Removal::Hold && self.role == Role::Tunnel {
             diff::keep_flooding(installed, &mut desired);
         }
+        // What the server has spoken of is no exception: an address pair taken away must not stay.
+        let heard = Heard::of(view, removals.firewall == Removal::Stale);
+        if self.role == Role::Integration {
+            heard.keep_conjunctions(installed, &mut desired);
+        }
         let learned = LearnedFlows::of(view);
-        let heard: BTreeSet<u32> = view.ports.iter().map(|port| port.ofport).collect();
         let spare = |flow: &Flow| match self.role {
-            Role::Integration => removals.keeps(flow, &heard),
+            Role::Integration => removals.all == Removal::Hold && !heard.judges(flow),
             Role::Tunnel => learned.spares(flow) || removals.all == Removal::Hold,
             Role::Physical(_) => removals.all == Removal::Hold,
         };

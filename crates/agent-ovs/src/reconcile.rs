@@ -385,9 +385,15 @@ impl Agent {
 
     /// VIFs that must not talk, or leave.
     fn isolations(&self) -> Vec<DbChange> {
+        let filtered = self.config.security_groups();
         let change = |record: &Record| match &record.verdict {
             _ if record.evict => Some(DbChange::DelPort { name: record.vif.name.clone() }),
             Verdict::Disabled | Verdict::Refused => plan::kill(&record.vif),
+            // Just plugged: a port without VLAN is in all of them. One that a former run wired
+            // stays as it is.
+            Verdict::Unheard if filtered && record.vif.port.tag.is_none() => {
+                plan::kill(&record.vif)
+            }
             Verdict::Unheard | Verdict::Bound(_) => None,
         };
         self.numbered().filter_map(change).collect()

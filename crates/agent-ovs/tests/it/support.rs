@@ -53,6 +53,22 @@ pub struct World {
     pub details_asked: usize,
     pub reports: Vec<Value>,
     pub refreshes: usize,
+    pub groups: Groups,
+}
+
+/// What the server knows of security groups.
+#[derive(Default)]
+pub struct Groups {
+    /// Port to its groups.
+    pub of_port: BTreeMap<String, Vec<String>>,
+    /// Group to its rules as agents are told them.
+    pub rules: BTreeMap<String, Vec<Value>>,
+    /// Remote group to its members' addresses.
+    pub members: BTreeMap<String, BTreeSet<String>>,
+    /// Devices of each call.
+    pub asked: Vec<Vec<String>>,
+    /// Whether calls fail.
+    pub failing: bool,
 }
 
 /// The server: a bus and what is behind it.
@@ -128,6 +144,19 @@ impl Server {
         self.broker.cast(&Target::fanout(topic), request).await.expect("cast");
     }
 
+    /// Tells agents that rules (`rule`) or members (`member`) of a group changed.
+    pub async fn groups_updated(&self, what: &str, group: &str) {
+        let method = format!("security_groups_{what}_updated");
+        let args = json!({"security_groups": [group]});
+        self.fanout(topics::SECURITY_GROUP_UPDATE, &method, args).await;
+    }
+
+    /// Puts a port into a group.
+    pub fn join(&self, port_id: &str, group: &str) {
+        let mut world = self.world();
+        world.groups.of_port.entry(port_id.into()).or_default().push(group.into());
+    }
+
     pub async fn port_update(&self, id: &str) {
         self.fanout(topics::PORT_UPDATE, "port_update", json!({"port": {"id": id}})).await;
     }
@@ -199,6 +228,7 @@ impl Endpoint for Plugin {
             "get_devices_details_list_and_failed_devices",
             "update_device_list",
             "tunnel_sync",
+            "security_group_info_for_devices",
         ]
     }
 
@@ -219,6 +249,7 @@ impl Endpoint for Plugin {
                     world.tunnels.iter().map(|ip| json!({"ip_address": ip, "host": ip})).collect();
                 Ok(json!({"tunnels": tunnels}))
             }
+            "security_group_info_for_devices" => self.security_groups(&args),
             "update_device_list" => Ok(self.update_device_list(&args).await),
             _ => Ok(self.details(&args)),
         }
@@ -237,6 +268,32 @@ impl Plugin {
             })
             .collect();
         json!({"devices": devices, "failed_devices": []})
+    }
+
+    fn security_groups(&self, args: &Map<String, Value>) -> Result<Value, Failure> {
+        assert_eq!(args["call_version"], json!("1.3"));
+        let mut world = lock(&self.world);
+        let devices = texts(args, "devices");
+        world.groups.asked.push(devices.clone());
+        if world.groups.failing {
+            return Err(Failure::bad_arguments("security_group_info_for_devices", "out of order"));
+        }
+        let groups = &world.groups;
+        let (mut info, mut rules, mut members) = (Map::new(), Map::new(), Map::new());
+        for id in devices.iter().filter(|id| world.ports.contains_key(*id)) {
+            let of_port = groups.of_port.get(id).cloned().unwrap_or_default();
+            for group in &of_port {
+                let list = groups.rules.get(group).cloned().unwrap_or_default();
+                for remote in list.iter().filter_map(|rule| rule["remote_group_id"].as_str()) {
+                    let all = groups.members.get(remote).into_iter().flatten();
+                    let v4: Vec<Value> = all.map(|ip| json!([ip, null])).collect();
+                    members.insert(remote.into(), json!({"IPv4": v4, "IPv6": []}));
+                }
+                rules.insert(group.clone(), json!(list));
+            }
+            info.insert(id.clone(), json!({"device": id, "security_groups": of_port}));
+        }
+        Ok(json!({"devices": info, "security_groups": rules, "sg_member_ips": members}))
     }
 
     async fn update_device_list(&self, args: &Map<String, Value>) -> Value {
@@ -302,6 +359,15 @@ impl Host {
         rpc.bus.min_backoff = Duration::from_millis(5);
         rpc.bus.max_backoff = Duration::from_millis(50);
         Self { ovs, ini, rpc, confirmation: Duration::from_secs(1) }
+    }
+
+    /// A host as [`Host::new`] whose ports are filtered by `driver`.
+    pub fn filtered(server: &Server, driver: &str) -> Self {
+        let agent = format!(
+            "l2_population = true\narp_responder = true\n[securitygroup]\n\
+             firewall_driver = {driver}\n"
+        );
+        Self::with(server, &agent)
     }
 
     /// What `local_ip` is at the agent's next start.

@@ -105,7 +105,7 @@ fn what_was_heard_of_is_judged_and_nothing_else() {
     let mut started = view.clone();
     started.ports.clear();
     started.security_groups = SecurityGroups::default();
-    let unheard = openflow::Heard::of(&started);
+    let unheard = openflow::Heard::of(&started, false);
     assert!(!flows.iter().any(|flow| unheard.judges(flow)));
     // A rule and a member that went meanwhile are found out when port and group are heard of.
     let mut now = view.clone();
@@ -115,7 +115,7 @@ fn what_was_heard_of_is_judged_and_nothing_else() {
     for group in now.security_groups.members.values_mut() {
         group.pop_first();
     }
-    let heard = openflow::Heard::of(&now);
+    let heard = openflow::Heard::of(&now, true);
     let stale = openflow::changes(&view, &now, 1).remove;
     assert!(stale.len() > 10);
     for flow in stale {
@@ -123,7 +123,7 @@ fn what_was_heard_of_is_judged_and_nothing_else() {
     }
     // The port of somebody not heard of yet keeps its flows.
     now.ports.retain(|port| port.ofport != 9);
-    let heard = openflow::Heard::of(&now);
+    let heard = openflow::Heard::of(&now, false);
     let of_port = |flow: &&Flow| flow.fields.exact(Field::Reg5) == Some(9);
     assert!(flows.iter().filter(of_port).all(|flow| !heard.judges(flow)));
 }

@@ -82,11 +82,6 @@ impl<'a> ConjunctionIds<'a> {
         Self(ids)
     }
 
-    /// Every key with the first id of its block.
-    pub fn iter(&self) -> impl Iterator<Item = (ConjunctionKey<'a>, u32)> + '_ {
-        self.0.iter().map(|(key, id)| (*key, *id))
-    }
-
     /// The first id of the block of `key`.
     #[must_use]
     pub fn get(&self, key: ConjunctionKey<'_>) -> Option<u32> {
@@ -100,11 +95,6 @@ impl<'a> ConjunctionIds<'a> {
     pub fn of_rule(&self, key: ConjunctionKey<'_>, rule: &Rule) -> Option<u32> {
         Some(self.get(key)? + 2 * u32::from(rules::offset(rule)))
     }
-}
-
-/// The block an id is in.
-pub(super) const fn block(id: u32) -> u32 {
-    id / BLOCK
 }
 
 /// Priority of the flows of a conjunction: its id tells the offset.

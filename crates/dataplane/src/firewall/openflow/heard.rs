@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use neutrino_openflow::{Action, Field, Flow};
 
-use super::{conjunctions, plan::Plan};
 use crate::{
+    diff::Installed,
     tables::int::{self, priority, register},
     view::{HostView, OfPort},
 };
@@ -17,45 +17,57 @@ pub fn owns(flow: &Flow) -> bool {
         || flow.table == int::TRANSIENT_TABLE && flow.priority > priority::TRANSIENT
 }
 
-/// Ports and remote groups the server has spoken of.
+/// What the server has spoken of.
 ///
 /// A restarted agent removes nothing before it heard everything, but what it did hear of must not
-/// stay in force: a rule or a member that went while it was away.
+/// stay in force: a rule or a member that went while it was away. Addresses of remote groups are
+/// shared by the ports of a network, so that they can be judged only when all ports are known.
 #[derive(Clone, Debug, Default)]
 pub struct Heard {
     ports: BTreeSet<OfPort>,
-    blocks: BTreeSet<u32>,
+    all: bool,
 }
 
 impl Heard {
-    /// What `view` is about: its ports, and the remote groups of which the members are known.
+    /// The ports of `view`; `all` when the host has no other.
     #[must_use]
-    pub fn of(view: &HostView) -> Self {
-        let plan = Plan::of(view);
-        let members = &view.security_groups.members;
-        let ids = plan.iter().flat_map(|plan| plan.ids().iter());
-        Self {
-            ports: view.ports.iter().map(|port| port.ofport).collect(),
-            blocks: ids
-                .filter(|(key, _)| members.contains_key(key.remote))
-                .map(|(_, id)| conjunctions::block(id))
-                .collect(),
-        }
+    pub fn of(view: &HostView, all: bool) -> Self {
+        Self { ports: view.ports.iter().map(|port| port.ofport).collect(), all }
     }
 
-    /// Whether `flow`, if nobody desires it, is stale: it is about a port heard of, or about
-    /// conjunctions all of which are with remote groups heard of.
+    /// Whether `flow`, if nobody desires it, is stale: it is about a port heard of, or all were
+    /// and it is the firewall's.
     #[must_use]
     pub fn judges(&self, flow: &Flow) -> bool {
-        if let Some(port) = port_of(flow) {
-            return self.ports.contains(&port);
-        }
-        let mut clauses = flow.actions.iter().filter_map(|action| match action {
-            Action::Conjunction { id, .. } => Some(self.blocks.contains(&conjunctions::block(*id))),
-            _ => None,
-        });
-        clauses.next().is_some_and(|known| known && clauses.all(|known| known))
+        port_of(flow).is_some_and(|port| self.ports.contains(&port)) || self.all && owns(flow)
     }
+
+    /// Until all were heard of, an address stays in the conjunctions it was found in: they may be
+    /// of ports not heard of yet.
+    pub fn keep_conjunctions(&self, installed: &Installed, desired: &mut [Flow]) {
+        if self.all {
+            return;
+        }
+        for flow in desired.iter_mut().filter(|flow| is_address(flow)) {
+            let Some(found) = installed.get(&flow.key()).filter(|found| is_address(found)) else {
+                continue;
+            };
+            let lacks = found.actions.iter().filter(|action| !flow.actions.contains(action));
+            let lacks: Vec<Action> = lacks.cloned().collect();
+            flow.actions.extend(lacks);
+            if flow.actions.len() == found.actions.len() {
+                // The same set in another order does the same.
+                flow.actions.clone_from(&found.actions);
+            }
+        }
+    }
+}
+
+/// Whether the flow puts an address into conjunctions, for whichever port.
+fn is_address(flow: &Flow) -> bool {
+    port_of(flow).is_none()
+        && !flow.actions.is_empty()
+        && flow.actions.iter().all(|action| matches!(action, Action::Conjunction { .. }))
 }
 
 /// The port a flow is about.

@@ -95,12 +95,6 @@ impl<'a> Plan<'a> {
         self.wired().map(|(port, vlan)| self.context(port, vlan))
     }
 
-    /// The conjunction ids of the host.
-    #[must_use]
-    pub fn ids(&self) -> &ConjunctionIds<'a> {
-        &self.ids
-    }
-
     fn wired(&self) -> impl Iterator<Item = (&'a Port, u16)> {
         self.view.ports.iter().filter(|p| !p.dead).filter_map(|p| Some((p, p.vlan?)))
     }
