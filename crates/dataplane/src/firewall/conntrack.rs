@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use crate::view::{HostView, Port};
 
-use super::{Direction, Ethertype, Remote, Rule, SecurityGroups};
+use super::{Direction, Ethertype, Rule, SecurityGroups};
 
 /// A tracked connection: its first packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,13 @@ impl Remotes {
     }
 }
 
-/// Zone to the connections to cut in it.
+/// Connections to cut, by zone and by address of a port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Deletions(BTreeMap<u16, BTreeSet<Deletion>>);
+pub struct Deletions {
+    cuts: BTreeMap<(u16, IpNet), BTreeSet<Deletion>>,
+    /// The keys that are more than one address, which is rare.
+    nets: BTreeSet<(u16, IpNet)>,
+}
 
 impl Deletions {
     /// What is to be cut between two views of a host.
@@ -80,60 +84,77 @@ impl Deletions {
     #[must_use]
     pub fn between(old: &HostView, new: &HostView, zone: impl Fn(&Port) -> Option<u16>) -> Self {
         let mut out = Self::default();
-        let filtered = |view: &HostView| -> BTreeMap<String, Port> {
-            let ports = view.ports.iter().filter(|port| port.protected() && !port.dead);
-            ports.map(|port| (port.id.clone(), port.clone())).collect()
-        };
-        let after = filtered(new);
+        let after: BTreeMap<&str, &Port> = filtered(new).map(|port| (&*port.id, port)).collect();
         let lost = lost_members(&old.security_groups, &new.security_groups);
-        for (id, port) in filtered(old) {
-            let Some(zone) = zone(&port) else { continue };
-            let cuts = out.0.entry(zone).or_default();
-            let Some(now) = after.get(&id) else {
-                cuts.extend(port.addresses().into_iter().flat_map(everything));
+        for port in filtered(old) {
+            let Some(zone) = zone(port) else { continue };
+            let Some(now) = after.get(port.id.as_str()) else {
+                out.extend(zone, port.addresses().into_iter().flat_map(everything));
                 continue;
             };
             let addresses = now.addresses();
             let gone = port.addresses().into_iter().filter(|net| !addresses.contains(net));
-            cuts.extend(gone.flat_map(everything));
+            out.extend(zone, gone.flat_map(everything));
             let allowed = rules(now, &new.security_groups);
-            let mut removed = rules(&port, &old.security_groups);
-            removed.retain(|rule| !allowed.contains(rule));
-            for rule in removed {
-                cuts.extend(of_rule(rule, &addresses));
+            for rule in rules(port, &old.security_groups).difference(&allowed) {
+                out.extend(zone, of_rule(rule, &addresses));
             }
-            for rule in &allowed {
-                let (Remote::Group(id) | Remote::AddressGroup(id)) = &rule.remote else { continue };
-                if let Some(remotes) = lost.get(&(id.as_str(), rule.ethertype)) {
-                    cuts.extend(of_members(rule.ethertype, remotes, &addresses));
+            let named: BTreeSet<(&str, Ethertype)> = allowed
+                .iter()
+                .filter_map(|rule| Some((rule.remote.id()?, rule.ethertype)))
+                .collect();
+            for key in named {
+                if let Some(remotes) = lost.get(&key) {
+                    out.extend(zone, of_members(key.1, remotes, &addresses));
                 }
             }
         }
-        out.0.retain(|_, cuts| !cuts.is_empty());
         out
+    }
+
+    fn extend(&mut self, zone: u16, deletions: impl IntoIterator<Item = Deletion>) {
+        for deletion in deletions {
+            let key = (zone, deletion.local);
+            if deletion.local.prefix_len() < deletion.local.max_prefix_len() {
+                self.nets.insert(key);
+            }
+            self.cuts.entry(key).or_default().insert(deletion);
+        }
     }
 
     /// Whether nothing is to be cut.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.cuts.is_empty()
     }
 
-    /// Zone to the connections to cut in it.
+    /// Zone and connections to cut in it.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &Deletion)> {
-        self.0.iter().flat_map(|(zone, cuts)| cuts.iter().map(move |cut| (*zone, cut)))
-    }
-
-    /// The zones in which something is to be cut.
-    pub fn zones(&self) -> impl Iterator<Item = u16> {
-        self.0.keys().copied()
+        self.cuts.iter().flat_map(|((zone, _), cuts)| cuts.iter().map(move |cut| (*zone, cut)))
     }
 
     /// Whether `connection` is to be cut.
     #[must_use]
     pub fn hits(&self, connection: &Connection) -> bool {
-        self.0.get(&connection.zone).is_some_and(|cuts| cuts.iter().any(|cut| cut.hits(connection)))
+        let zone = connection.zone;
+        let ends = [connection.source, connection.destination];
+        let single = ends.map(|end| (zone, IpNet::from(end)));
+        let nets = self
+            .nets
+            .iter()
+            .filter(|(of, net)| *of == zone && ends.iter().any(|end| net.contains(end)));
+        single
+            .iter()
+            .chain(nets)
+            .filter_map(|key| self.cuts.get(key))
+            .flatten()
+            .any(|cut| cut.hits(connection))
     }
+}
+
+/// The ports a firewall looks after.
+fn filtered(view: &HostView) -> impl Iterator<Item = &Port> {
+    view.ports.iter().filter(|port| port.protected() && !port.dead)
 }
 
 impl Deletion {

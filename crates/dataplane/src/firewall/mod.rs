@@ -132,3 +132,14 @@ pub enum Remote {
     /// Addresses of an address group (key of [`SecurityGroups::members`]).
     AddressGroup(String),
 }
+
+impl Remote {
+    /// The key in [`SecurityGroups::members`] of a remote group; none for an address.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Group(id) | Self::AddressGroup(id) => Some(id),
+            Self::Any | Self::Prefix(_) => None,
+        }
+    }
+}

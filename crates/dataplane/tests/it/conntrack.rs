@@ -65,7 +65,8 @@ fn removed_rule_cuts_its_protocol_in_its_direction() {
     let mut new = view();
     group(&mut new).rules.retain(|rule| rule.protocol != Some(TCP));
     let cuts = cut(&old, &new);
-    assert_eq!(cuts.zones().collect::<Vec<_>>(), [5001, 5002]);
+    let zones: Vec<u16> = cuts.iter().map(|(zone, _)| zone).collect();
+    assert_eq!(zones, [5001, 5002]);
     assert!(cuts.hits(&connection(5001, TCP, "203.0.113.1", "192.0.2.1")));
     for kept in [
         connection(5001, UDP, "203.0.113.1", "192.0.2.1"),
@@ -119,4 +120,16 @@ fn port_or_address_that_went_is_cut_wholly() {
     let mut open = view();
     open.ports[0].port_security = false;
     assert!(cut(&old, &open).hits(&connection(5001, TCP, "2001:db8::1", "2001:db8::2")));
+}
+
+#[test]
+fn pair_that_is_a_network_is_cut_for_all_its_addresses() {
+    let mut old = view();
+    let pair = ("fa:16:3e:00:00:01".parse().expect("MAC"), "10.7.0.0/16".parse().expect("net"));
+    old.ports[0].allowed_pairs.insert(pair);
+    let cuts = cut(&old, &view());
+    assert!(cuts.hits(&connection(5001, TCP, "10.7.3.4", "203.0.113.1")));
+    assert!(cuts.hits(&connection(5001, UDP, "203.0.113.1", "10.7.3.4")));
+    assert!(!cuts.hits(&connection(5002, TCP, "10.7.3.4", "203.0.113.1")));
+    assert!(!cuts.hits(&connection(5001, TCP, "192.0.2.1", "203.0.113.1")));
 }

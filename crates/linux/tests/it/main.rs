@@ -1,5 +1,6 @@
 //! The crate against the running kernel. Needs root; everything lives in namespaces of its own.
 
+mod hybrid_port;
 mod packet_filter;
 
 use std::net::IpAddr;

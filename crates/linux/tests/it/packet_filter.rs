@@ -18,7 +18,7 @@ use neutrino_linux::{Family, NetNs, Netlink, ipset, iptables, process};
 use crate::Holder;
 
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-const BINARY: &str = "neutron-openvswitch-agent";
+pub const BINARY: &str = "neutron-openvswitch-agent";
 
 fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../dataplane/tests/iptables")
@@ -30,7 +30,7 @@ fn view(case: &str) -> HostView {
 }
 
 /// What an agent that starts now wants: zones are those that it finds.
-fn desired(view: &HostView, ipset: bool) -> Desired {
+pub fn desired(view: &HostView, ipset: bool) -> Desired {
     let wrap = Wrap::new(BINARY);
     let mut zones = Zones::adopt(&saved(Family::V4), &wrap);
     let filtered = view.ports.iter().filter(|port| port.protected() && !port.dead);
@@ -38,7 +38,7 @@ fn desired(view: &HostView, ipset: bool) -> Desired {
     firewall::desired(view, &zones, &Options { wrap, ipset, comments: true })
 }
 
-fn saved(family: Family) -> Saved {
+pub fn saved(family: Family) -> Saved {
     Saved::parse(&iptables::save(family, true).expect("save")).expect("iptables-save prints it")
 }
 
@@ -58,7 +58,7 @@ fn changes(desired: &Desired) -> [Option<String>; 3] {
     ]
 }
 
-fn apply(desired: &Desired) {
+pub fn apply(desired: &Desired) {
     let [sets, v4, v6] = changes(desired);
     sets.iter().for_each(|plan| ipset::restore(plan).expect("ipset restore"));
     for (family, input) in [(Family::V4, v4), (Family::V6, v6)] {
@@ -73,7 +73,7 @@ fn apply(desired: &Desired) {
     assert_eq!(changes(desired), [None, None, None]);
 }
 
-fn inside(job: impl FnOnce() + Send) {
+pub fn inside(job: impl FnOnce() + Send) {
     if !neutrino_privilege::granted() {
         return;
     }
@@ -86,7 +86,7 @@ fn inside(job: impl FnOnce() + Send) {
     done.expect("in the namespace");
 }
 
-fn shell(script: &str) -> String {
+pub fn shell(script: &str) -> String {
     process::run(Command::new("sh").args(["-e", "-c", script])).expect(script)
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use crate::{
-    firewall::{Ethertype, Remote, SecurityGroups},
+    firewall::{Ethertype, SecurityGroups},
     view::Port,
 };
 
@@ -56,12 +56,8 @@ pub(super) fn desired(ports: &[&Port], groups: &SecurityGroups) -> BTreeMap<Stri
         .flat_map(|port| &port.security_groups)
         .collect();
     let rules = used.into_iter().filter_map(|id| groups.groups.get(id)).flat_map(|g| &g.rules);
-    let named: BTreeSet<(Ethertype, &String)> = rules
-        .filter_map(|rule| match &rule.remote {
-            Remote::Group(id) | Remote::AddressGroup(id) => Some((rule.ethertype, id)),
-            Remote::Any | Remote::Prefix(_) => None,
-        })
-        .collect();
+    let named: BTreeSet<(Ethertype, &str)> =
+        rules.filter_map(|rule| Some((rule.ethertype, rule.remote.id()?))).collect();
     named
         .into_iter()
         .filter_map(|(version, id)| {
