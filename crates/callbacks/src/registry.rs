@@ -53,6 +53,23 @@ pub trait Subscriber: Send + Sync {
     ) -> ApiResult<()> {
         Ok(())
     }
+
+    /// After the commit of one operation on several resources (a bulk create). Who can handle them
+    /// together more cheaply than one by one does so here. An error is logged by the registry.
+    async fn after_all(
+        &self,
+        resource: Resource,
+        action: Action,
+        payloads: &[Payload<'_>],
+    ) -> ApiResult<()> {
+        let mut errors = Vec::new();
+        for payload in payloads {
+            if let Err(error) = self.after(resource, action, payload).await {
+                errors.push(error);
+            }
+        }
+        merge(errors).map_or(Ok(()), Err)
+    }
 }
 
 #[derive(Clone)]
@@ -184,13 +201,19 @@ impl Registry {
 
     /// Publishes an AFTER event; what fails is logged here.
     pub async fn after(&self, resource: Resource, action: Action, payload: &Payload<'_>) {
+        self.after_all(resource, action, std::slice::from_ref(payload)).await;
+    }
+
+    /// Publishes the AFTER events of one operation on several resources.
+    pub async fn after_all(&self, resource: Resource, action: Action, payloads: &[Payload<'_>]) {
         let Some(entries) = self.entries(resource, Phase::After, action) else { return };
         for entry in entries.iter() {
-            if let Err(e) = entry.subscriber.after(resource, action, payload).await {
+            if let Err(e) = entry.subscriber.after_all(resource, action, payloads).await {
                 tracing::error!(
                     %resource,
                     action = action.as_str(),
-                    id = payload.id,
+                    id = payloads.first().map(|payload| payload.id),
+                    resources = payloads.len(),
                     subscriber = entry.subscriber.name(),
                     error = %e,
                     cause = e.cause.as_deref().map(tracing::field::display),

@@ -9,6 +9,7 @@ pub mod address_groups;
 pub mod agents;
 mod conn;
 mod db;
+pub mod dhcp_bindings;
 mod error;
 pub mod ip;
 

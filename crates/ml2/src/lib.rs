@@ -12,6 +12,7 @@
 mod binding;
 pub mod config;
 pub mod devices;
+mod dhcp;
 pub mod drivers;
 pub mod ipam;
 pub mod mac;
@@ -29,5 +30,6 @@ pub mod views;
 use neutrino_types::request;
 
 pub use config::Ml2Config;
+pub use dhcp::DhcpView;
 pub use notifier::AgentNotifier;
 pub use plugin::{Ml2Plugin, StartError};

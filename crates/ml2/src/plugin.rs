@@ -98,6 +98,12 @@ impl Ml2Plugin {
         Arc::new(Ports::new(Arc::clone(&self.core)))
     }
 
+    /// `/v2.0/ports` for ports agents make for themselves, which no quota refuses.
+    #[must_use]
+    pub fn service_ports(&self) -> Arc<dyn ResourcePlugin> {
+        Arc::new(Ports::without_quotas(Arc::clone(&self.core)))
+    }
+
     /// `/v2.0/ports/{port_id}/bindings`; a binding's id is its host.
     #[must_use]
     pub fn port_bindings(&self, port_id: &str) -> Arc<dyn ResourcePlugin> {

@@ -18,7 +18,7 @@ use crate::{
     parts::Parts,
     periodic::Periodic,
     router,
-    rpc::{self, Bus, RpcConfig, RpcHandle, Services},
+    rpc::{self, Bus, DhcpEndpoint, MetadataEndpoint, RpcConfig, RpcHandle, Services},
     serve::Listening,
 };
 
@@ -57,6 +57,10 @@ impl Server {
             l2: Arc::new(parts.ml2.clone()),
             agents: Agents::clone(&parts.agents),
             db: parts.db.clone(),
+            endpoints: vec![
+                Arc::new(DhcpEndpoint::new(parts.dhcp.clone(), parts.ml2.clone())),
+                Arc::new(MetadataEndpoint::new(parts.ml2.clone())),
+            ],
         };
         let rpc = rpc::start(bus, &rpc_config, services).await?;
 

@@ -7,8 +7,8 @@ use neutrino_conf::{Conf, opts};
 use neutrino_db::Db;
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
-    AddressGroups, AgentConfig, Agents, AvailabilityZones, QuotaConfig, Quotas, RbacPolicies,
-    ServiceProviders, TagService,
+    AddressGroups, AgentConfig, Agents, AvailabilityZones, DhcpConfig, DhcpScheduler, QuotaConfig,
+    Quotas, RbacPolicies, ServiceProviders, TagService, dhcp::Seams,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -38,6 +38,8 @@ pub struct Parts {
     pub rbac_policies: Arc<RbacPolicies>,
     /// `/v2.0/agents` and `report_state`.
     pub agents: Arc<Agents>,
+    /// Networks and their DHCP agents.
+    pub dhcp: DhcpScheduler,
     /// `/v2.0/availability_zones`.
     pub availability_zones: Arc<AvailabilityZones>,
     /// `/v2.0/service-providers`.
@@ -67,11 +69,21 @@ impl Parts {
         let registry = Arc::new(Registry::new());
         let config = Ml2Config::from_conf(conf).map_err(|e| ServerError::Ml2(e.into()))?;
         let notifier = Arc::new(RpcNotifier::new(bus.client().clone()));
-        let ml2 = Ml2Plugin::new(db.clone(), config, registry.clone(), notifier)
+        let ml2 = Ml2Plugin::new(db.clone(), config, registry.clone(), notifier.clone())
             .await
             .map_err(|e| ServerError::Ml2(e.into()))?;
         let agents = Agents::new(db.clone(), AgentConfig::from_conf(conf));
-        let agents = agents.announced_to(registry.clone());
+        let agents = Arc::new(agents.announced_to(registry.clone()));
+        let dhcp_config =
+            DhcpConfig::from_conf(conf).map_err(|e| ServerError::Config(e.to_string()))?;
+        let seams = Seams {
+            agents: agents.clone(),
+            networks: ml2.networks(),
+            ports: ml2.service_ports(),
+            notifier,
+        };
+        let dhcp = DhcpScheduler::new(db.clone(), dhcp_config, seams);
+        dhcp.subscribe(&registry);
         let quotas = QuotaConfig::from_conf(conf);
         let rbac_policies = RbacPolicies::new(db.clone(), quotas.defaults.clone());
         Ok(Self {
@@ -82,7 +94,8 @@ impl Parts {
             ports: ml2.ports(),
             ml2,
             registry,
-            agents: Arc::new(agents),
+            agents,
+            dhcp,
             availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
             service_providers: Arc::new(ServiceProviders::default()),
             quotas: Quotas::new(db.clone(), quotas),

@@ -109,7 +109,7 @@ impl Agents {
         Self { db, config, clock, registry: Arc::default(), started_at }
     }
 
-    /// The same, telling the subscribers of `registry` about agents that are deleted.
+    /// The same, telling the subscribers of `registry` about agents that change or are deleted.
     #[must_use]
     pub fn announced_to(self, registry: Arc<Registry>) -> Self {
         Self { registry, ..self }
@@ -119,6 +119,12 @@ impl Agents {
     #[must_use]
     pub fn down_time(&self) -> TimeDelta {
         self.config.down_time
+    }
+
+    /// The current time, by the clock agents are judged by.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
     }
 
     /// Takes a report (RPC `report_state`) that the agent sent at `sent_at` by its own clock.
@@ -329,7 +335,7 @@ impl ResourcePlugin for Agents {
 
     async fn update(
         &self,
-        _: &Context,
+        ctx: &Context,
         id: &str,
         changes: Attrs,
         _: Option<i64>,
@@ -338,6 +344,7 @@ impl ResourcePlugin for Agents {
         let Some(mut agent) = agents::by_id(&tx, id).await? else {
             return Err(ApiError::resource_not_found("agent", id));
         };
+        let original = self.attrs(&agent, self.now());
         if let Some(up) = changes.get("admin_state_up").and_then(Value::as_bool) {
             agent.admin_state_up = up;
         }
@@ -346,7 +353,10 @@ impl ResourcePlugin for Agents {
         }
         agents::save(&tx, &agent).await?;
         tx.commit().await?;
-        Ok(self.attrs(&agent, (self.clock)()))
+        let current = self.attrs(&agent, self.now());
+        let payload = Payload::new(ctx, id).request(&changes).original(&original).current(&current);
+        self.registry.after(Resource::Agent, Action::Update, &payload).await;
+        Ok(current)
     }
 
     async fn delete(&self, ctx: &Context, id: &str, _: Option<i64>) -> ApiResult<()> {

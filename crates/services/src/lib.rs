@@ -1,5 +1,5 @@
-//! Service plugins beside ML2, one module each: address groups, agents, quotas, availability zones,
-//! RBAC policies, service providers, tags.
+//! Service plugins beside ML2, one module each: address groups, agents, scheduling of networks to
+//! DHCP agents, quotas, availability zones, RBAC policies, service providers, tags.
 //!
 //! Each owns its part of the API's behaviour over [`neutrino_db`]. None owns HTTP, policy or RPC
 //! transport: the server calls them with checked input.
@@ -7,6 +7,7 @@
 pub mod address_groups;
 pub mod agents;
 pub mod availability_zones;
+pub mod dhcp;
 pub mod quotas;
 pub mod rbac;
 mod read_only;
@@ -16,6 +17,7 @@ pub mod tags;
 pub use address_groups::AddressGroups;
 pub use agents::{AgentConfig, Agents};
 pub use availability_zones::AvailabilityZones;
+pub use dhcp::{DhcpConfig, DhcpScheduler};
 pub use quotas::{QuotaConfig, Quotas};
 pub use rbac::RbacPolicies;
 pub use service_providers::ServiceProviders;

@@ -33,6 +33,12 @@ pub mod device_owner {
     pub const AUTO_DELETE: [&str; 3] = [DHCP, DISTRIBUTED, AGENT_GATEWAY];
 }
 
+/// Values of a port's `device_id` with a meaning of their own.
+pub mod device_id {
+    /// A DHCP port set aside for whichever agent serves its network next.
+    pub const RESERVED_DHCP_PORT: &str = "reserved_dhcp_port";
+}
+
 /// Values of `binding:vif_type`.
 pub mod vif_type {
     /// Nothing bound the port yet.

@@ -50,6 +50,13 @@ group! {
         AGENT_DOWN_TIME: i64 = "agent_down_time", "Seconds without a report after which an agent counts as dead; at least twice report_interval.", default("75"), range(1, 2_147_483);
         ENABLE_NEW_AGENTS: bool = "enable_new_agents", "admin_state_up of an agent that reports for the first time.", default("true");
         DHCP_LOAD_TYPE: String = "dhcp_load_type", "What counts as load of a DHCP agent.", default("networks"), choices(&["networks", "subnets", "ports"]);
+        DHCP_AGENTS_PER_NETWORK: i64 = "dhcp_agents_per_network", "DHCP agents that serve each network.", default("1"), range(1, 1_000);
+        NETWORK_AUTO_SCHEDULE: bool = "network_auto_schedule", "Give networks to DHCP agents without being told to.", default("true");
+        NETWORK_SCHEDULER_DRIVER: String = "network_scheduler_driver", "How a network's DHCP agents are chosen: WeightScheduler, AZAwareWeightScheduler or ChanceScheduler, by name or by Neutron's path.", default("neutron.scheduler.dhcp_agent_scheduler.WeightScheduler");
+        ALLOW_AUTOMATIC_DHCP_FAILOVER: bool = "allow_automatic_dhcp_failover", "Take networks from DHCP agents that are dead and give them to others.", default("true");
+        DHCP_AGENT_NOTIFICATION: bool = "dhcp_agent_notification", "Tell DHCP agents of changes.", default("true");
+        ENABLE_SERVICES_ON_AGENTS_WITH_ADMIN_STATE_DOWN: bool = "enable_services_on_agents_with_admin_state_down", "Agents with admin_state_up False keep serving what they have, and get what operators give them.", default("false");
+        DEFAULT_AVAILABILITY_ZONES: Vec<String> = "default_availability_zones", "Availability zone hints of resources without.";
         RPC_RESPONSE_TIMEOUT: i64 = "rpc_response_timeout", "Seconds to wait for the answer to an RPC call.", default("60"), range(1, 86_400);
         RPC_RESPONSE_MAX_TIMEOUT: i64 = "rpc_response_max_timeout", "Longest time in seconds to wait for an answer; the wait doubles with every timeout up to it.", default("600"), range(1, 86_400);
         RPC_RESOURCES_PROCESSING_STEP: i64 = "rpc_resources_processing_step", "Ports an agent asks for or reports in one RPC call.", default("20"), range(1, 10_000);

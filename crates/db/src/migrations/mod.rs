@@ -18,6 +18,7 @@ use crate::{
 mod ddl;
 mod m0001_first_light;
 mod m0003_address_groups;
+mod m0004_dhcp_scheduling;
 
 /// One step of the schema.
 pub struct Migration {
@@ -40,6 +41,11 @@ pub const ALL: &[Migration] = &[
         revision: "0003_address_groups",
         title: "address groups, sharing of address groups",
         steps: m0003_address_groups::steps,
+    },
+    Migration {
+        revision: "0004_dhcp_scheduling",
+        title: "scheduling of networks to DHCP agents",
+        steps: m0004_dhcp_scheduling::steps,
     },
 ];
 

@@ -12,6 +12,11 @@ tables! {
         ResourcesSynced "resources_synced",
     }
 
+    /// Which DHCP agents serve which networks; `binding_index` counts a network's agents from 1.
+    NetworkDhcpAgentBindings "networkdhcpagentbindings" {
+        NetworkId "network_id", DhcpAgentId "dhcp_agent_id", BindingIndex "binding_index",
+    }
+
     /// Limits that differ from the configured default; -1 is unlimited.
     Quotas "quotas" {
         ProjectId "project_id", Resource "resource", Limit "limit",

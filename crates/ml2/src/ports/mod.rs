@@ -47,6 +47,8 @@ pub(crate) use notify::{notify_changed, port_update};
 /// `/v2.0/ports`.
 pub(crate) struct Ports {
     core: Arc<Core>,
+    /// Whether quotas bound what is created: agents' own ports are not refused by them.
+    quotas: bool,
 }
 
 /// A port about to be deleted, with what drivers need to know once it is gone.
@@ -57,7 +59,12 @@ pub(crate) struct Doomed {
 
 impl Ports {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core }
+        Self { core, quotas: true }
+    }
+
+    /// For ports the service needs itself.
+    pub(crate) fn without_quotas(core: Arc<Core>) -> Self {
+        Self { core, quotas: false }
     }
 
     async fn try_create(&self, ctx: &Context, items: &[Attrs]) -> ApiResult<Vec<Port>> {
@@ -71,7 +78,9 @@ impl Ports {
             .collect();
         let subnets = subnet::by_networks(&tx, &network_ids).await?;
         let owners: Vec<String> = items.iter().map(|i| request::project(i, ctx)).collect();
-        core.ensure_quota(&tx, "port", owners.iter().map(String::as_str)).await?;
+        if self.quotas {
+            core.ensure_quota(&tx, "port", owners.iter().map(String::as_str)).await?;
+        }
         let build = |at: usize| -> ApiResult<Port> {
             let item = &items[at];
             let id = request::text(item, "network_id").unwrap_or_default();
@@ -333,6 +342,19 @@ pub(crate) async fn after(core: &Core, ctx: &Context, op: Op, change: &Change<'_
     core.registry.after(Resource::Port, op, &shown.payload(ctx, change)).await;
 }
 
+/// After the commit of new ports: subscribers, who hear of all at once.
+async fn created(core: &Core, ctx: &Context, ports: &[Port]) {
+    if !core.registry.any(Resource::Port, Phase::After, Op::Create) {
+        return;
+    }
+    let changes: Vec<Change<'_>> =
+        ports.iter().map(|port| Change { current: port, original: None, request: None }).collect();
+    let shown: Vec<Shown> = changes.iter().map(Shown::of).collect();
+    let payloads: Vec<Payload<'_>> =
+        shown.iter().zip(&changes).map(|(shown, change)| shown.payload(ctx, change)).collect();
+    core.registry.after_all(Resource::Port, Op::Create, &payloads).await;
+}
+
 /// After the commit: mechanism drivers.
 pub(crate) async fn postcommit(
     core: &Core,
@@ -387,10 +409,7 @@ impl ResourcePlugin for Ports {
             core.registry.before(Resource::Port, Action::Create, &payload).await?;
         }
         let mut ports = retrying(|| self.try_create(ctx, &items)).await?;
-        for port in &ports {
-            let change = Change { current: port, original: None, request: None };
-            after(core, ctx, Op::Create, &change).await;
-        }
+        created(core, ctx, &ports).await;
         for port in &ports {
             let change = Change { current: port, original: None, request: None };
             if let Err(error) = postcommit(core, ctx, Op::Create, &change, (None, None)).await {

@@ -130,7 +130,11 @@ async fn try_update(
         port.updated_at = time::now();
         let mut statements = statements(&original, &port, &addresses);
         if unbound {
-            statements.extend(provisioning::blocks(core, &tx, std::slice::from_ref(&port)).await?);
+            statements.extend(provisioning::rebound(core, &tx, std::slice::from_ref(&port)).await?);
+        }
+        if port.fixed_ips != original.fixed_ips || port.mac_address != original.mac_address {
+            let now = std::slice::from_ref(&port);
+            statements.extend(provisioning::readdressed(core, &tx, now).await?);
         }
         tx.execute_batch(statements).await?;
     }

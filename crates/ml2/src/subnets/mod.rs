@@ -275,6 +275,20 @@ async fn after(core: &Core, ctx: &Context, op: Op, current: &Subnet, original: O
     core.registry.after(Resource::Subnet, op, &payload).await;
 }
 
+/// After the commit of new subnets: subscribers, who hear of all at once.
+async fn announce(core: &Core, ctx: &Context, subnets: &[Subnet]) {
+    if !core.registry.any(Resource::Subnet, Phase::After, Op::Create) {
+        return;
+    }
+    let shown: Vec<Attrs> = subnets.iter().cloned().map(views::subnet::subnet).collect();
+    let payloads: Vec<Payload<'_>> = subnets
+        .iter()
+        .zip(&shown)
+        .map(|(subnet, shown)| Payload::new(ctx, &subnet.id).current(shown))
+        .collect();
+    core.registry.after_all(Resource::Subnet, Op::Create, &payloads).await;
+}
+
 /// After a subnet was deleted: subscribers, drivers.
 pub(crate) async fn deleted(core: &Core, ctx: &Context, subnet: &Subnet) {
     after(core, ctx, Op::Delete, subnet, None).await;
@@ -293,9 +307,7 @@ impl ResourcePlugin for Subnets {
             core.registry.before(Resource::Subnet, Action::Create, &payload).await?;
         }
         let created = retrying(|| self.try_create(ctx, &items)).await?;
-        for subnet in &created.subnets {
-            after(core, ctx, Op::Create, subnet, None).await;
-        }
+        announce(core, ctx, &created.subnets).await;
         for subnet in &created.subnets {
             let context = SubnetContext { ctx, current: subnet, original: None };
             let done = core.mechanisms.subnet_postcommit(&core.db, Op::Create, &context).await;

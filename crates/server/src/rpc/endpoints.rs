@@ -23,14 +23,14 @@ use serde_json::{Map, Value, json};
 use super::L2Plugin;
 
 /// Arguments and results of one call.
-type Args = Map<String, Value>;
-type Answer = Result<Value, Failure>;
+pub(super) type Args = Map<String, Value>;
+pub(super) type Answer = Result<Value, Failure>;
 
-fn arguments<T: DeserializeOwned>(method: &str, args: Args) -> Result<T, Failure> {
+pub(super) fn arguments<T: DeserializeOwned>(method: &str, args: Args) -> Result<T, Failure> {
     serde_json::from_value(Value::Object(args)).map_err(|e| Failure::bad_arguments(method, e))
 }
 
-fn answer<T: serde::Serialize>(value: T) -> Answer {
+pub(super) fn answer<T: serde::Serialize>(value: T) -> Answer {
     serde_json::to_value(value).map_err(|e| ApiError::internal(e).into())
 }
 

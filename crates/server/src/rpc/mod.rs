@@ -6,15 +6,17 @@
 //!
 //! Owns no behaviour: what a call does is the plugin's and the services' business.
 
+mod dhcp;
 mod endpoints;
 mod l2;
+mod metadata;
 mod notifier;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use neutrino_conf::{Conf, opts};
 use neutrino_rpc::{
-    Dispatcher, RpcClient, Transport,
+    Dispatcher, Endpoint, RpcClient, Transport,
     client::Timeouts,
     topics,
     transport::embedded::{Broker, Limits, Listener, ServerConfig, ServerTls},
@@ -23,8 +25,10 @@ use neutrino_services::Agents;
 
 use crate::ServerError;
 
+pub use dhcp::DhcpEndpoint;
 pub use endpoints::{L2Endpoint, ReportsEndpoint};
 pub use l2::L2Plugin;
+pub use metadata::MetadataEndpoint;
 pub use notifier::RpcNotifier;
 
 /// What RPC takes from the configuration.
@@ -133,6 +137,8 @@ pub struct Services {
     pub agents: Agents,
     /// The database, asked whether it answers.
     pub db: neutrino_db::Db,
+    /// What else is served on the plugin's topic.
+    pub endpoints: Vec<Arc<dyn Endpoint>>,
 }
 
 /// The open bus. Dropped, it closes every agent's connection.
@@ -187,7 +193,9 @@ pub async fn start(
         Arc::new(ReportsEndpoint::new(services.agents, Arc::clone(&services.l2), services.db));
     let l2 = Arc::new(L2Endpoint::new(services.l2));
     // As in Neutron, reports are also served on the plugin's topic.
-    let plugin = Dispatcher::new(vec![l2, Arc::clone(&reports) as _]);
+    let mut endpoints: Vec<Arc<dyn Endpoint>> = vec![l2, Arc::clone(&reports) as _];
+    endpoints.extend(services.endpoints);
+    let plugin = Dispatcher::new(endpoints);
     let listen = |topic, dispatcher| {
         let broker = Arc::clone(&bus.broker);
         async move { broker.listen(topic, &config.host, Arc::new(dispatcher)).await }

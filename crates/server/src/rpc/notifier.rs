@@ -29,7 +29,7 @@ impl RpcNotifier {
     }
 
     /// To the agent on `host`, or to all.
-    async fn fdb(&self, method: Method, host: Option<&str>, args: impl Serialize) {
+    pub(super) async fn send(&self, method: Method, host: Option<&str>, args: impl Serialize) {
         let Some(host) = host else { return self.fanout(method, args).await };
         if let Err(error) = self.client.cast(&Context::admin(), method, Some(host), &args).await {
             tracing::error!(method = method.name, host, error = %error, "agent was not notified");
@@ -78,15 +78,15 @@ impl neutrino_ml2::notifier::AgentNotifier for RpcNotifier {
     }
 
     async fn add_fdb_entries(&self, entries: &FdbEntries, host: Option<&str>) {
-        self.fdb(methods::ADD_FDB_ENTRIES, host, json!({ "fdb_entries": entries })).await;
+        self.send(methods::ADD_FDB_ENTRIES, host, json!({ "fdb_entries": entries })).await;
     }
 
     async fn remove_fdb_entries(&self, entries: &FdbEntries, host: Option<&str>) {
-        self.fdb(methods::REMOVE_FDB_ENTRIES, host, json!({ "fdb_entries": entries })).await;
+        self.send(methods::REMOVE_FDB_ENTRIES, host, json!({ "fdb_entries": entries })).await;
     }
 
     async fn update_fdb_entries(&self, update: &FdbUpdate, host: Option<&str>) {
-        self.fdb(methods::UPDATE_FDB_ENTRIES, host, json!({ "fdb_entries": update })).await;
+        self.send(methods::UPDATE_FDB_ENTRIES, host, json!({ "fdb_entries": update })).await;
     }
 
     async fn binding_deactivate(&self, port_id: &str, host: &str, network_id: &str) {

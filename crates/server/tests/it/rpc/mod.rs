@@ -1,6 +1,7 @@
 //! The bus as an agent sees it: endpoints, notifications, and who may connect.
 
 mod devices;
+mod dhcp;
 mod notifications;
 mod reports;
 mod wiring;
@@ -37,31 +38,36 @@ impl Server {
         let config = RpcConfig::from_conf(&conf).expect("valid");
         let db = Db::open("sqlite://").await.expect("opens");
         let agents = Agents::new(db.clone(), AgentConfig::default());
-        let services = Services { l2, agents: agents.clone(), db };
+        let services = Services { l2, agents: agents.clone(), db, endpoints: Vec::new() };
         let handle = start(Bus::new(&config), &config, services).await.expect("starts");
         Self { handle, agents }
     }
 
     /// An agent on `host` that consumes `topics`, connected.
     async fn agent(&self, host: &str, topics: &[&str]) -> Agent {
-        let addr = self.handle.address().expect("open");
-        let url = format!("embedded://{addr}");
-        let config = ClientConfig::from_url(&url, "s", host).expect("valid");
-        let inbox = Arc::new(Inbox::default());
-        let subscriptions = topics
-            .iter()
-            .map(|topic| Subscription {
-                topic: (*topic).into(),
-                server: host.into(),
-                handler: Arc::clone(&inbox) as Arc<dyn Handler>,
-            })
-            .collect();
-        let client = BusClient::start(config, subscriptions).expect("starts");
-        let mut connected = client.connected();
-        let wait = connected.wait_for(|connected| *connected);
-        tokio::time::timeout(WAIT, wait).await.expect("in time").expect("runs");
-        Agent { client, inbox }
+        connect(&self.handle, "s", host, topics).await
     }
+}
+
+/// An agent on `host` that consumes `topics`, connected to `bus`.
+async fn connect(bus: &RpcHandle, secret: &str, host: &str, topics: &[&str]) -> Agent {
+    let addr = bus.address().expect("open");
+    let url = format!("embedded://{addr}");
+    let config = ClientConfig::from_url(&url, secret, host).expect("valid");
+    let inbox = Arc::new(Inbox::default());
+    let subscriptions = topics
+        .iter()
+        .map(|topic| Subscription {
+            topic: (*topic).into(),
+            server: host.into(),
+            handler: Arc::clone(&inbox) as Arc<dyn Handler>,
+        })
+        .collect();
+    let client = BusClient::start(config, subscriptions).expect("starts");
+    let mut connected = client.connected();
+    let wait = connected.wait_for(|connected| *connected);
+    tokio::time::timeout(WAIT, wait).await.expect("in time").expect("runs");
+    Agent { client, inbox }
 }
 
 #[derive(Default)]

@@ -40,7 +40,8 @@ impl Cloud {
         let ml2 =
             Ml2Plugin::new(db.clone(), ml2_config, registry, bus.notifier()).await.expect("starts");
         let agents = Agents::new(db.clone(), AgentConfig::default());
-        let services = Services { l2: Arc::new(ml2.clone()), agents: agents.clone(), db };
+        let l2 = Arc::new(ml2.clone());
+        let services = Services { l2, agents: agents.clone(), db, endpoints: Vec::new() };
         let handle = start(bus, &config, services).await.expect("starts");
         let ctx = Context { project_id: Some("p".into()), ..Context::admin() };
         Self { server: Server { handle, agents }, ml2, ctx }
