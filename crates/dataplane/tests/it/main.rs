@@ -3,6 +3,7 @@
 mod cases;
 mod conntrack;
 mod diffing;
+mod firewall_any;
 mod firewall_iptables;
 mod firewall_openflow;
 mod firewall_packets;

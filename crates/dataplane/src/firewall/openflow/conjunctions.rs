@@ -166,8 +166,8 @@ fn conjunction(id: u32, clause: u8) -> Action {
 /// What of a port's rules shares flows of dimension 2.
 type RuleKind = (Direction, Ethertype, Option<u8>);
 
-/// Dimension 2 and the accepting flows of one port.
-pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
+/// The rules of a port that name a remote group, with their ids.
+fn remote_rules<'a>(context: &PortContext<'a>) -> BTreeMap<RuleKind, Vec<(&'a Rule, u32)>> {
     let mut kinds: BTreeMap<RuleKind, Vec<(&Rule, u32)>> = BTreeMap::new();
     for rule in &context.rules {
         let Some(base) = ConjunctionKey::of(rule).and_then(|key| context.ids.get(&key)) else {
@@ -179,32 +179,37 @@ pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
             .or_default()
             .push((rule, id));
     }
+    kinds
+}
+
+/// Dimension 2 and the accepting flows of one port.
+pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
     let mut accepted = BTreeSet::new();
-    for ((direction, ethertype, protocol), rules) in kinds {
+    // A switch keeps one flow of a match, so what matches the same is one flow.
+    let mut services: BTreeMap<(Direction, u16, Match), BTreeSet<u32>> = BTreeMap::new();
+    for ((direction, ethertype, protocol), rules) in remote_rules(context) {
         accepted.extend(rules.iter().map(|(_, id)| (direction, ethertype, *id)));
-        let mut fragments: BTreeMap<u16, BTreeSet<u32>> = BTreeMap::new();
-        let mut member = |fields: &Match, ids: &BTreeSet<u32>| {
-            let priority = ids.first().map_or(priority::RULE, |id| priority_of(*id));
-            for state in State::BOTH {
-                let fields = state.on(fields.clone().reg(register::PORT, context.port.ofport));
-                flows.push(
-                    Flow::new(rules::table(direction), priority, fields)
-                        .then(ids.iter().map(|id| conjunction(state.id(*id), 2))),
-                );
-            }
-        };
         for (ports, ids) in merged(protocol, &rules) {
-            for fields in rules::matches(ethertype, protocol, ports) {
-                member(&fields, &ids);
+            let mut matches = rules::matches(ethertype, protocol, ports);
+            let looks = rules::looks_into_payload(protocol, ports) && !matches.is_empty();
+            if context.fragments && looks {
+                matches.push(rules::later_fragments(ethertype, protocol));
             }
-            if context.fragments && rules::looks_into_payload(protocol, ports) {
-                for id in ids {
-                    fragments.entry(priority_of(id)).or_default().insert(id);
+            for fields in matches {
+                for id in &ids {
+                    let service = (direction, priority_of(*id), fields.clone());
+                    services.entry(service).or_default().insert(*id);
                 }
             }
         }
-        for ids in fragments.values() {
-            member(&rules::later_fragments(ethertype, protocol), ids);
+    }
+    for ((direction, priority, fields), ids) in services {
+        let fields = fields.reg(register::PORT, context.port.ofport);
+        for state in State::BOTH {
+            flows.push(
+                Flow::new(rules::table(direction), priority, state.on(fields.clone()))
+                    .then(ids.iter().map(|id| conjunction(state.id(*id), 2))),
+            );
         }
     }
     for (direction, ethertype, id) in accepted {
@@ -224,8 +229,7 @@ pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
 /// First and last port, or ICMP type and code.
 type Ports = (Option<u16>, Option<u16>);
 
-/// The rules' ports with the ids each belongs to, so that no two overlap: a switch keeps one flow
-/// of a match only.
+/// The rules' ports with the ids each belongs to, so that no two overlap.
 fn merged(protocol: Option<u8>, rules: &[(&Rule, u32)]) -> Vec<(Ports, BTreeSet<u32>)> {
     if !rules::has_ports(protocol) || rules.len() == 1 {
         let mut same: BTreeMap<Ports, BTreeSet<u32>> = BTreeMap::new();
