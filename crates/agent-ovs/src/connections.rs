@@ -8,11 +8,9 @@ use std::net::IpAddr;
 
 use neutrino_dataplane::firewall::conntrack::{Connection, Deletions};
 use neutrino_linux::{Error as LinuxError, Family, conntrack::Conntrack};
+use neutrino_types::ip_protocol;
 
 use crate::unixctl::{Unixctl, UnixctlError};
-
-/// ICMPv6, whose connections Open vSwitch cannot be told to forget (see [`cut_in_switch`]).
-const ICMPV6: u8 = 58;
 
 /// Cuts connections in the kernel's tracker of this network namespace; how many were cut.
 ///
@@ -62,7 +60,7 @@ pub fn cut_in_switch(switch: &mut Unixctl, deletions: &Deletions) -> Result<usiz
         let dump = switch.run("dpctl/dump-conntrack", named)?;
         for tracked in dump.lines().filter_map(Tracked::parse) {
             let Connection { zone, protocol, .. } = tracked.connection;
-            if protocol == ICMPV6 || !deletions.hits(&tracked.connection) {
+            if protocol == ip_protocol::IPV6_ICMP || !deletions.hits(&tracked.connection) {
                 continue;
             }
             let zone = format!("zone={zone}");
@@ -91,7 +89,7 @@ impl Tracked {
     fn parse(line: &str) -> Option<Self> {
         let (protocol, rest) = line.split_once(",orig=(")?;
         let (original, rest) = rest.split_once(')')?;
-        let protocol = protocol_number(protocol)?;
+        let protocol = ip_protocol::number(protocol)?;
         let field = |name: &str| {
             original.split(',').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
         };
@@ -117,21 +115,6 @@ impl Tracked {
         }
         Some(Self { connection: Connection { zone, protocol, source, destination }, tuple })
     }
-}
-
-/// The number of a protocol as Open vSwitch names it.
-fn protocol_number(name: &str) -> Option<u8> {
-    Some(match name {
-        "icmp" => 1,
-        "igmp" => 2,
-        "tcp" => 6,
-        "udp" => 17,
-        "dccp" => 33,
-        "icmpv6" => ICMPV6,
-        "sctp" => 132,
-        "udplite" => 136,
-        number => return number.parse().ok(),
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use ipnet::IpNet;
-use neutrino_openflow::matching::proto;
+use neutrino_types::ip_protocol;
 
 use crate::{
     firewall::{Direction, Ethertype, Member, Remote, Rule, SecurityGroups},
@@ -12,12 +12,6 @@ use crate::{
 };
 
 use super::sets;
-
-/// IP protocols with ports besides TCP, UDP and SCTP.
-mod protocol {
-    pub const DCCP: u8 = 33;
-    pub const UDPLITE: u8 = 136;
-}
 
 /// What the rules of one direction and IP version are turned into conditions with.
 pub(super) struct Conditions<'a> {
@@ -95,8 +89,8 @@ fn protocol_and_ports(rule: &Rule) -> Option<String> {
     };
     // A rule of IPv6 that says ICMP means that of IPv6.
     let protocol = match (rule.ethertype, protocol) {
-        (Ethertype::V6, proto::ICMP) => proto::ICMPV6,
-        (Ethertype::V4, proto::ICMPV6) => return None,
+        (Ethertype::V6, ip_protocol::ICMP) => ip_protocol::IPV6_ICMP,
+        (Ethertype::V4, ip_protocol::IPV6_ICMP) => return None,
         _ => protocol,
     };
     let name = protocol_name(protocol);
@@ -108,16 +102,18 @@ fn protocol_and_ports(rule: &Rule) -> Option<String> {
         Some(_) => None,
     };
     Some(match protocol {
-        proto::ICMP => format!("-p {name} -m icmp --icmp-type {}", icmp(first, rule.port_max)?),
-        proto::ICMPV6 => {
+        ip_protocol::ICMP => {
+            format!("-p {name} -m icmp --icmp-type {}", icmp(first, rule.port_max)?)
+        }
+        ip_protocol::IPV6_ICMP => {
             format!("-p {name} -m icmp6 --icmpv6-type {}", icmp(first, rule.port_max)?)
         }
-        proto::TCP | proto::UDP | proto::SCTP | protocol::DCCP => match last {
+        ip_protocol::TCP | ip_protocol::UDP | ip_protocol::SCTP | ip_protocol::DCCP => match last {
             None => format!("-p {name} -m {name} --dport {first}"),
             Some(_) => format!("-p {name} -m {name} -m multiport --dports {}", range()?),
         },
         // UDP-Lite has no match of its own.
-        protocol::UDPLITE => format!("-p {name} -m multiport --dports {}", range()?),
+        ip_protocol::UDPLITE => format!("-p {name} -m multiport --dports {}", range()?),
         _ => format!("-p {name}"),
     })
 }
