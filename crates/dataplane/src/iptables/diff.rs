@@ -13,9 +13,13 @@ use super::{
 const NEUTRON_PREFIX: &str = "neutron-";
 
 /// The commands, in the language of `iptables-restore` without the table's first and last line.
-/// Empty when nothing is to do.
-#[must_use]
-pub fn commands(saved: Option<&SavedTable>, wanted: &Table) -> Vec<String> {
+/// Empty when nothing is to do. Chains and rules of the agent that `spared` answers true for (by
+/// name and by text) stay though nobody wants them.
+pub(super) fn commands(
+    saved: Option<&SavedTable>,
+    wanted: &Table,
+    spared: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
     let nothing = BTreeMap::new();
     let empty = SavedChain::default();
     let chains = saved.map_or(&nothing, |table| &table.chains);
@@ -26,7 +30,7 @@ pub fn commands(saved: Option<&SavedTable>, wanted: &Table) -> Vec<String> {
         .map(|name| format!(":{name} - [0:0]"))
         .collect();
     for (name, rules) in wanted.own() {
-        own_chain(name, chain(name), &rules, &mut out);
+        own_chain(name, chain(name), &rules, spared, &mut out);
     }
     let shared: BTreeMap<&str, Vec<&str>> = wanted.shared().collect();
     for (name, rules) in &shared {
@@ -40,7 +44,7 @@ pub fn commands(saved: Option<&SavedTable>, wanted: &Table) -> Vec<String> {
     }
     let gone = || {
         let ours = chains.keys().filter(|name| wanted.wrap().owns(name));
-        ours.filter(|name| !wanted.has_own(name))
+        ours.filter(|name| !wanted.has_own(name) && !spared(name))
     };
     // All are emptied before the first goes, for they may lead to each other.
     out.extend(gone().map(|name| format!("-F {name}")));
@@ -57,7 +61,13 @@ enum Place<'a> {
 }
 
 /// A chain that is wholly the agent's.
-fn own_chain(name: &str, chain: &SavedChain, wanted: &[&str], out: &mut Vec<String>) {
+fn own_chain(
+    name: &str,
+    chain: &SavedChain,
+    wanted: &[&str],
+    spared: &dyn Fn(&str) -> bool,
+    out: &mut Vec<String>,
+) {
     // Nearly every chain is as it shall be, to the letter.
     if chain.rules.iter().map(|rule| rule.text.as_str()).eq(wanted.iter().copied()) {
         return;
@@ -73,16 +83,27 @@ fn own_chain(name: &str, chain: &SavedChain, wanted: &[&str], out: &mut Vec<Stri
     // Of a rule that is there twice, the first is it and the second is none of ours.
     let present: Vec<Option<usize>> =
         chain.rules.iter().map(|rule| places.remove(canonical(&rule.text).as_str())).collect();
-    let kept = longest_rising(&present);
-    let mut stays = vec![false; wanted.len()];
-    for (place, _) in present.iter().zip(&kept).filter(|(_, kept)| **kept) {
-        stays[place.unwrap_or_default()] = true;
+    let mut kept = longest_rising(&present);
+    let mut desired = Vec::with_capacity(wanted.len());
+    let mut new = wanted.iter().map(|(text, _)| Place::New(text));
+    let mut next = 0;
+    for ((rule, place), kept) in chain.rules.iter().zip(&present).zip(&mut kept) {
+        match place {
+            Some(place) if *kept => {
+                desired.extend(new.by_ref().take(place - next));
+                new.next();
+                next = place + 1;
+                desired.push(Place::Kept);
+            }
+            None if spared(&rule.text) => {
+                *kept = true;
+                desired.push(Place::Kept);
+            }
+            _ => {}
+        }
     }
-    let desired = wanted
-        .iter()
-        .zip(&stays)
-        .map(|((text, _), stays)| if *stays { Place::Kept } else { Place::New(text) });
-    edit(name, &kept, desired, out);
+    desired.extend(new);
+    edit(name, &kept, desired.into_iter(), out);
 }
 
 /// A chain others use too: the agent's rules come first, in their order. Those of other agents of

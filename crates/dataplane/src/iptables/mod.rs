@@ -10,7 +10,6 @@ mod rule;
 pub mod save;
 mod tables;
 
-pub use diff::commands;
 pub use rule::{Rule, canonical, protocol_name};
 pub use save::{SaveError, Saved, SavedChain, SavedRule, SavedTable};
 pub use tables::{Kind, Table, TableName, Tables};

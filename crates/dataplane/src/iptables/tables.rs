@@ -211,9 +211,16 @@ impl Tables {
     /// their order, are not touched.
     #[must_use]
     pub fn restore(&self, saved: &Saved) -> Option<String> {
+        self.restore_sparing(saved, &|_| false)
+    }
+
+    /// As [`Tables::restore`], but what the agent has there and does not want stays when `spared`
+    /// answers true: asked with full names of chains, and with rules behind `-A <chain> `.
+    #[must_use]
+    pub fn restore_sparing(&self, saved: &Saved, spared: &dyn Fn(&str) -> bool) -> Option<String> {
         let mut out = String::new();
         for (name, table) in &self.0 {
-            let commands = diff::commands(saved.tables.get(name), table);
+            let commands = diff::commands(saved.tables.get(name), table, spared);
             if commands.is_empty() {
                 continue;
             }

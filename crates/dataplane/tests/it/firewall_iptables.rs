@@ -4,7 +4,7 @@
 use std::{fmt::Write, fs, path::Path};
 
 use neutrino_dataplane::{
-    firewall::iptables::{Desired, Options, desired, zones::Zones},
+    firewall::iptables::{Desired, Heard, Options, desired, zones::Zones},
     iptables::{Saved, TableName, Wrap, canonical},
     view::HostView,
 };
@@ -136,4 +136,45 @@ fn zones_of_a_running_neutron_are_adopted() {
     let old = "e9ec96de-aaa1-47e2-909d-cd68fc7725f9";
     assert!(zones.assign([late, old]).is_empty());
     assert_eq!((zones.of(old), zones.of(late)), (Some(4098), Some(4099)));
+}
+
+#[test]
+fn ports_not_heard_of_keep_their_rules_and_others_do_not() {
+    let case = root().join("iptables/observed");
+    let options = options(&case);
+    let view = cases::load(&case);
+    let empty = Saved::default();
+    let all = rendered(&view, &options).v4;
+    let before = restored(&empty, &all.restore(&empty).expect("an empty host differs"));
+    // One port was heard of, and has lost its groups; a new one came.
+    let mut heard = view.clone();
+    heard.ports.retain(|port| port.id.starts_with("45737eb9"));
+    heard.ports[0].security_groups.clear();
+    let mut new = heard.ports[0].clone();
+    new.id = "00000000-0000-4000-8000-000000000000".into();
+    heard.ports.push(new);
+    let partly = rendered(&heard, &options).v4;
+    let judge = Heard::of(&heard, &options.wrap);
+    let restore = partly.restore_sparing(&before, &|text| judge.spares(text)).expect("changes");
+    let after = restored(&before, &restore);
+    let filter = &after.tables[&TableName::Filter].chains;
+    let texts = |chain: &str| -> Vec<&str> {
+        filter[chain].rules.iter().map(|rule| rule.text.as_str()).collect()
+    };
+    let old = &before.tables[&TableName::Filter].chains;
+    for chain in ["ie9ec96de-a", "oe9ec96de-a", "se9ec96de-a"] {
+        let chain = format!("neutron-openvswi-{chain}");
+        assert_eq!(filter[&chain], old[&chain]);
+    }
+    assert!(texts("neutron-openvswi-i45737eb9-d").len() < 8, "it has lost its groups");
+    let sg_chain = texts("neutron-openvswi-sg-chain");
+    assert_eq!((sg_chain.len(), sg_chain.last()), (7, Some(&"-j ACCEPT")));
+    let forward = texts("neutron-openvswi-FORWARD");
+    assert_eq!(forward.iter().filter(|rule| rule.contains("port is trusted")).count(), 12);
+    // When everything is heard, what is left over goes.
+    let settled = restored(&after, &partly.restore(&after).expect("leftovers"));
+    assert_eq!(partly.restore(&settled), None);
+    assert!(
+        !settled.tables[&TableName::Filter].chains.contains_key("neutron-openvswi-ie9ec96de-a")
+    );
 }

@@ -24,6 +24,9 @@ mod icmpv6 {
     pub const MLD2_REPORT: u8 = 143;
 }
 
+/// What the chains of a port begin with: to it, from it, and whose addresses it may use.
+pub(super) const WAYS: [&str; 3] = ["i", "o", "s"];
+
 /// What an instance must hear for IPv6 to work at all.
 const ICMPV6_INGRESS: [u8; 3] = [icmpv6::MLD_QUERY, icmpv6::NS, icmpv6::NA];
 /// What an instance sends before it has an address.
@@ -59,7 +62,7 @@ fn icmpv6_type(kind: u8) -> String {
 impl Builder<'_> {
     /// The chains of a filtered port and the ways into them.
     pub(super) fn port(&self, filter: &mut Table, port: &Port) {
-        let [ingress, egress, spoof] = ["i", "o", "s"].map(|way| format!("{way}{}", port.id));
+        let [ingress, egress, spoof] = WAYS.map(|way| format!("{way}{}", port.id));
         let sg_chain = filter.wrap().chain(SG_CHAIN);
         let [to, from] = Devices::of(port).both_ways().map(|matches| bridged(&matches));
         for (matches, chain) in [(&to, &ingress), (&from, &egress)] {

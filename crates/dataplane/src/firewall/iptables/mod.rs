@@ -6,6 +6,7 @@
 //! business: sets first, then tables, then the removal of sets that nothing names any more.
 
 mod chains;
+mod heard;
 mod rules;
 pub mod sets;
 pub mod zones;
@@ -19,6 +20,7 @@ use crate::{
 };
 
 use super::{Ethertype, SecurityGroups};
+pub use heard::Heard;
 use sets::Set;
 use zones::Zones;
 
