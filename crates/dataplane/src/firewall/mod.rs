@@ -6,6 +6,7 @@
 pub mod conntrack;
 pub mod iptables;
 pub mod openflow;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,23 +6,15 @@ use ipnet::{IpNet, Ipv6Net};
 use neutrino_types::MacAddr;
 
 use crate::{
-    firewall::{Direction, Ethertype},
+    firewall::{
+        Direction, Ethertype,
+        services::{DHCP, DHCPV6, icmpv6},
+    },
     iptables::{Rule, Table},
     view::Port,
 };
 
 use super::{Builder, Devices, SG_CHAIN, SG_FALLBACK, bridged, comment, rules::Conditions};
-
-/// ICMPv6 types: multicast listener query and reports, router advertisement, neighbour
-/// solicitation and advertisement.
-mod icmpv6 {
-    pub const MLD_QUERY: u8 = 130;
-    pub const MLD_REPORT: u8 = 131;
-    pub const RA: u8 = 134;
-    pub const NS: u8 = 135;
-    pub const NA: u8 = 136;
-    pub const MLD2_REPORT: u8 = 143;
-}
 
 /// What the chains of a port begin with: to it, from it, and whose addresses it may use.
 pub(super) const WAYS: [&str; 3] = ["i", "o", "s"];
@@ -40,10 +32,11 @@ struct Dhcp {
 
 impl Dhcp {
     const fn of(version: Ethertype) -> Self {
-        match version {
-            Ethertype::V4 => Self { client: 68, server: 67 },
-            Ethertype::V6 => Self { client: 546, server: 547 },
-        }
+        let (client, server) = match version {
+            Ethertype::V4 => DHCP,
+            Ethertype::V6 => DHCPV6,
+        };
+        Self { client, server }
     }
 
     fn by_client(&self) -> String {

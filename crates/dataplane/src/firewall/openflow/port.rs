@@ -18,24 +18,17 @@ use super::{
     rules, track,
 };
 use crate::{
-    firewall::Direction,
+    firewall::{
+        Direction,
+        services::{DHCP, DHCPV6, icmpv6},
+    },
     tables::int::{self, priority, register},
 };
 
-/// DHCPv4 client and server.
-const DHCP: (u16, u16) = (68, 67);
-/// DHCPv6 client and server.
-const DHCPV6: (u16, u16) = (546, 547);
-
-/// ICMPv6 types an instance may send from its addresses whatever its rules: multicast listener
-/// query, router and neighbour solicitation.
-const ICMPV6_EGRESS: [u8; 3] = [130, 133, 135];
-/// ICMPv6 type of a neighbour advertisement, which may be about own addresses only.
-const ICMPV6_NA: u8 = 136;
-/// ICMPv6 type of a router advertisement, which an instance may not send.
-const ICMPV6_RA: u8 = 134;
+/// ICMPv6 types an instance may send from its addresses whatever its rules.
+const ICMPV6_EGRESS: [u8; 3] = [icmpv6::MLD_QUERY, icmpv6::RS, icmpv6::NS];
 /// ICMPv6 types an instance is sent whatever its rules.
-const ICMPV6_INGRESS: [u8; 4] = [130, 135, ICMPV6_NA, ICMPV6_RA];
+const ICMPV6_INGRESS: [u8; 4] = [icmpv6::MLD_QUERY, icmpv6::NS, icmpv6::NA, icmpv6::RA];
 
 /// The flows of one port.
 ///
@@ -168,7 +161,7 @@ impl PortFlows<'_, '_> {
             targets.insert((ip, len));
         }
         for (ip, len) in targets {
-            allow.push(self.sent().icmpv6_type(ICMPV6_NA).nd_target(ip, len));
+            allow.push(self.sent().icmpv6_type(icmpv6::NA).nd_target(ip, len));
         }
         for ethertype in self.context.permitted_ethertypes {
             allow.push(self.checked().eth_type(*ethertype));
@@ -176,7 +169,7 @@ impl PortFlows<'_, '_> {
         for fields in allow {
             self.add(int::BASE_EGRESS_TABLE, priority::BASE_ALLOW, fields, out.clone());
         }
-        let advertisement = self.sent().icmpv6_type(ICMPV6_RA);
+        let advertisement = self.sent().icmpv6_type(icmpv6::RA);
         self.add(int::BASE_EGRESS_TABLE, priority::SERVER_DROP, advertisement, [dropped()]);
     }
 
