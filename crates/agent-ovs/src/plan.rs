@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
 };
 
-use neutrino_dataplane::{diff::Removal, names, view::Segment};
+use neutrino_dataplane::{diff::Removal, firewall::Driver, names, view::Segment};
 use neutrino_types::{NetworkType, constants::DEAD_VLAN};
 use uuid::Uuid;
 
@@ -23,6 +23,9 @@ const PROTOCOLS: [&str; 3] = ["OpenFlow10", "OpenFlow13", "OpenFlow14"];
 /// Longest pause between attempts of a bridge to reach the agent. Open vSwitch's own default of
 /// eight seconds is how long a restarted agent would have to wait for it.
 pub const MAX_BACKOFF_MS: i64 = 1000;
+
+/// Key of br-int's `other_config`: no rules of iptables_hybrid are left.
+const IPTABLES_CLEANED: &str = "iptables_cleaned";
 
 /// Options of tunnel interfaces that are the agent's business.
 const TUNNEL_OPTIONS: [&str; 10] = [
@@ -464,6 +467,23 @@ pub fn bind(vif: &Vif, network_id: &str, segment: &Segment, vlan: u16) -> Option
         return None;
     }
     Some(DbChange::BindPort { port: vif.port.row, tag: vlan, pairs, clear_trunk: vif.port.trunk })
+}
+
+/// What br-int's row is to say of rules the driver iptables_hybrid left: when ports plugged for it
+/// are filtered by the switch now, that they are gone, and when it filters again, that there are
+/// some. None when that is so already.
+#[must_use]
+pub fn iptables_cleaned(config: &Config, int: Option<&Bridge>) -> Option<DbChange> {
+    let int = int?;
+    let said = int.other_config.get(IPTABLES_CLEANED).is_some_and(|value| value == "true");
+    let hybrid = |name: &String| name.starts_with(names::HYBRID_OVS_SIDE_PREFIX);
+    let value = match config.firewall {
+        Driver::Openvswitch if !said && int.ports.keys().any(hybrid) => "true",
+        Driver::IptablesHybrid if said => "false",
+        _ => return None,
+    };
+    let pairs = BTreeMap::from([(IPTABLES_CLEANED.to_string(), value.to_string())]);
+    Some(DbChange::SetBridgeConfig { bridge: config.integration_bridge.clone(), pairs })
 }
 
 /// What the row of a VIF that must not talk lacks.

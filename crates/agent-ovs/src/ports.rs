@@ -203,10 +203,12 @@ impl Ports {
         self.records.get(port_id)
     }
 
-    /// Whether the server has spoken of every VIF.
+    /// Whether the server has spoken of every VIF that a former run wired, so that what belongs
+    /// to none it spoke of belongs to nobody.
     #[must_use]
     pub fn all_heard(&self) -> bool {
-        self.records.values().all(|record| record.verdict != Verdict::Unheard)
+        let unheard = |record: &&Record| record.verdict == Verdict::Unheard;
+        self.records.values().filter(unheard).all(|record| record.vif.adoptable().is_none())
     }
 
     /// How many VIFs there are.

@@ -18,7 +18,7 @@ use std::{
 };
 
 use neutrino_agent::Notification;
-use neutrino_dataplane::view::HostView;
+use neutrino_dataplane::{firewall::Driver, view::HostView};
 use neutrino_ofconn::{OfController, Switch};
 use neutrino_ovsdb::{OvsdbClient, OvsdbError, Replica, Txn};
 use tokio::{
@@ -30,6 +30,7 @@ use crate::{
     apply,
     config::Config,
     flows::{BridgeFlows, FlowsError, Role},
+    iptables::{Iptables, IptablesError},
     observe::{self, Bridge},
     plan::{self, DbChange},
     ports::{Record, Verdict},
@@ -60,6 +61,12 @@ pub enum PassError {
     /// Flows.
     #[error(transparent)]
     Flows(#[from] FlowsError),
+    /// Packet filter.
+    #[error(transparent)]
+    Iptables(#[from] IptablesError),
+    /// Ports a former run wired that the server has not spoken of.
+    #[error("waiting for the server to tell of the ports wired before")]
+    Unheard,
     /// ovs-vswitchd does not follow its database.
     #[error("ovs-vswitchd has not applied the ports' VLANs yet")]
     NotApplied,
@@ -77,6 +84,7 @@ impl PassError {
         matches!(
             self,
             Self::NotConnected(_)
+                | Self::Unheard
                 | Self::NoPatchPorts(_)
                 | Self::Flows(FlowsError::PortsNotReady { .. })
         )
@@ -103,6 +111,7 @@ pub struct Agent {
     parts: Parts,
     state: State,
     bridges: Vec<BridgeFlows>,
+    iptables: Iptables,
     progress: watch::Sender<Progress>,
     audit_at: Instant,
     poll_at: Instant,
@@ -134,6 +143,7 @@ impl Agent {
         let now = Instant::now();
         Self {
             poll_at: now + config.polling_interval,
+            iptables: Iptables::new(&config),
             config: Arc::new(config),
             parts,
             state: State::default(),
@@ -278,6 +288,7 @@ impl Agent {
         if now >= self.audit_at {
             self.audit_at = now + AUDIT_INTERVAL;
             self.bridges.iter_mut().for_each(BridgeFlows::forget);
+            self.iptables.forget();
         }
         if now < self.poll_at {
             return;
@@ -336,6 +347,7 @@ impl Agent {
         // Before its flows go: without them a port would be open until it is isolated.
         self.write(&self.isolations()).await?;
         let failed = self.sync_flows(&seen, &view).await?;
+        self.sync_iptables(&seen, &view).await?;
         let mut changes = self.bindings();
         let mut wired = BTreeSet::new();
         for (network, bridge) in view.physical {
@@ -488,6 +500,31 @@ impl Agent {
             }
         }
         Ok(failed)
+    }
+
+    /// Brings the packet filter to what the view asks for.
+    async fn sync_iptables(
+        &mut self,
+        seen: &BTreeMap<String, Bridge>,
+        view: &HostView,
+    ) -> Result<(), PassError> {
+        let int = seen.get(&self.config.integration_bridge);
+        let cleaned = plan::iptables_cleaned(&self.config, int);
+        if self.config.firewall != Driver::IptablesHybrid && cleaned.is_none() {
+            return Ok(());
+        }
+        if !self.state.ports.all_heard() {
+            // Without the rules of ports not heard of yet those would be open.
+            return Err(PassError::Unheard);
+        }
+        if self.config.firewall == Driver::IptablesHybrid {
+            self.iptables.sync(view).await?;
+        } else {
+            // Another driver filters now: its flows are in.
+            self.iptables.sync(&HostView::default()).await?;
+        }
+        self.write(&cleaned.into_iter().collect::<Vec<_>>()).await?;
+        Ok(())
     }
 
     /// Starts the calls that are due. Devices are reported as up only when the host is in sync.

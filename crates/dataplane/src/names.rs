@@ -16,6 +16,8 @@ const VIF_DEVICE_LEN: usize = 14;
 pub const TAP_PREFIX: &str = "tap";
 /// The Linux bridge's end of the pair that plugs an instance through it.
 pub const HYBRID_BRIDGE_SIDE_PREFIX: &str = "qvb";
+/// Open vSwitch's end of the pair between the Linux bridge of a port and Open vSwitch.
+pub const HYBRID_OVS_SIDE_PREFIX: &str = "qvo";
 /// Hex digits of SHA1 that replace the cut part of a long name.
 const INTERFACE_HASH_LEN: usize = 6;
 /// br-int end of a physical bridge's patch pair.

@@ -3,38 +3,12 @@
 use std::collections::BTreeMap;
 
 use neutrino_agent_ovs::Running;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{
-    Host, Server, VXLAN, check, mac, port_id, tap, wait_for, wait_synced, wait_up,
+    Host, PEERS, Server, WEB, check, mac, port_id, secured_server as server, tap, tcp, wait_for,
+    wait_swept, wait_synced, wait_up,
 };
-
-const WEB: &str = "55555555-5555-5555-5555-555555555555";
-const PEERS: &str = "66666666-6666-6666-6666-666666666666";
-
-fn tcp(port: u16, remote: Option<&str>) -> Value {
-    let mut rule = json!({"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp",
-                          "port_range_min": port, "port_range_max": port, "stateful": true});
-    if let Some(remote) = remote {
-        rule["remote_group_id"] = json!(remote);
-    }
-    rule
-}
-
-/// A server whose ports 1 to `count` are in WEB, which allows TCP 80 from anybody and 22 from the
-/// members of PEERS.
-async fn server(count: usize) -> Server {
-    let server = Server::start().await;
-    for n in 1..=count {
-        server.add_port(&port_id(n), &VXLAN);
-        server.join(&port_id(n), WEB);
-    }
-    let mut world = server.world();
-    world.groups.rules.insert(WEB.into(), vec![tcp(80, None), tcp(22, Some(PEERS))]);
-    world.groups.members.insert(PEERS.into(), ["10.1.0.1".into(), "10.1.0.2".into()].into());
-    drop(world);
-    server
-}
 
 async fn wired(server: &Server, count: usize) -> (Host, Running) {
     let host = Host::filtered(server, "openvswitch");
@@ -46,16 +20,6 @@ async fn wired(server: &Server, count: usize) -> (Host, Running) {
     wait_up(server, &ids).await;
     wait_swept(&agent).await;
     (host, agent)
-}
-
-/// Everything was heard and what nobody confirmed is gone: from now on changes are small.
-async fn wait_swept(agent: &Running) {
-    let progress = agent.progress();
-    wait_for("the sweep", || {
-        let seen = *progress.borrow();
-        check(seen.synced && seen.swept && seen.flows_in_sync, seen)
-    })
-    .await;
 }
 
 fn flow_mods(agent: &Running) -> u64 {

@@ -4,6 +4,7 @@
 mod adoption;
 mod connections;
 mod failures;
+mod firewall_iptables;
 mod firewall_openvswitch;
 mod many_ports;
 mod moves;

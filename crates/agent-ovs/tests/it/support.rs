@@ -376,6 +376,12 @@ impl Host {
         self.ini = self.ini.replace(&old, &format!("local_ip = {ip}\n"));
     }
 
+    /// The firewall driver of the agent's next start.
+    pub fn set_firewall(&mut self, old: &str, new: &str) {
+        let line = |driver: &str| format!("firewall_driver = {driver}\n");
+        self.ini = self.ini.replace(&line(old), &line(new));
+    }
+
     pub fn config(&self) -> Config {
         let conf = Conf::parse_str(&self.ini).expect("valid INI");
         let config = Config::from_conf("host1", &conf).expect("valid configuration");
@@ -496,6 +502,45 @@ pub async fn wait_synced(agent: &Running) {
     wait_for("the sync", || {
         let seen = *progress.borrow();
         check(seen.synced && seen.flows_in_sync, seen)
+    })
+    .await;
+}
+
+/// A security group.
+pub const WEB: &str = "55555555-5555-5555-5555-555555555555";
+/// A remote group.
+pub const PEERS: &str = "66666666-6666-6666-6666-666666666666";
+
+pub fn tcp(port: u16, remote: Option<&str>) -> Value {
+    let mut rule = json!({"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp",
+                          "port_range_min": port, "port_range_max": port, "stateful": true});
+    if let Some(remote) = remote {
+        rule["remote_group_id"] = json!(remote);
+    }
+    rule
+}
+
+/// A server whose ports 1 to `count` are in WEB, which allows TCP 80 from anybody and 22 from the
+/// members of PEERS.
+pub async fn secured_server(count: usize) -> Server {
+    let server = Server::start().await;
+    for n in 1..=count {
+        server.add_port(&port_id(n), &VXLAN);
+        server.join(&port_id(n), WEB);
+    }
+    let mut world = server.world();
+    world.groups.rules.insert(WEB.into(), vec![tcp(80, None), tcp(22, Some(PEERS))]);
+    world.groups.members.insert(PEERS.into(), ["10.1.0.1".into(), "10.1.0.2".into()].into());
+    drop(world);
+    server
+}
+
+/// Everything was heard and what nobody confirmed is gone: from now on changes are small.
+pub async fn wait_swept(agent: &Running) {
+    let progress = agent.progress();
+    wait_for("the sweep", || {
+        let seen = *progress.borrow();
+        check(seen.synced && seen.swept && seen.flows_in_sync, seen)
     })
     .await;
 }

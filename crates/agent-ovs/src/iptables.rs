@@ -1,0 +1,212 @@
+//! The firewall driver `iptables_hybrid` applied: sets, then tables, then what nothing names any
+//! more, then connections that are no longer allowed.
+//!
+//! Owns what was applied last, so that a change reads and writes only what it is about; what
+//! should be there comes from the data plane crate. The kernel is asked again at start, after a
+//! failure and at the regular audit.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use neutrino_dataplane::{
+    firewall::{
+        Ethertype,
+        conntrack::Deletions,
+        iptables::{
+            self, Desired, Options,
+            sets::{self, Set},
+            zones::Zones,
+        },
+    },
+    iptables::{SaveError, Saved, Tables, Wrap},
+    view::{HostView, Port},
+};
+use neutrino_linux::{
+    Family,
+    ipset::{self, Wanted},
+    sysctl,
+};
+
+use crate::{config::Config, conntrack};
+
+/// Whose chains these are.
+const BINARY: &str = "neutron-openvswitch-agent";
+/// How long to wait for somebody else's lock of the tables.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// Parameters that send a bridge's packets through iptables, ip6tables and arptables.
+const BRIDGE_PARAMETERS: [&str; 3] =
+    ["bridge-nf-call-arptables", "bridge-nf-call-iptables", "bridge-nf-call-ip6tables"];
+
+/// Why the kernel's tables are not as desired.
+#[derive(Debug, thiserror::Error)]
+pub enum IptablesError {
+    /// A tool failed.
+    #[error("changing the packet filter")]
+    Kernel(#[from] neutrino_linux::Error),
+    /// A tool printed something unknown.
+    #[error("reading the packet filter")]
+    Save(#[from] SaveError),
+    /// The task that works beside the loop ended.
+    #[error("changing the packet filter was cut short")]
+    Cancelled(#[from] tokio::task::JoinError),
+}
+
+/// The packet filter of the host.
+#[derive(Debug)]
+pub struct Iptables {
+    options: Options,
+    /// Zones; unknown until those of a former run were read.
+    zones: Option<Zones>,
+    /// What the last tables and sets were made of.
+    view: Option<Arc<HostView>>,
+    /// What is in the kernel, as far as known.
+    known: Option<Arc<Desired>>,
+    prepared: bool,
+}
+
+impl Iptables {
+    /// Nothing known yet.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            options: Options {
+                wrap: Wrap::new(BINARY),
+                ipset: config.ipset,
+                comments: config.comment_iptables_rules,
+            },
+            zones: None,
+            view: None,
+            known: None,
+            prepared: false,
+        }
+    }
+
+    /// Read everything again at the next sync.
+    pub fn forget(&mut self) {
+        self.known = None;
+    }
+
+    /// Makes the host hold what `view` asks for and no rule of a port that is not in it. Answers
+    /// whether anything had to be written.
+    ///
+    /// # Errors
+    /// A tool failed; the next sync reads anew.
+    pub async fn sync(&mut self, view: &HostView) -> Result<bool, IptablesError> {
+        let view = relevant(view);
+        if self.known.is_some() && self.view.as_deref() == Some(&view) {
+            return Ok(false);
+        }
+        if !std::mem::replace(&mut self.prepared, true) {
+            tokio::task::spawn_blocking(send_bridges_through).await?;
+        }
+        let mut zones = match self.zones.take() {
+            Some(zones) => zones,
+            None => self.adopted_zones().await?,
+        };
+        let filtered = view.ports.iter().filter(|port| port.protected() && !port.dead);
+        for port_id in zones.assign(filtered.map(|port| port.id.as_str())) {
+            tracing::error!(port_id, "no connection tracking zone is free, using the host's own");
+        }
+        let desired = Arc::new(iptables::desired(&view, &zones, &self.options));
+        let cuts = self.view.as_deref().map(|old| {
+            let zone = |port: &Port| zones.of(&port.id);
+            Deletions::between(old, &view, zone)
+        });
+        self.zones = Some(zones);
+        let (wanted, known) = (Arc::clone(&desired), self.known.take());
+        let written = tokio::task::spawn_blocking(move || {
+            let written = apply(&wanted, known.as_deref())?;
+            // Only now: a connection cut before the rules are out could come back.
+            conntrack::cut(&cuts.unwrap_or_default())?;
+            Ok::<bool, IptablesError>(written)
+        });
+        // The connections of the former view are still to be cut when this fails.
+        let written = written.await??;
+        self.view = Some(Arc::new(view));
+        self.known = Some(desired);
+        Ok(written)
+    }
+
+    /// The zones a former run gave, so that connections outlive a restart.
+    async fn adopted_zones(&self) -> Result<Zones, IptablesError> {
+        let saved = tokio::task::spawn_blocking(|| saved(Family::V4)).await??;
+        Ok(Zones::adopt(&saved, &self.options.wrap))
+    }
+}
+
+/// What of the host the packet filter depends on.
+fn relevant(view: &HostView) -> HostView {
+    HostView {
+        options: view.options.clone(),
+        ports: view.ports.clone(),
+        security_groups: view.security_groups.clone(),
+        ..HostView::default()
+    }
+}
+
+fn send_bridges_through() {
+    for parameter in BRIDGE_PARAMETERS {
+        if let Err(error) = sysctl::set(&["net", "bridge", parameter], "1") {
+            tracing::error!(
+                parameter,
+                error = %error,
+                "packets between bridge ports are not filtered; load the module br_netfilter"
+            );
+        }
+    }
+}
+
+fn saved(family: Family) -> Result<Saved, IptablesError> {
+    Ok(Saved::parse(&neutrino_linux::iptables::save(family, false)?)?)
+}
+
+/// Writes what differs. `known` is what the kernel holds already, if that is known.
+fn apply(wanted: &Desired, known: Option<&Desired>) -> Result<bool, IptablesError> {
+    let mut written = false;
+    let mut unused = Vec::new();
+    if known.is_none_or(|known| known.sets != wanted.sets) {
+        let present = ipset::save()?;
+        if let Some(plan) = ipset::plan(&present, &all_wanted(&wanted.sets)) {
+            ipset::restore(&plan)?;
+            written = true;
+        }
+        let ours = present.into_keys().filter(|name| sets::is_ours(name));
+        unused.extend(ours.filter(|name| !wanted.sets.contains_key(name)));
+    }
+    for family in [Family::V4, Family::V6] {
+        let tables = tables_of(wanted, family);
+        if known.is_none_or(|known| tables_of(known, family) != tables) {
+            written |= restore(family, tables)?;
+        }
+    }
+    for name in unused {
+        // One that somebody else's rule still names stays.
+        written |= ipset::destroy(&name)?;
+    }
+    Ok(written)
+}
+
+const fn tables_of(desired: &Desired, family: Family) -> &Tables {
+    match family {
+        Family::V4 => &desired.v4,
+        Family::V6 => &desired.v6,
+    }
+}
+
+fn restore(family: Family, wanted: &Tables) -> Result<bool, IptablesError> {
+    let Some(input) = wanted.restore(&saved(family)?) else { return Ok(false) };
+    neutrino_linux::iptables::restore(family, &input, LOCK_WAIT)?;
+    tracing::info!(?family, commands = input.lines().count(), "packet filter changed");
+    Ok(true)
+}
+
+fn all_wanted(sets: &BTreeMap<String, Set>) -> BTreeMap<String, Wanted<'_>> {
+    let mut out = BTreeMap::new();
+    for (name, Set { version, members }) in sets {
+        let family = match version {
+            Ethertype::V4 => Family::V4,
+            Ethertype::V6 => Family::V6,
+        };
+        out.insert(name.clone(), Wanted { family, members });
+    }
+    out
+}
