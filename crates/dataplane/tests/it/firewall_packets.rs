@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, Ipv6Addr},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -12,12 +12,15 @@ use neutrino_dataplane::firewall::{Direction, Ethertype, Remote, Rule};
 
 use crate::firewall_trace::{Switch, observed};
 
-/// Bytes of UDP in the first fragment; the connection tracker takes less than 1200 for an attack.
-const FIRST: usize = 1480;
+/// Bytes of UDP in the first fragment: 1480 with the longest header. The connection tracker takes
+/// less than 1200, of IPv6 1280, for an attack.
+const FIRST: usize = 1432;
 /// Bytes of UDP that make two fragments.
 const LONG: usize = 2008;
 /// Bytes of an IP header.
 const IP: usize = 20;
+/// Bytes of an IPv6 header and a fragment header.
+const IPV6: usize = 48;
 /// How long the switch may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -26,6 +29,7 @@ struct Host {
     device: &'static str,
     mac: [u8; 6],
     ip: Ipv4Addr,
+    ipv6: Ipv6Addr,
     /// Its frames come with the local VLAN.
     tagged: bool,
 }
@@ -35,6 +39,7 @@ const STRANGER: Host = Host {
     device: "trunk",
     mac: [0xfa, 0x16, 0x3e, 0x99, 0x99, 0x99],
     ip: Ipv4Addr::new(192, 0, 2, 1),
+    ipv6: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1),
     tagged: true,
 };
 /// The instance behind port 8.
@@ -42,6 +47,7 @@ const VM1: Host = Host {
     device: "p8",
     mac: [0xfa, 0x16, 0x3e, 0x80, 0x75, 0x8c],
     ip: Ipv4Addr::new(10, 0, 0, 81),
+    ipv6: Ipv6Addr::new(0xfd00, 1, 0, 0, 0xf816, 0x3eff, 0xfe80, 0x758c),
     tagged: false,
 };
 /// The instance behind port 9.
@@ -49,6 +55,7 @@ const VM2: Host = Host {
     device: "p9",
     mac: [0xfa, 0x16, 0x3e, 0xd0, 0x33, 0x1a],
     ip: Ipv4Addr::new(10, 0, 0, 165),
+    ipv6: Ipv6Addr::new(0xfd00, 1, 0, 0, 0xf816, 0x3eff, 0xfed0, 0x331a),
     tagged: false,
 };
 
@@ -61,13 +68,32 @@ fn checksum(bytes: &[u8]) -> u16 {
     !(sum as u16)
 }
 
-/// The frames of one UDP datagram of `length` bytes, header included, as hex: one or two.
-fn frames(from: &Host, to: &Host, ports: (u16, u16), id: u16, length: usize) -> Vec<String> {
+fn ethernet(from: &Host, to: &Host, ethertype: u16) -> Vec<u8> {
+    let mut frame = [to.mac, from.mac].concat();
+    if from.tagged {
+        frame.extend([0x81, 0, 0, 3]);
+    }
+    frame.extend(ethertype.to_be_bytes());
+    frame
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A UDP datagram of `length` bytes, header included.
+fn datagram(ports: (u16, u16), length: usize) -> Vec<u8> {
     let mut datagram = Vec::new();
     for word in [ports.0, ports.1, length as u16, 0] {
         datagram.extend(word.to_be_bytes());
     }
     datagram.resize(length, 0x5a);
+    datagram
+}
+
+/// The frames of one UDP datagram of `length` bytes over IPv4, as hex: one or two.
+fn frames(from: &Host, to: &Host, ports: (u16, u16), id: u16, length: usize) -> Vec<String> {
+    let datagram = datagram(ports, length);
     let pieces: Vec<&[u8]> = datagram.chunks(FIRST).collect();
     let frame = |(n, piece): (usize, &&[u8])| {
         let more = u16::from(n + 1 < pieces.len());
@@ -80,14 +106,29 @@ fn frames(from: &Host, to: &Host, ports: (u16, u16), id: u16, length: usize) -> 
         ip.extend(to.ip.octets());
         let sum = checksum(&ip);
         ip[10..12].copy_from_slice(&sum.to_be_bytes());
-        let mut frame = [to.mac, from.mac].concat();
-        if from.tagged {
-            frame.extend([0x81, 0, 0, 3]);
-        }
-        frame.extend([8, 0]);
-        frame.extend(ip);
-        frame.extend_from_slice(piece);
-        frame.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&[ethernet(from, to, 0x0800), ip, piece.to_vec()].concat())
+    };
+    pieces.iter().enumerate().map(frame).collect()
+}
+
+/// The same over IPv6, with a fragment header in each frame.
+fn frames_v6(from: &Host, to: &Host, ports: (u16, u16), id: u16, length: usize) -> Vec<String> {
+    let mut datagram = datagram(ports, length);
+    let addresses = [from.ipv6.octets(), to.ipv6.octets()].concat();
+    let pseudo = [&addresses, &[0, 0, (length >> 8) as u8, length as u8, 0, 0, 0, 17][..]].concat();
+    let sum = checksum(&[pseudo, datagram.clone()].concat());
+    datagram[6..8].copy_from_slice(&sum.to_be_bytes());
+    let pieces: Vec<&[u8]> = datagram.chunks(FIRST).collect();
+    let frame = |(n, piece): (usize, &&[u8])| {
+        let more = u16::from(n + 1 < pieces.len());
+        let mut ip = vec![0x60, 0, 0, 0];
+        ip.extend(((8 + piece.len()) as u16).to_be_bytes());
+        ip.extend([44, 64]);
+        ip.extend(&addresses);
+        ip.extend([17, 0]);
+        ip.extend(((n * FIRST) as u16 | more).to_be_bytes());
+        ip.extend(u32::from(id).to_be_bytes());
+        hex(&[ethernet(from, to, 0x86dd), ip, piece.to_vec()].concat())
     };
     pieces.iter().enumerate().map(frame).collect()
 }
@@ -118,13 +159,23 @@ impl Network {
 
     fn send(&mut self, from: &Host, to: &Host, ports: (u16, u16), length: usize) {
         self.sent += 1;
-        for frame in frames(from, to, ports, self.sent, length) {
+        self.receive(from, &frames(from, to, ports, self.sent, length));
+    }
+
+    fn send_v6(&mut self, from: &Host, to: &Host, ports: (u16, u16), length: usize) {
+        self.sent += 1;
+        self.receive(from, &frames_v6(from, to, ports, self.sent, length));
+    }
+
+    /// Has the switch receive frames from `from`.
+    fn receive(&self, from: &Host, frames: &[String]) {
+        for frame in frames {
             let arguments = ["netdev-dummy/receive", from.device, frame.as_str()];
             self.switch.ovs.appctl("ovs-vswitchd", &arguments).expect("received");
         }
     }
 
-    /// The lengths of the packets `host` was sent, without their IP headers.
+    /// The lengths of the packets `host` was sent, without their IP headers (of IPv4).
     fn captured(&self, host: &Host) -> Vec<usize> {
         let bytes = fs::read(self.pcap(host)).unwrap_or_default();
         let mut rest = bytes.get(24..).unwrap_or_default();
@@ -178,6 +229,7 @@ fn fragments_pass_where_their_packet_does() {
     };
     for group in view.security_groups.groups.values_mut() {
         group.rules.insert(rule.clone());
+        group.rules.insert(Rule { ethertype: Ethertype::V6, ..rule.clone() });
     }
     let mut network = Network::new(Switch::of(&view));
     // What is denied comes first, so that it had its time when the last one arrived.
@@ -188,7 +240,13 @@ fn fragments_pass_where_their_packet_does() {
     // A member of the remote group, through its own egress rules; twice, as new and as known.
     network.send(&VM1, &VM2, (4000, 7002), LONG);
     network.send(&VM1, &VM2, (4000, 7002), LONG);
-    network.receives(&VM2, &[FIRST, LONG - FIRST].repeat(4));
+    let v4 = [FIRST, LONG - FIRST].repeat(4);
+    network.receives(&VM2, &v4);
+    for port in [7001, 7000, 7001, 7000] {
+        network.send_v6(&STRANGER, &VM2, (4000, port), LONG);
+    }
+    let v6 = [FIRST, LONG - FIRST].map(|length| length + IPV6 - IP).repeat(2);
+    network.receives(&VM2, &[v4, v6].concat());
 }
 
 /// Opens a connection between instances in both directions, has `change` take away what allows

@@ -191,8 +191,8 @@ pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
         accepted.extend(rules.iter().map(|(_, id)| (direction, ethertype, *id)));
         for (ports, ids) in merged(protocol, &rules) {
             let mut matches = rules::matches(ethertype, protocol, ports);
-            let looks = rules::looks_into_payload(protocol, ports) && !matches.is_empty();
-            if context.fragments && looks {
+            let misses = rules::misses_fragments(ethertype, protocol, ports);
+            if context.fragments && misses && !matches.is_empty() {
                 matches.push(rules::later_fragments(ethertype, protocol));
             }
             for fields in matches {

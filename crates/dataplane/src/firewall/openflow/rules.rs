@@ -142,21 +142,32 @@ pub(super) fn matches(
     vec![fields]
 }
 
-/// Whether [`matches`] looks behind the IP header, which only the first fragment has.
-pub(super) fn looks_into_payload(protocol: Option<u8>, ports: (Option<u16>, Option<u16>)) -> bool {
-    let known = has_ports(protocol) || matches!(protocol, Some(proto::ICMP | proto::ICMPV6));
-    known && ports != (None, None)
+/// Whether [`matches`] looks at what only the first fragment of a packet has: ports, ICMP type and
+/// code, and of IPv6 also the protocol, which later fragments have as "fragment".
+pub(super) fn misses_fragments(
+    ethertype: Ethertype,
+    protocol: Option<u8>,
+    ports: (Option<u16>, Option<u16>),
+) -> bool {
+    match ethertype {
+        Ethertype::V4 => {
+            let known =
+                has_ports(protocol) || matches!(protocol, Some(proto::ICMP | proto::ICMPV6));
+            known && ports != (None, None)
+        }
+        Ethertype::V6 => protocol.is_some(),
+    }
 }
 
-/// The later fragments of packets of `protocol`.
+/// The later fragments of packets of `protocol`, as far as they show it.
 ///
 /// They are let through where any packet of their protocol and sender is: without the first
 /// fragment, which is judged by its ports, nobody can make use of them.
 pub(super) fn later_fragments(ethertype: Ethertype, protocol: Option<u8>) -> Match {
     let fields = version(Match::new(), ethertype).set(Field::IpFrag, FRAG_LATER, FRAG_LATER);
-    match protocol {
-        Some(number) => fields.ip_proto(number),
-        None => fields,
+    match (ethertype, protocol) {
+        (Ethertype::V4, Some(number)) => fields.ip_proto(number),
+        (Ethertype::V4, None) | (Ethertype::V6, _) => fields,
     }
 }
 
@@ -206,7 +217,8 @@ pub(super) fn port_flows(context: &PortContext<'_>, flows: &mut Vec<Flow>) {
         let priority = priority::RULE + u16::from(PLAIN + offset(rule));
         let ports = (rule.port_min, rule.port_max);
         let mut all = matches(rule.ethertype, rule.ip_protocol(), ports);
-        if context.fragments && looks_into_payload(rule.ip_protocol(), ports) && !all.is_empty() {
+        let misses = misses_fragments(rule.ethertype, rule.ip_protocol(), ports);
+        if context.fragments && misses && !all.is_empty() {
             all.push(later_fragments(rule.ethertype, rule.ip_protocol()));
         }
         for mut fields in all {
