@@ -110,6 +110,12 @@ const ALL: &[Extension] = &[
         "Several bindings of one port, for live migration.",
     ),
     extension(
+        "dhcp_agent_scheduler",
+        "DHCP Agent Scheduler",
+        "2013-02-07T10:00:00-00:00",
+        "Which DHCP agents serve which networks.",
+    ),
+    extension(
         "empty-string-filtering",
         "Empty String Filtering Extension",
         "2018-05-01T10:00:00-00:00",

@@ -422,6 +422,10 @@ pub const DEFAULTS: &[DefaultRule] = &[
     rule("get_agent", "rule:admin_only"),
     rule("update_agent", "rule:admin_only"),
     rule("delete_agent", "rule:admin_only"),
+    rule("create_dhcp-network", "rule:admin_only"),
+    rule("get_dhcp-networks", "rule:admin_only"),
+    rule("delete_dhcp-network", "rule:admin_only"),
+    rule("get_dhcp-agents", "rule:admin_only"),
     // Quotas.
     since(
         "get_quota",

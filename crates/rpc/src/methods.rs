@@ -155,6 +155,9 @@ pub const DHCP_AGENT_UPDATED: Method = method(topics::DHCP_AGENT, "agent_updated
 /// build on each other and must all arrive.
 #[must_use]
 pub fn coalesce_key(name: &str, args: &Map<String, Value>) -> Option<String> {
+    if let Some(key) = dhcp_key(name, args) {
+        return Some(key);
+    }
     let text = |key: &str| args.get(key).and_then(Value::as_str);
     let id_of = |key: &str| args.get(key)?.get("id").and_then(Value::as_str);
     let key = if name == PORT_UPDATE.name {
@@ -173,6 +176,22 @@ pub fn coalesce_key(name: &str, args: &Map<String, Value>) -> Option<String> {
     Some(key)
 }
 
+/// Notifications of DHCP agents that the next of the same kind about the same resource makes
+/// superfluous: those that carry its whole state or only say that it changed. Of different kinds
+/// none replaces another: a deletion must not hide that a port was new, nor the reverse.
+fn dhcp_key(name: &str, args: &Map<String, Value>) -> Option<String> {
+    let payload = args.get("payload")?;
+    let resource = match name {
+        _ if name == PORT_UPDATE_END.name => "port",
+        _ if name == SUBNET_UPDATE_END.name => "subnet",
+        _ if name == NETWORK_UPDATE_END.name => "network",
+        _ if name == DHCP_AGENT_UPDATED.name => return Some(name.to_string()),
+        _ => return None,
+    };
+    let id = payload.get(resource)?.get("id").and_then(Value::as_str)?;
+    Some(format!("{name} {id}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +207,17 @@ mod tests {
         assert!(update.is_some());
         assert_eq!(update, key("port_delete", json!({"port_id": "p"})));
         assert_ne!(update, key("network_delete", json!({"network_id": "p"})));
+    }
+
+    #[test]
+    fn updates_of_a_dhcp_agent_replace_their_own_kind_only() {
+        let of = |name: &str| key(name, json!({"payload": {"port": {"id": "p"}, "priority": 6}}));
+        assert!(of("port_update_end").is_some());
+        assert_eq!(of("port_create_end"), None);
+        assert_eq!(key("port_delete_end", json!({"payload": {"port_id": "p"}})), None);
+        let subnet = json!({"payload": {"subnet": {"id": "p"}}});
+        assert_ne!(of("port_update_end"), key("subnet_update_end", subnet));
+        assert_eq!(key("port_update_end", json!({"payload": {"port": 5}})), None);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Server {
         let limits = Limits { page: config.pagination_max_limit, allow_bulk: config.allow_bulk };
         let router = router::router(&parts, &authorizer, authenticator, limits);
         let api = Listening::start(config.bind, router).await?;
-        let periodic = Periodic::start(Agents::clone(&parts.agents));
+        let periodic = Periodic::start(&parts);
         Ok(Self { api, identity, rpc, parts, periodic })
     }
 

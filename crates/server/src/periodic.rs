@@ -1,33 +1,102 @@
-//! What the server does by the clock: today, looking for agents that fell silent.
+//! What the server does by the clock: looking for agents that fell silent, and moving the networks
+//! of dead DHCP agents.
 
 use std::{collections::HashSet, time::Duration};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use neutrino_db::agents::Agent;
-use neutrino_services::Agents;
+use neutrino_ml2::Ml2Plugin;
+use neutrino_services::{Agents, DhcpScheduler};
 use tokio::{
     task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
 
+use crate::parts::Parts;
+
 /// The running tasks; they end when this is dropped.
 #[derive(Debug)]
 pub struct Periodic {
-    health: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Periodic {
-    /// Looks at `agents` twice per `agent_down_time`, as Neutron does.
+    /// Looks at agents twice per `agent_down_time`, as Neutron does.
     #[must_use]
-    pub fn start(agents: Agents) -> Self {
-        let period = agents.down_time().to_std().unwrap_or_default() / 2;
-        let health = tokio::spawn(watch(agents, period.max(Duration::from_secs(1))));
-        Self { health }
+    pub fn start(parts: &Parts) -> Self {
+        let agents = Agents::clone(&parts.agents);
+        let down_time = agents.down_time();
+        let period = down_time.to_std().unwrap_or_default() / 2;
+        let period = period.max(Duration::from_secs(1));
+        let (dhcp, ml2) = (parts.dhcp.clone(), parts.ml2.clone());
+        let health = tokio::spawn(watch(agents, period));
+        let dhcp = tokio::spawn(serve_networks(dhcp, ml2, Patience::new(down_time), period));
+        Self { tasks: [health, dhcp] }
     }
 }
 
 impl Drop for Periodic {
     fn drop(&mut self) {
-        self.health.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Gives networks of dead DHCP agents to others; ports that wait for dead agents wait no longer.
+async fn serve_networks(
+    dhcp: DhcpScheduler,
+    ml2: Ml2Plugin,
+    mut patience: Patience,
+    period: Duration,
+) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if !patience.is_over(Utc::now()) {
+            continue;
+        }
+        if let Err(error) = dhcp.fail_over().await {
+            tracing::error!(%error, "moving the networks of dead DHCP agents failed");
+        }
+        match ml2.give_up_on_dhcp().await {
+            Ok(0) => {}
+            Ok(ports) => tracing::warn!(
+                ports,
+                "ports wait for DHCP no longer: every DHCP agent of their networks is dead"
+            ),
+            Err(error) => tracing::error!(%error, "cannot look for ports that wait for DHCP"),
+        }
+    }
+}
+
+/// When silence means death: not before agents had the time to report, after the server started
+/// and after a jump of the clock.
+#[derive(Debug)]
+struct Patience {
+    down_time: TimeDelta,
+    last: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+}
+
+impl Patience {
+    fn new(down_time: TimeDelta) -> Self {
+        Self { down_time, last: None, until: None }
+    }
+
+    /// Whether agents silent `now` had the time to report. To be asked at least twice per
+    /// `agent_down_time`.
+    fn is_over(&mut self, now: DateTime<Utc>) -> bool {
+        let jumped = self.last.is_none_or(|last| (now - last).abs() > self.down_time);
+        if jumped {
+            if self.last.is_some() {
+                tracing::warn!("the clock jumped: waiting for agents to report");
+            }
+            self.until = Some(now + self.down_time);
+        }
+        self.last = Some(now);
+        self.until.is_none_or(|until| now > until)
     }
 }
 
@@ -90,6 +159,18 @@ mod tests {
             load: 0,
             resources_synced: None,
         }
+    }
+
+    #[test]
+    fn agents_get_time_to_report_after_a_start_and_after_a_jump() {
+        let start = DateTime::from_timestamp(1_795_226_769, 0).expect("time");
+        let mut patience = Patience::new(TimeDelta::seconds(75));
+        let mut at = |seconds: i64| patience.is_over(start + TimeDelta::seconds(seconds));
+        assert_eq!([at(0), at(37), at(74), at(111)], [false, false, false, true]);
+        // An hour later by the clock.
+        assert_eq!([at(3700), at(3737), at(3774), at(3811)], [false, false, false, true]);
+        // And back.
+        assert_eq!([at(100), at(137), at(174), at(211)], [false, false, false, true]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use neutrino_types::ResourcePlugin;
 use crate::{
     authorize::Authorizer,
     controllers::{
-        bindings, extensions, quotas, refuse_head,
+        bindings, dhcp_agents, extensions, quotas, refuse_head,
         resource::{Controller, Limits},
         tags,
     },
@@ -72,6 +72,7 @@ fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
         .merge(collection(&ADDRESS_GROUPS, parts.address_groups.clone()))
         .merge(collection(&RBAC_POLICIES, parts.rbac_policies.clone()))
         .merge(collection(&AGENTS, parts.agents.clone()))
+        .merge(dhcp_agents::routes(parts.dhcp.clone(), authorizer.clone()))
         .merge(collection(&AVAILABILITY_ZONES, parts.availability_zones.clone()))
         .merge(collection(&SERVICE_PROVIDERS, parts.service_providers.clone()))
         .merge(quotas::routes(parts.quotas.clone(), authorizer.clone()))

@@ -8,9 +8,11 @@ pub use neutrino_db::list::scope::{
 use neutrino_db::{
     Conn, DbResult, RowRef,
     rbac::{self, ObjectType},
-    schema::{NetworkRbacs as R, Networks as N, Subnets, Tags},
+    schema::{
+        Agents, NetworkDhcpAgentBindings as B, NetworkRbacs as R, Networks as N, Subnets, Tags,
+    },
     sea_query::{
-        Cond, Condition, Expr, ExprTrait, InsertStatement, IntoColumnRef, Order, Query,
+        Cond, Condition, Expr, ExprTrait, InsertStatement, IntoColumnRef, JoinType, Order, Query,
         SelectStatement, UpdateStatement,
     },
     time,
@@ -58,6 +60,10 @@ pub struct Network {
     pub subnets: Vec<String>,
     /// Its tags, when loaded.
     pub tags: Vec<String>,
+    /// Whether DHCP agents serve it.
+    pub hosted: bool,
+    /// The availability zones of its DHCP agents, when loaded.
+    pub zones: Vec<String>,
 }
 
 /// The condition that an RBAC row of `network` lets `project` do one of `actions`.
@@ -109,6 +115,12 @@ pub fn exprs(ctx: &Context) -> Vec<Expr> {
     let mut out: Vec<Expr> = columns.into_iter().map(|c| Expr::col((N::Table, c))).collect();
     out.push(granted((N::Table, N::Id), ctx.project(), &[ACCESS_SHARED]));
     out.push(Expr::exists(tag));
+    let mut agents = Query::select();
+    agents
+        .expr(Expr::val(1))
+        .from(B::Table)
+        .and_where(Expr::col((B::Table, B::NetworkId)).equals((N::Table, N::Id)));
+    out.push(Expr::exists(agents));
     out
 }
 
@@ -131,6 +143,7 @@ pub fn decode(row: &RowRef<'_>) -> Network {
         updated_at: row.text(12),
         shared: row.bool(13),
         tagged: row.bool(14),
+        hosted: row.bool(15),
         ..Network::default()
     }
 }
@@ -148,7 +161,7 @@ pub async fn by_ids(conn: &Conn, ctx: &Context, ids: &[&str]) -> DbResult<Vec<Ne
     conn.fetch_map(&query, decode).await
 }
 
-/// Loads subnets, segments and tags of `networks`.
+/// Loads subnets, segments, tags and availability zones of `networks`.
 ///
 /// # Errors
 /// What the database refused.
@@ -163,12 +176,41 @@ pub async fn load_children(conn: &Conn, networks: &mut [Network]) -> DbResult<()
     let tagged: Vec<&str> =
         networks.iter().zip(&refs).filter(|(n, _)| n.tagged).map(|(_, id)| *id).collect();
     let mut tags = super::tags(conn, &tagged).await?;
+    let hosted: Vec<&str> =
+        networks.iter().zip(&refs).filter(|(n, _)| n.hosted).map(|(_, id)| *id).collect();
+    let mut zones = zones(conn, &hosted).await?;
     for network in networks {
         network.segments = segments.remove(&network.id).unwrap_or_default();
         network.subnets = subnets.remove(&network.id).unwrap_or_default();
         network.tags = tags.remove(&network.id).unwrap_or_default();
+        network.zones = zones.remove(&network.id).unwrap_or_default();
     }
     Ok(())
+}
+
+/// The zones of the DHCP agents that serve `networks`; no statement when there are none.
+async fn zones(conn: &Conn, networks: &[&str]) -> DbResult<HashMap<String, Vec<String>>> {
+    let mut out: HashMap<String, Vec<String>> = HashMap::new();
+    if networks.is_empty() {
+        return Ok(out);
+    }
+    let query = Query::select()
+        .distinct()
+        .column((B::Table, B::NetworkId))
+        .column((Agents::Table, Agents::AvailabilityZone))
+        .from(B::Table)
+        .join(
+            JoinType::InnerJoin,
+            Agents::Table,
+            Expr::col((Agents::Table, Agents::Id)).equals((B::Table, B::DhcpAgentId)),
+        )
+        .and_where(is_in((B::Table, B::NetworkId), networks.iter().copied()))
+        .order_by((Agents::Table, Agents::AvailabilityZone), Order::Asc)
+        .to_owned();
+    for (network, zone) in conn.fetch_map(&query, |r| (r.text(0), r.opt_text(1))).await? {
+        out.entry(network).or_default().extend(zone);
+    }
+    Ok(out)
 }
 
 async fn subnet_ids(conn: &Conn, networks: &[&str]) -> DbResult<HashMap<String, Vec<String>>> {

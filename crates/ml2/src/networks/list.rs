@@ -97,7 +97,7 @@ pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult
     let page = SPEC.page(&conn, ctx, query).await?;
     let rows = conn.fetch_map(&page.select_exprs(network::exprs(ctx)), network::decode).await?;
     let mut networks = page.arrange(rows);
-    let children = ["subnets", "tags", "segments"];
+    let children = ["subnets", "tags", "segments", "availability_zones"];
     let wanted = |name: &str| {
         query.fields.is_empty()
             || query.fields.iter().any(|f| f == name || f.starts_with("provider:"))

@@ -21,8 +21,7 @@ pub fn network(n: Network) -> Attrs {
         .set("project_id", n.project_id)
         .set("port_security_enabled", n.port_security_enabled)
         .set("availability_zone_hints", json_list(&n.az_hints))
-        // Zones of the DHCP agents that serve it: none are scheduled yet.
-        .set("availability_zones", Value::Array(Vec::new()))
+        .set("availability_zones", texts(n.zones))
         .set("router:external", n.external)
         .set("description", n.description)
         .set("tags", texts(n.tags))

@@ -95,7 +95,7 @@ impl DhcpScheduler {
         if dhcp_bindings::remove(&tx, agent_id, &[network_id]).await? == 0 {
             return Err(ApiError::conflict(
                 "NetworkNotHostedByDhcpAgent",
-                format!("The network {network_id} is not hosted by the DHCP agent {agent_id}."),
+                format!("The network {network_id} is not hosted by the DHCP Agent {agent_id}."),
             ));
         }
         tx.commit().await?;

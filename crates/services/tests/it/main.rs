@@ -3,6 +3,7 @@
 mod address_groups;
 mod agents;
 mod availability_zones;
+mod dhcp;
 mod quotas;
 mod tags;
 

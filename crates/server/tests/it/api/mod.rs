@@ -4,6 +4,7 @@ mod address_groups;
 mod agents;
 mod availability_zones;
 mod bindings;
+mod dhcp_agents;
 mod extensions;
 mod networks;
 mod policy;

@@ -1,6 +1,10 @@
 //! A DHCP agent's view of the server: what it serves, its own ports, what it is told, and ports
 //! that wait for it.
 
+use neutrino_db::{
+    schema::Agents,
+    sea_query::{Expr, ExprTrait, Query},
+};
 use neutrino_rpc::{Request, RpcError};
 use serde_json::{Value, json};
 
@@ -10,15 +14,10 @@ use crate::support::server::{TestServer, create, network, text};
 const DHCP: &str = "dhcp_agent";
 
 /// A DHCP agent on `host` that has reported.
-pub async fn dhcp_agent(t: &TestServer, host: &str) -> Agent {
-    dhcp_agent_in(t, host, "nova").await
-}
-
-/// The same in an availability zone.
-pub async fn dhcp_agent_in(t: &TestServer, host: &str, zone: &str) -> Agent {
+async fn dhcp_agent(t: &TestServer, host: &str) -> Agent {
     let agent = connect(&t.server.rpc, "test", host, &[DHCP]).await;
     let state = json!({
-        "binary": "neutron-dhcp-agent", "host": host, "topic": DHCP, "availability_zone": zone,
+        "binary": "neutron-dhcp-agent", "host": host, "topic": DHCP, "availability_zone": "nova",
         "agent_type": "DHCP agent", "start_flag": true, "uuid": "u",
         "configurations": { "networks": 0, "subnets": 0, "ports": 0 },
     });
@@ -306,5 +305,98 @@ async fn metadata_agents_find_ports_by_address_and_network() {
     let filters = json!({ "fixed_ips": { "ip_address": ["10.0.0.7"] } });
     let found = ask(&agent, "get_ports", "1.0", json!({ "filters": filters })).await;
     assert_eq!(found.as_array().map(Vec::len), Some(2));
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_hears_of_its_own_state_and_of_networks_given_and_taken() {
+    let t = TestServer::start_with("[DEFAULT]\nnetwork_auto_schedule = false\n").await;
+    let agent = dhcp_agent(&t, "node1").await;
+    let (net, subnet) = network(&t.client, "blue", "10.0.0.0/24").await;
+    let id = text(&t.client.get("/v2.0/agents").await.json()["agents"][0], "id").to_string();
+    let networks = format!("/v2.0/agents/{id}/dhcp-networks");
+    t.client.post(&networks, &json!({ "network_id": net["id"] })).await;
+    let wanted = json!({ "network": { "id": net["id"] }, "priority": 0 });
+    assert_eq!(told(&agent, "network_create_end").await, wanted);
+
+    let args = json!({ "port": own_port(&net, &subnet, "dhcp-1"), "host": "node1" });
+    let port = ask(&agent, "create_dhcp_port", "1.1", args).await;
+    t.client.delete(&format!("{networks}/{}", text(&net, "id"))).await;
+    let wanted = json!({ "network_id": net["id"], "priority": 2 });
+    assert_eq!(told(&agent, "network_delete_end").await, wanted);
+    let path = format!("/v2.0/ports/{}", text(&port, "id"));
+    let shown = t.client.get(&path).await.json();
+    assert_eq!(shown["port"]["device_id"], "reserved_dhcp_port", "its address is kept");
+
+    let path = format!("/v2.0/agents/{id}");
+    t.client.put(&path, &json!({ "agent": { "description": "in rack 5" } })).await;
+    t.client.put(&path, &json!({ "agent": { "admin_state_up": false } })).await;
+    assert_eq!(told(&agent, "agent_updated").await, json!({ "admin_state_up": false }));
+    assert!(active(&agent, "node1").await.is_empty(), "an agent that is down serves nothing");
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn ports_do_not_wait_for_the_dead() {
+    let t = TestServer::start().await;
+    let l2 = l2_agent(&t, "compute1").await;
+    let _dhcp = dhcp_agent(&t, "node1").await;
+    let (net, _) = network(&t.client, "blue", "10.0.0.0/24").await;
+    let vm = json!({ "network_id": net["id"], "device_owner": "compute:nova", "device_id": "vm",
+                     "binding:host_id": "compute1" });
+    let up = |port: &Value| {
+        json!({ "devices_up": [port["id"]], "devices_down": [], "agent_id": "a",
+                "host": "compute1" })
+    };
+    let port = create(&t.client, "ports", vm.clone()).await;
+    ask(&l2, "update_device_list", "1.9", up(&port)).await;
+    let ml2 = &t.server.parts.ml2;
+    assert_eq!(ml2.give_up_on_dhcp().await.expect("done"), 0, "its agent is alive");
+    assert_ne!(status(&t, &port).await, "ACTIVE");
+
+    let db = &t.server.parts.db;
+    let tx = db.begin().await.expect("begin");
+    let query = Query::update()
+        .table(Agents::Table)
+        .value(Agents::HeartbeatTimestamp, "2020-01-01T00:00:00Z")
+        .and_where(Expr::col(Agents::Host).eq("node1"))
+        .to_owned();
+    tx.execute(&query).await.expect("update");
+    tx.commit().await.expect("commit");
+    assert_eq!(ml2.give_up_on_dhcp().await.expect("done"), 1);
+    assert_eq!(status(&t, &port).await, "ACTIVE");
+    // New ones do not even begin to wait.
+    let port = create(&t.client, "ports", vm).await;
+    ask(&l2, "update_device_list", "1.9", up(&port)).await;
+    assert_eq!(status(&t, &port).await, "ACTIVE");
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn an_agents_questions_cost_the_same_for_many_networks() {
+    let t = TestServer::start().await;
+    let agent = dhcp_agent(&t, "node1").await;
+    let mut costs = Vec::new();
+    for round in 0..2 {
+        for n in 0..(1 + 20 * round) {
+            let cidr = format!("10.{round}.{n}.0/24");
+            let (net, _) = network(&t.client, "net", &cidr).await;
+            let items = vec![json!({ "network_id": net["id"] }); 5];
+            t.client.post("/v2.0/ports", &json!({ "ports": items })).await;
+        }
+        let found = t.client.get("/v2.0/ports?fields=id").await.json();
+        let ids: Vec<&Value> =
+            found["ports"].as_array().expect("list").iter().map(|p| &p["id"]).collect();
+        let before = t.server.parts.db.counts();
+        let networks = active(&agent, "node1").await;
+        ask(&agent, "dhcp_ready_on_ports", "1.5", json!({ "port_ids": ids })).await;
+        let cost = t.server.parts.db.counts() - before;
+        assert_eq!(
+            networks.iter().map(|n| n["ports"].as_array().map_or(0, Vec::len)).sum::<usize>(),
+            ids.len()
+        );
+        costs.push((cost.selects, cost.writes));
+    }
+    assert_eq!(costs[0], costs[1]);
     t.stop().await;
 }
