@@ -344,6 +344,21 @@ async fn apply(core: &Core, ctx: &Context, report: &Report<'_>) -> ApiResult<Out
     if !up.is_empty() {
         tx.execute_batch(vec![provisioning::complete(&up, provisioning::L2)]).await?;
         still_blocked = provisioning::blocked(&tx, &up).await?;
+        if !still_blocked.is_empty() {
+            tracing::info!(ports = ?still_blocked, "wired, not ACTIVE yet: DHCP does not serve them");
+        }
+    }
+    let down: Vec<&str> = ports
+        .iter()
+        .filter(|p| report.down.contains(&p.id) && !report.up.contains(&p.id))
+        .filter(|p| report.is_here(p))
+        .map(|p| p.id.as_str())
+        .collect();
+    if !down.is_empty() {
+        // One that DHCP does not serve yet must be wired again before it may be ACTIVE.
+        let waiting = provisioning::waiting_for(&tx, &down, provisioning::DHCP).await?;
+        let blocks = waiting.iter().map(|id| (id.as_str(), provisioning::L2));
+        statements.extend(port::insert_blocks(blocks));
     }
     let to_active: Vec<&str> = ports
         .iter()

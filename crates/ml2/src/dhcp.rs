@@ -11,7 +11,8 @@ use neutrino_types::{ApiResult, Attrs, Context, constants::status};
 use serde_json::{Value, json};
 
 use crate::{
-    drivers::mech::Op,
+    binding,
+    drivers::mech::{Op, Wiring},
     models::{
         distinct, is_in, network,
         port::{self, Port},
@@ -147,16 +148,25 @@ impl Ml2Plugin {
     async fn stop_waiting(&self, ctx: &Context, ids: &[&str]) -> ApiResult<usize> {
         let core = &*self.core;
         let changed = retrying(|| complete(core, ids)).await?;
-        for (original, port) in &changed {
-            let change = Change { current: port, original: Some(original), request: None };
+        for Activated { original, wiring } in &changed {
+            let change = Change { current: &wiring.port, original: Some(original), request: None };
             ports::after(core, ctx, Op::Update, &change).await;
         }
-        Ok(changed.len())
+        // Their agents wired them before; forwarding entries are of ACTIVE ports.
+        let wirings: Vec<Wiring> = changed.into_iter().map(|port| port.wiring).collect();
+        core.mechanisms.ports_wired(&core.db, &wirings).await;
+        Ok(wirings.len())
     }
 }
 
-/// Removes the DHCP blocks of ports; answers those that became ACTIVE, before and after.
-async fn complete(core: &Core, ids: &[&str]) -> ApiResult<Vec<(Port, Port)>> {
+/// A port that became ACTIVE.
+struct Activated {
+    original: Port,
+    wiring: Wiring,
+}
+
+/// Removes the DHCP blocks of ports; answers those that became ACTIVE by it.
+async fn complete(core: &Core, ids: &[&str]) -> ApiResult<Vec<Activated>> {
     // Agents report many ports that wait for nothing: no write for those.
     let conn = core.db.read().await?;
     let waiting = provisioning::waiting_for(&conn, ids, provisioning::DHCP).await?;
@@ -176,14 +186,22 @@ async fn complete(core: &Core, ids: &[&str]) -> ApiResult<Vec<(Port, Port)>> {
     if !ids.is_empty() {
         tx.execute(&port::set_status(&ids, status::ACTIVE)).await?;
     }
+    let mut segments = binding::bound_segments(&tx, &ports).await?;
     tx.commit().await?;
-    let active = |port: Port| {
-        let now = Port {
+    let activated = |original: Port| {
+        let port = Port {
             status: status::ACTIVE.to_string(),
-            revision: port.revision + 1,
-            ..port.clone()
+            revision: original.revision + 1,
+            ..original.clone()
         };
-        (port, now)
+        let wiring = Wiring {
+            host: port.binding.host.clone(),
+            segment: segments.remove(&port.id),
+            port,
+            up: true,
+            refresh: false,
+        };
+        Activated { original, wiring }
     };
-    Ok(ports.into_iter().map(active).collect())
+    Ok(ports.into_iter().map(activated).collect())
 }

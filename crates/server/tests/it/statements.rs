@@ -170,6 +170,31 @@ impl Ledger<'_> {
         let body = Some(json!({ "ports": vec![port; 50] }));
         self.note("port bulk create of 50, bound", "POST", "ports", body).await;
     }
+
+    /// The same where a DHCP agent serves networks.
+    async fn run_served(&mut self) {
+        let net = self.create("network create", "networks", json!({"name": "served"})).await;
+        let subnet = json!({"network_id": net["id"], "ip_version": 4, "cidr": "10.8.0.0/16"});
+        let subnet = self.create("subnet create, scheduled", "subnets", subnet).await;
+        let port = self.create("port create", "ports", json!({"network_id": net["id"]})).await;
+        self.delete("ports", &port).await;
+        let items = vec![json!({"network_id": net["id"]}); 100];
+        let body = Some(json!({ "ports": items }));
+        self.note("port bulk create of 100", "POST", "ports", body).await;
+        self.note("network list", "GET", "networks", None).await;
+        let path = format!("subnets/{}", text(&subnet, "id"));
+        let change = json!({ "subnet": { "dns_nameservers": ["10.8.0.9"] } });
+        self.note("subnet update", "PUT", &path, Some(change)).await;
+    }
+}
+
+async fn dhcp_agent(t: &TestServer) {
+    let state: AgentState = serde_json::from_value(json!({
+        "agent_type": "DHCP agent", "binary": "neutron-dhcp-agent", "host": "node0",
+        "topic": "dhcp_agent", "start_flag": true, "configurations": {},
+    }))
+    .expect("state");
+    t.server.parts.agents.report_state(&state, None).await.expect("report");
 }
 
 async fn agent(t: &TestServer) {
@@ -197,6 +222,11 @@ async fn requests_cost_what_the_table_says() {
             ledger.run_bound().await;
         }
     }
+    dhcp_agent(&t).await;
+    let client = t.client.clone();
+    let mut served =
+        Ledger { server: &t, caller: "admin with DHCP agent", client, rows: &mut rows };
+    served.run_served().await;
     t.stop().await;
 
     let mut table = String::from("# selects, writes: request\n");

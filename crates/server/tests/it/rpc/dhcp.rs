@@ -260,12 +260,46 @@ async fn a_port_is_active_when_wired_and_served() {
     assert_ne!(status(&t, &port).await, "ACTIVE", "waits for its L2 agent");
     ask(&l2, "update_device_list", "1.9", wire(&port)).await;
     assert_eq!(status(&t, &port).await, "ACTIVE");
+    // Wired, gone, then served: it has to come again.
+    let port = create(&t.client, "ports", vm.clone()).await;
+    ask(&l2, "update_device_list", "1.9", wire(&port)).await;
+    let gone = json!({ "devices_up": [], "devices_down": [port["id"]], "agent_id": "a",
+                       "host": "compute1" });
+    ask(&l2, "update_device_list", "1.9", gone).await;
+    ask(&dhcp, "dhcp_ready_on_ports", "1.5", json!({ "port_ids": [port["id"]] })).await;
+    assert_eq!(status(&t, &port).await, "DOWN");
+    ask(&l2, "update_device_list", "1.9", wire(&port)).await;
+    assert_eq!(status(&t, &port).await, "ACTIVE");
     // Nobody serves a subnet without DHCP.
     let path = format!("/v2.0/subnets/{}", text(&subnet, "id"));
     t.client.put(&path, &json!({ "subnet": { "enable_dhcp": false } })).await;
     let port = create(&t.client, "ports", vm).await;
     ask(&l2, "update_device_list", "1.9", wire(&port)).await;
     assert_eq!(status(&t, &port).await, "ACTIVE");
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn forwarding_entries_follow_when_dhcp_is_last() {
+    let t = TestServer::start().await;
+    let topics = ["q-agent-notifier-l2population-update"];
+    let l2 = connect(&t.server.rpc, "test", "compute1", &topics).await;
+    report_l2(&l2, "compute1").await;
+    let dhcp = dhcp_agent(&t, "node1").await;
+    let (net, _) = network(&t.client, "blue", "10.0.0.0/24").await;
+    let vm = json!({ "network_id": net["id"], "device_owner": "compute:nova", "device_id": "vm",
+                     "binding:host_id": "compute1" });
+    let port = create(&t.client, "ports", vm).await;
+    let wired = json!({ "devices_up": [port["id"]], "devices_down": [], "agent_id": "a",
+                        "host": "compute1" });
+    ask(&l2, "update_device_list", "1.9", wired).await;
+    ask(&dhcp, "dhcp_ready_on_ports", "1.5", json!({ "port_ids": [port["id"]] })).await;
+    let mac = text(&port, "mac_address");
+    l2.received_until(|r| {
+        let entries = r.args["fdb_entries"].to_string();
+        r.method == "add_fdb_entries" && entries.contains(mac)
+    })
+    .await;
     t.stop().await;
 }
 
