@@ -4,13 +4,95 @@
 //! Which ones is the data plane's word ([`Deletions`]). Both ways list once and cut what matches.
 //! Blocking, for use in `spawn_blocking`.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
-use neutrino_dataplane::firewall::conntrack::{Connection, Deletions};
+use neutrino_dataplane::{
+    firewall::{
+        conntrack::{Connection, Deletions},
+        openflow::CT_MARK_INVALID,
+    },
+    view::HostView,
+};
 use neutrino_linux::{Error as LinuxError, Family, conntrack::Conntrack};
 use neutrino_types::ip_protocol;
 
-use crate::unixctl::{Unixctl, UnixctlError};
+use crate::unixctl::{Unixctl, UnixctlError, switch_socket};
+
+/// Where ovs-vswitchd runs unless told otherwise.
+const RUN_DIRECTORY: &str = "/var/run/openvswitch";
+
+/// What the openvswitch firewall leaves to be done in the switch's tracker.
+#[derive(Clone, Debug, Default)]
+pub struct Cuts {
+    /// Whatever their mark.
+    pub left: Deletions,
+    /// Those marked as not allowed.
+    pub marked: Deletions,
+}
+
+impl Cuts {
+    /// What the change between two views leaves. Zones are local VLANs.
+    #[must_use]
+    pub fn between(old: &HostView, new: &HostView) -> Self {
+        let zone = |port: &neutrino_dataplane::view::Port| port.vlan;
+        Self { left: Deletions::left(old, new, zone), marked: Deletions::regained(old, new, zone) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.left.is_empty() && self.marked.is_empty()
+    }
+
+    fn hits(&self, connection: &Connection, mark: u32) -> bool {
+        self.left.hits(connection) || mark == CT_MARK_INVALID && self.marked.hits(connection)
+    }
+}
+
+/// Keeps the tracker of the switch in step with the openvswitch firewall.
+#[derive(Debug)]
+pub struct Tracker {
+    run_directory: PathBuf,
+    /// What the flows were last made of.
+    view: Option<HostView>,
+}
+
+impl Tracker {
+    /// Nothing known yet; `ovsdb_connection` may say where Open vSwitch runs.
+    #[must_use]
+    pub fn new(ovsdb_connection: &str) -> Self {
+        let socket = ovsdb_connection.strip_prefix("unix:").map(Path::new);
+        let run_directory = socket.and_then(Path::parent).unwrap_or(Path::new(RUN_DIRECTORY));
+        Self { run_directory: run_directory.to_path_buf(), view: None }
+    }
+
+    /// Takes note that the flows are made of `view` and cuts what that leaves. A failure is
+    /// logged only: the firewall itself is as it should be, and connections end.
+    pub async fn sync(&mut self, view: &HostView) {
+        let view = view.filtered_ports();
+        if self.view.as_ref() == Some(&view) {
+            return;
+        }
+        let cuts = self.view.as_ref().map(|old| Cuts::between(old, &view)).unwrap_or_default();
+        self.view = Some(view);
+        if cuts.is_empty() {
+            return;
+        }
+        let run_directory = self.run_directory.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut switch = Unixctl::connect(&switch_socket(&run_directory)?)?;
+            cut_in_switch(&mut switch, &cuts)
+        });
+        match done.await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(connections)) => tracing::info!(connections, "connections cut"),
+            Ok(Err(error)) => tracing::warn!(%error, "connections are left to their timeout"),
+            // The agent stops.
+            Err(_) => {}
+        }
+    }
+}
 
 /// Cuts connections in the kernel's tracker of this network namespace; how many were cut.
 ///
@@ -47,8 +129,8 @@ pub fn cut_in_kernel(deletions: &Deletions) -> Result<usize, LinuxError> {
 ///
 /// # Errors
 /// When the switch cannot be asked or refuses.
-pub fn cut_in_switch(switch: &mut Unixctl, deletions: &Deletions) -> Result<usize, UnixctlError> {
-    if deletions.is_empty() {
+pub fn cut_in_switch(switch: &mut Unixctl, cuts: &Cuts) -> Result<usize, UnixctlError> {
+    if cuts.is_empty() {
         return Ok(0);
     }
     let mut cut = 0;
@@ -60,7 +142,7 @@ pub fn cut_in_switch(switch: &mut Unixctl, deletions: &Deletions) -> Result<usiz
         let dump = switch.run("dpctl/dump-conntrack", named)?;
         for tracked in dump.lines().filter_map(Tracked::parse) {
             let Connection { zone, protocol, .. } = tracked.connection;
-            if protocol == ip_protocol::IPV6_ICMP || !deletions.hits(&tracked.connection) {
+            if protocol == ip_protocol::IPV6_ICMP || !cuts.hits(&tracked.connection, tracked.mark) {
                 continue;
             }
             let zone = format!("zone={zone}");
@@ -80,6 +162,7 @@ pub fn cut_in_switch(switch: &mut Unixctl, deletions: &Deletions) -> Result<usiz
 /// A line of `dpctl/dump-conntrack`.
 struct Tracked {
     connection: Connection,
+    mark: u32,
     /// What `dpctl/flush-conntrack` calls it.
     tuple: String,
 }
@@ -97,6 +180,8 @@ impl Tracked {
         let destination: IpAddr = field("dst")?.parse().ok()?;
         let zone = rest.split(',').find_map(|pair| pair.strip_prefix("zone="));
         let zone = zone.map_or(Some(0), |zone| zone.parse().ok())?;
+        let mark = rest.split(',').find_map(|pair| pair.strip_prefix("mark="));
+        let mark = mark.map_or(Some(0), |mark| mark.parse().ok())?;
         let version = if source.is_ipv4() { "nw" } else { "ipv6" };
         let mut tuple = format!(
             "ct_{version}_src={source},ct_{version}_dst={destination},ct_nw_proto={protocol}"
@@ -113,7 +198,7 @@ impl Tracked {
                 tuple += &format!(",{asked}={value}");
             }
         }
-        Some(Self { connection: Connection { zone, protocol, source, destination }, tuple })
+        Some(Self { connection: Connection { zone, protocol, source, destination }, mark, tuple })
     }
 }
 
@@ -124,8 +209,9 @@ mod tests {
     #[test]
     fn lines_of_the_switch_are_read() {
         let line = "icmp,orig=(src=10.0.0.1,dst=10.0.0.2,id=77,type=8,code=0),\
-                    reply=(src=10.0.0.2,dst=10.0.0.1,id=77,type=0,code=0),zone=5";
+                    reply=(src=10.0.0.2,dst=10.0.0.1,id=77,type=0,code=0),zone=5,mark=1";
         let tracked = Tracked::parse(line).expect("understood");
+        assert_eq!(tracked.mark, 1);
         assert_eq!((tracked.connection.zone, tracked.connection.protocol), (5, 1));
         assert_eq!(
             tracked.tuple,

@@ -12,7 +12,7 @@ use neutrino_dataplane::{
         Ethertype,
         conntrack::Deletions,
         iptables::{
-            self, Desired, Options,
+            self, Desired, Heard, Options,
             sets::{self, Set},
             zones::Zones,
         },
@@ -26,7 +26,7 @@ use neutrino_linux::{
     sysctl,
 };
 
-use crate::{config::Config, conntrack};
+use crate::{config::Config, connections::cut_in_kernel};
 
 /// Whose chains these are.
 const BINARY: &str = "neutron-openvswitch-agent";
@@ -59,8 +59,16 @@ pub struct Iptables {
     /// What the last tables and sets were made of.
     view: Option<Arc<HostView>>,
     /// What is in the kernel, as far as known.
-    known: Option<Arc<Desired>>,
+    known: Option<Known>,
     prepared: bool,
+}
+
+/// What was written last.
+#[derive(Debug)]
+struct Known {
+    desired: Arc<Desired>,
+    /// Whether nothing else of the agent's is there.
+    whole: bool,
 }
 
 impl Iptables {
@@ -85,14 +93,17 @@ impl Iptables {
         self.known = None;
     }
 
-    /// Makes the host hold what `view` asks for and no rule of a port that is not in it. Answers
-    /// whether anything had to be written.
+    /// Makes the host hold what `view` asks for. Rules of ports that are not in it go, unless the
+    /// server has not spoken of all ports yet (`all_heard`). Answers whether anything was written.
     ///
     /// # Errors
     /// A tool failed; the next sync reads anew.
-    pub async fn sync(&mut self, view: &HostView) -> Result<bool, IptablesError> {
-        let view = relevant(view);
-        if self.known.is_some() && self.view.as_deref() == Some(&view) {
+    pub async fn sync(&mut self, view: &HostView, all_heard: bool) -> Result<bool, IptablesError> {
+        let view = view.filtered_ports();
+        let known = self.known.as_ref();
+        if known.is_some_and(|known| known.whole == all_heard)
+            && self.view.as_deref() == Some(&view)
+        {
             return Ok(false);
         }
         if !std::mem::replace(&mut self.prepared, true) {
@@ -107,22 +118,19 @@ impl Iptables {
             tracing::error!(port_id, "no connection tracking zone is free, using the host's own");
         }
         let desired = Arc::new(iptables::desired(&view, &zones, &self.options));
-        let cuts = self.view.as_deref().map(|old| {
-            let zone = |port: &Port| zones.of(&port.id);
-            Deletions::between(old, &view, zone)
-        });
+        let zone = |port: &Port| zones.of(&port.id);
+        let cuts = self.view.as_deref().map(|old| Deletions::between(old, &view, zone));
+        let work = Work {
+            wanted: Arc::clone(&desired),
+            known: self.known.take().filter(|known| known.whole).map(|known| known.desired),
+            heard: (!all_heard).then(|| Heard::of(&view, &self.options.wrap)),
+            cuts: cuts.unwrap_or_default(),
+        };
         self.zones = Some(zones);
-        let (wanted, known) = (Arc::clone(&desired), self.known.take());
-        let written = tokio::task::spawn_blocking(move || {
-            let written = apply(&wanted, known.as_deref())?;
-            // Only now: a connection cut before the rules are out could come back.
-            conntrack::cut(&cuts.unwrap_or_default())?;
-            Ok::<bool, IptablesError>(written)
-        });
         // The connections of the former view are still to be cut when this fails.
-        let written = written.await??;
+        let written = tokio::task::spawn_blocking(move || work.run()).await??;
         self.view = Some(Arc::new(view));
-        self.known = Some(desired);
+        self.known = Some(Known { desired, whole: all_heard });
         Ok(written)
     }
 
@@ -130,16 +138,6 @@ impl Iptables {
     async fn adopted_zones(&self) -> Result<Zones, IptablesError> {
         let saved = tokio::task::spawn_blocking(|| saved(Family::V4)).await??;
         Ok(Zones::adopt(&saved, &self.options.wrap))
-    }
-}
-
-/// What of the host the packet filter depends on.
-fn relevant(view: &HostView) -> HostView {
-    HostView {
-        options: view.options.clone(),
-        ports: view.ports.clone(),
-        security_groups: view.security_groups.clone(),
-        ..HostView::default()
     }
 }
 
@@ -159,30 +157,56 @@ fn saved(family: Family) -> Result<Saved, IptablesError> {
     Ok(Saved::parse(&neutrino_linux::iptables::save(family, false)?)?)
 }
 
-/// Writes what differs. `known` is what the kernel holds already, if that is known.
-fn apply(wanted: &Desired, known: Option<&Desired>) -> Result<bool, IptablesError> {
-    let mut written = false;
-    let mut unused = Vec::new();
-    if known.is_none_or(|known| known.sets != wanted.sets) {
-        let present = ipset::save()?;
-        if let Some(plan) = ipset::plan(&present, &all_wanted(&wanted.sets)) {
-            ipset::restore(&plan)?;
-            written = true;
+/// What is to be done, away from the agent's loop.
+struct Work {
+    wanted: Arc<Desired>,
+    /// What the kernel holds already, if that is known.
+    known: Option<Arc<Desired>>,
+    /// Whose rules may go, unless all may.
+    heard: Option<Heard>,
+    cuts: Deletions,
+}
+
+impl Work {
+    fn run(self) -> Result<bool, IptablesError> {
+        let (wanted, known) = (&self.wanted, self.known.as_deref());
+        let mut written = false;
+        let mut unused = Vec::new();
+        if known.is_none_or(|known| known.sets != wanted.sets) {
+            let present = ipset::save()?;
+            if let Some(plan) = ipset::plan(&present, &all_wanted(&wanted.sets)) {
+                ipset::restore(&plan)?;
+                written = true;
+            }
+            let ours = present.into_keys().filter(|name| sets::is_ours(name));
+            unused.extend(ours.filter(|name| !wanted.sets.contains_key(name)));
         }
-        let ours = present.into_keys().filter(|name| sets::is_ours(name));
-        unused.extend(ours.filter(|name| !wanted.sets.contains_key(name)));
-    }
-    for family in [Family::V4, Family::V6] {
-        let tables = tables_of(wanted, family);
-        if known.is_none_or(|known| tables_of(known, family) != tables) {
-            written |= restore(family, tables)?;
+        for family in [Family::V4, Family::V6] {
+            let tables = tables_of(wanted, family);
+            if known.is_none_or(|known| tables_of(known, family) != tables) {
+                written |= self.restore(family, tables)?;
+            }
         }
+        for name in unused {
+            // One that a rule still names stays.
+            written |= ipset::destroy(&name)?;
+        }
+        // Only now: a connection cut before the rules are out could come back.
+        let connections = cut_in_kernel(&self.cuts)?;
+        if connections > 0 {
+            tracing::info!(connections, "connections cut");
+        }
+        Ok(written)
     }
-    for name in unused {
-        // One that somebody else's rule still names stays.
-        written |= ipset::destroy(&name)?;
+
+    fn restore(&self, family: Family, wanted: &Tables) -> Result<bool, IptablesError> {
+        let spared = |text: &str| self.heard.as_ref().is_some_and(|heard| heard.spares(text));
+        let input = wanted.restore_sparing(&saved(family)?, &spared);
+        let Some(input) = input else { return Ok(false) };
+        neutrino_linux::iptables::restore(family, &input, LOCK_WAIT)?;
+        tracing::info!(?family, commands = input.lines().count(), "packet filter changed");
+        Ok(true)
     }
-    Ok(written)
 }
 
 const fn tables_of(desired: &Desired, family: Family) -> &Tables {
@@ -190,13 +214,6 @@ const fn tables_of(desired: &Desired, family: Family) -> &Tables {
         Family::V4 => &desired.v4,
         Family::V6 => &desired.v6,
     }
-}
-
-fn restore(family: Family, wanted: &Tables) -> Result<bool, IptablesError> {
-    let Some(input) = wanted.restore(&saved(family)?) else { return Ok(false) };
-    neutrino_linux::iptables::restore(family, &input, LOCK_WAIT)?;
-    tracing::info!(?family, commands = input.lines().count(), "packet filter changed");
-    Ok(true)
 }
 
 fn all_wanted(sets: &BTreeMap<String, Set>) -> BTreeMap<String, Wanted<'_>> {

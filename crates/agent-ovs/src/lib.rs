@@ -6,7 +6,7 @@
 //!   remembers, plain values;
 //! - [`plan`]: what the database should hold; the flows come from the data plane crate;
 //! - [`apply`] and [`flows`]: writing the difference, confirmed by the switch;
-//! - [`iptables`] and [`conntrack`]: the packet filter of hybrid ports, and connections to cut;
+//! - [`iptables`] and [`connections`]: the packet filter of hybrid ports, and connections to cut;
 //! - [`rpc`] and [`status`]: what the server says, is asked and is told;
 //! - [`reconcile`]: the loop around all of it.
 //!
@@ -16,7 +16,6 @@
 pub mod apply;
 pub mod config;
 pub mod connections;
-pub mod conntrack;
 pub mod fdb;
 pub mod flows;
 pub mod iptables;

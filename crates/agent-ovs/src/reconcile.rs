@@ -29,6 +29,7 @@ use tokio::{
 use crate::{
     apply,
     config::Config,
+    connections::Tracker,
     flows::{BridgeFlows, FlowsError, Role},
     iptables::{Iptables, IptablesError},
     observe::{self, Bridge},
@@ -64,9 +65,6 @@ pub enum PassError {
     /// Packet filter.
     #[error(transparent)]
     Iptables(#[from] IptablesError),
-    /// Ports a former run wired that the server has not spoken of.
-    #[error("waiting for the server to tell of the ports wired before")]
-    Unheard,
     /// ovs-vswitchd does not follow its database.
     #[error("ovs-vswitchd has not applied the ports' VLANs yet")]
     NotApplied,
@@ -84,7 +82,6 @@ impl PassError {
         matches!(
             self,
             Self::NotConnected(_)
-                | Self::Unheard
                 | Self::NoPatchPorts(_)
                 | Self::Flows(FlowsError::PortsNotReady { .. })
         )
@@ -112,6 +109,7 @@ pub struct Agent {
     state: State,
     bridges: Vec<BridgeFlows>,
     iptables: Iptables,
+    tracker: Tracker,
     progress: watch::Sender<Progress>,
     audit_at: Instant,
     poll_at: Instant,
@@ -144,6 +142,7 @@ impl Agent {
         Self {
             poll_at: now + config.polling_interval,
             iptables: Iptables::new(&config),
+            tracker: Tracker::new(&config.ovsdb_connection),
             config: Arc::new(config),
             parts,
             state: State::default(),
@@ -347,6 +346,9 @@ impl Agent {
         // Before its flows go: without them a port would be open until it is isolated.
         self.write(&self.isolations()).await?;
         let failed = self.sync_flows(&seen, &view).await?;
+        if self.config.firewall == Driver::Openvswitch {
+            self.tracker.sync(&view).await;
+        }
         self.sync_iptables(&seen, &view).await?;
         let mut changes = self.bindings();
         let mut wired = BTreeSet::new();
@@ -508,20 +510,18 @@ impl Agent {
         seen: &BTreeMap<String, Bridge>,
         view: &HostView,
     ) -> Result<(), PassError> {
+        let all_heard = self.state.ports.all_heard();
         let int = seen.get(&self.config.integration_bridge);
         let cleaned = plan::iptables_cleaned(&self.config, int);
-        if self.config.firewall != Driver::IptablesHybrid && cleaned.is_none() {
-            return Ok(());
-        }
-        if !self.state.ports.all_heard() {
-            // Without the rules of ports not heard of yet those would be open.
-            return Err(PassError::Unheard);
-        }
-        if self.config.firewall == Driver::IptablesHybrid {
-            self.iptables.sync(view).await?;
-        } else {
-            // Another driver filters now: its flows are in.
-            self.iptables.sync(&HostView::default()).await?;
+        match self.config.firewall {
+            Driver::IptablesHybrid => {
+                self.iptables.sync(view, all_heard).await?;
+            }
+            // Ports plugged for that driver are filtered by the switch now.
+            Driver::Openvswitch if cleaned.is_some() && all_heard => {
+                self.iptables.sync(&HostView::default(), true).await?;
+            }
+            Driver::Noop | Driver::Openvswitch => return Ok(()),
         }
         self.write(&cleaned.into_iter().collect::<Vec<_>>()).await?;
         Ok(())

@@ -57,6 +57,11 @@ pub struct Unixctl {
 /// # Errors
 /// [`UnixctlError::Io`] when no ovs-vswitchd runs there.
 pub fn switch_socket(run_directory: &Path) -> Result<PathBuf, UnixctlError> {
+    // As an ovs-vswitchd is told to call it that does not share the directory.
+    let named = run_directory.join("ovs-vswitchd.ctl");
+    if named.exists() {
+        return Ok(named);
+    }
     let pid_file = run_directory.join("ovs-vswitchd.pid");
     let pid = fs::read_to_string(&pid_file)
         .map_err(UnixctlError::io(format!("read {}", pid_file.display())))?;

@@ -200,6 +200,17 @@ impl Port {
 }
 
 impl HostView {
+    /// The part of the view that a firewall outside the switch depends on, and connections do.
+    #[must_use]
+    pub fn filtered_ports(&self) -> Self {
+        Self {
+            options: self.options.clone(),
+            ports: self.ports.clone(),
+            security_groups: self.security_groups.clone(),
+            ..Self::default()
+        }
+    }
+
     /// The local VLANs carried in tunnels of `network_type`.
     pub fn vlans_of(&self, network_type: NetworkType) -> impl Iterator<Item = &LocalVlan> {
         self.vlans.iter().filter(move |v| v.segment.network_type == network_type)

@@ -1,7 +1,10 @@
 //! Connections in the switch's own tracker are cut, and the switch survives it.
 
-use neutrino_agent_ovs::{connections::cut_in_switch, unixctl::Unixctl};
-use neutrino_dataplane::{firewall::conntrack::Deletions, view::HostView};
+use neutrino_agent_ovs::{
+    connections::{Cuts, cut_in_switch},
+    unixctl::Unixctl,
+};
+use neutrino_dataplane::view::HostView;
 use neutrino_ovs_sandbox::Sandbox;
 
 /// Frames of one connection each, from 10.0.0.1 (2001:db8::1) to 10.0.0.2 (2001:db8::2).
@@ -49,13 +52,46 @@ fn connections_of_a_port_that_went_are_cut_in_the_switch() {
 
     let port = r#"{"id": "p", "ofport": 1, "mac": "fa:16:3e:00:00:01", "vlan": 5,
                    "port_security": true, "fixed_ips": ["10.0.0.2", "2001:db8::2"]}"#;
-    let deletions = Deletions::between(&view(port), &view(""), |port| port.vlan);
+    let cuts = Cuts::between(&view(port), &view(""));
     let mut switch = Unixctl::connect(&ovs.dir().join("ovs-vswitchd.ctl")).expect("connect");
-    assert_eq!(cut_in_switch(&mut switch, &deletions).expect("cut"), 3);
+    assert_eq!(cut_in_switch(&mut switch, &cuts).expect("cut"), 3);
     // Open vSwitch would not survive being told to forget it.
     assert_eq!(tracked(&ovs), ["icmpv6"]);
-    assert_eq!(cut_in_switch(&mut switch, &deletions).expect("nothing left"), 0);
-    let other = Deletions::between(&view(port), &view(""), |_| Some(6));
-    assert_eq!(cut_in_switch(&mut switch, &other).expect("another zone"), 0);
+    assert_eq!(cut_in_switch(&mut switch, &cuts).expect("nothing left"), 0);
+    let elsewhere = port.replace(r#""vlan": 5"#, r#""vlan": 6"#);
+    let cuts = Cuts::between(&view(&elsewhere), &view(""));
+    assert_eq!(cut_in_switch(&mut switch, &cuts).expect("another zone"), 0);
     assert!(switch.run("no/such-command", &[]).is_err());
+}
+
+#[test]
+fn marks_go_with_their_reason_and_other_connections_stay() {
+    let ovs = Sandbox::start().expect("Open vSwitch");
+    ovs.vsctl(&["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"])
+        .expect("bridge");
+    for (name, frame) in FRAMES {
+        let mark = u8::from(name != "udp");
+        let commit = format!("ct(commit,zone=5,exec(set_field:{mark}->ct_mark))");
+        let packet = format!("in_port=local,packet={frame},actions={commit}");
+        ovs.ofctl(&["packet-out", &ovs.bridge("br0"), &packet]).expect("packet");
+    }
+    let host = |rules: &str| -> HostView {
+        serde_json::from_str(&format!(
+            r#"{{"ports": [{{"id": "p", "ofport": 1, "mac": "fa:16:3e:00:00:01", "vlan": 5,
+                  "port_security": true, "fixed_ips": ["10.0.0.2"], "security_groups": ["g"]}}],
+                "security_groups": {{"groups": {{"g": {{"stateful": true, "rules": [{rules}]}}}}}}}}"#
+        ))
+        .expect("a view")
+    };
+    let rule = |protocol: u8| {
+        format!(r#"{{"direction": "ingress", "ethertype": "IPv4", "protocol": {protocol}}}"#)
+    };
+    let mut switch = Unixctl::connect(&ovs.dir().join("ovs-vswitchd.ctl")).expect("connect");
+    // A rule that went cuts nothing here: the flows mark what it allowed.
+    let cuts = Cuts::between(&host(&rule(6)), &host(""));
+    assert_eq!(cut_in_switch(&mut switch, &cuts).expect("nothing to cut"), 0);
+    // UDP is allowed all along, ICMP stays forbidden.
+    let cuts = Cuts::between(&host(""), &host(&[rule(6), rule(17)].join(",")));
+    assert_eq!(cut_in_switch(&mut switch, &cuts).expect("cut"), 1);
+    assert_eq!(tracked(&ovs), ["icmp", "icmpv6", "udp"]);
 }

@@ -112,6 +112,52 @@ impl Deletions {
         out
     }
 
+    /// What ports that left, and addresses that a port no longer has, leave behind. All that is to
+    /// be cut where flows mark what no rule allows any more: a connection cut instead of marked
+    /// comes back with the next packet of the side that may open it.
+    #[must_use]
+    pub fn left(old: &HostView, new: &HostView, zone: impl Fn(&Port) -> Option<u16>) -> Self {
+        let mut out = Self::default();
+        let after: BTreeMap<&str, &Port> = filtered(new).map(|port| (&*port.id, port)).collect();
+        for port in filtered(old) {
+            let Some(zone) = zone(port) else { continue };
+            let kept = after.get(port.id.as_str()).map(|now| now.addresses()).unwrap_or_default();
+            let gone = port.addresses().into_iter().filter(|net| !kept.contains(net));
+            out.extend(zone, gone.flat_map(everything));
+        }
+        out
+    }
+
+    /// What rules, groups and members that came allow again, as far as it is marked as not
+    /// allowed: the mark would outlive its reason.
+    #[must_use]
+    pub fn regained(old: &HostView, new: &HostView, zone: impl Fn(&Port) -> Option<u16>) -> Self {
+        let mut out = Self::default();
+        let before: BTreeMap<&str, &Port> = filtered(old).map(|port| (&*port.id, port)).collect();
+        // Members that are there now and were not.
+        let joined = lost_members(&new.security_groups, &old.security_groups);
+        for port in filtered(new) {
+            let Some(zone) = zone(port) else { continue };
+            let addresses = port.addresses();
+            let was = before.get(port.id.as_str());
+            let had = was.map(|was| rules(was, &old.security_groups)).unwrap_or_default();
+            for rule in rules(port, &new.security_groups) {
+                if !had.contains(&rule) {
+                    out.extend(zone, of_rule(rule, &addresses));
+                    continue;
+                }
+                let key = rule.remote.id().map(|id| (id, rule.ethertype));
+                if let Some(remotes) = key.and_then(|key| joined.get(&key)) {
+                    let of_rule = of_rule(rule, &addresses).into_iter();
+                    let cuts =
+                        of_rule.map(|cut| Deletion { remotes: Some(remotes.clone()), ..cut });
+                    out.extend(zone, cuts);
+                }
+            }
+        }
+        out
+    }
+
     fn extend(&mut self, zone: u16, deletions: impl IntoIterator<Item = Deletion>) {
         for deletion in deletions {
             let key = (zone, deletion.local);
