@@ -106,6 +106,14 @@ pub enum Convert {
         /// The words, in lower case.
         words: &'static [&'static str],
     },
+    /// An IP protocol by name or number; `any` becomes `null`.
+    Protocol,
+    /// `IPv4` or `IPv6`, whatever the case.
+    Ethertype,
+    /// A port number, also from a string; `null` stays.
+    PortNumber,
+    /// A CIDR with its prefix length filled in; what is empty becomes `null`.
+    IpPrefix,
 }
 
 /// Validation rule (neutron-lib `api.validators`).
@@ -157,6 +165,10 @@ pub enum Validate {
     Cidrs,
     /// A project's UUID, or `*` for every project.
     TargetProject,
+    /// A list of distinct UUIDs.
+    Uuids,
+    /// As [`Validate::Text`], but not `default`, which is every project's own security group.
+    NameNotDefault(usize),
     /// A list of distinct strings that fits the column of availability zone hints.
     AvailabilityZoneHints,
     /// A list of `{provider:network_type, provider:physical_network, provider:segmentation_id}`.

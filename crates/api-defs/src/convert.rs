@@ -5,7 +5,11 @@ use std::net::IpAddr;
 use neutrino_types::{ApiError, ApiResult, MacAddr};
 use serde_json::Value;
 
-use crate::{attribute::Convert, pytext, validators::address};
+use crate::{
+    attribute::Convert,
+    pytext,
+    validators::{address, security_group},
+};
 
 impl Convert {
     /// `value` converted, or `InvalidInput` with Neutron's text.
@@ -23,6 +27,10 @@ impl Convert {
             Self::AllocationPools => allocation_pools(value),
             Self::Mac => Ok(mac(value)),
             Self::Word { what, words } => word(&value, what, words),
+            Self::Protocol => security_group::protocol(&value),
+            Self::Ethertype => security_group::ethertype(&value),
+            Self::PortNumber => security_group::port_number(&value),
+            Self::IpPrefix => security_group::ip_prefix(value),
         }
     }
 }

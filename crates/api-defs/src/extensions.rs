@@ -178,6 +178,12 @@ const ALL: &[Extension] = &[
         "Enforcement of a port's addresses, to be switched per port.",
     ),
     extension(
+        "port-security-groups-filtering",
+        "Port filtering on security groups",
+        "2018-01-09T09:00:00-00:00",
+        "Ports by their security groups.",
+    ),
+    extension(
         "project-id",
         "project_id field enabled",
         "2016-09-09T09:09:09-09:09",
@@ -232,6 +238,30 @@ const ALL: &[Extension] = &[
         "Changes bound to a revision number.",
     ),
     extension(
+        "security-group",
+        "security-group",
+        "2012-10-05T10:00:00-00:00",
+        "Security groups and their rules.",
+    ),
+    extension(
+        "security-groups-default-rules",
+        "Default rules for security groups",
+        "2022-12-19T10:00:00-00:00",
+        "Rules that new security groups start with.",
+    ),
+    extension(
+        "security-groups-normalized-cidr",
+        "Normalized CIDR field for security group rules",
+        "2020-07-28T10:00:00-00:00",
+        "The network of a rule's remote prefix.",
+    ),
+    extension(
+        "security-groups-rules-belongs-to-default-sg",
+        "Security group rule belongs to the project's default security group",
+        "2023-05-23T10:00:00-00:00",
+        "Whether a rule is one of a project's default group.",
+    ),
+    extension(
         "service-type",
         "Neutron Service Type Management",
         "2013-01-20T00:00:00-00:00",
@@ -253,7 +283,7 @@ const ALL: &[Extension] = &[
     // The title names the resources that carry tags.
     extension(
         "standard-attr-tag",
-        "Tag support for resources with standard attribute: port, subnet, network",
+        "Tag support for resources with standard attribute: port, subnet, network, security_group",
         "2017-01-01T00:00:00-00:00",
         "Tags of resources.",
     ),
@@ -262,6 +292,12 @@ const ALL: &[Extension] = &[
         "Resource timestamps",
         "2016-09-12T10:00:00-00:00",
         "Times of creation and last change.",
+    ),
+    extension(
+        "stateful-security-group",
+        "Stateful security group",
+        "2019-11-26T09:00:00-00:00",
+        "Groups whose rules track connections or do not.",
     ),
     extension(
         "subnet-external-network",

@@ -171,15 +171,17 @@ fn nullable(attribute: &Attribute) -> bool {
 
 fn constraints(validate: Validate) -> Vec<(&'static str, Value)> {
     match validate {
-        Validate::Name(max) | Validate::Text(max) | Validate::TextOrNone(max) => {
-            vec![("maxLength", json!(max))]
-        }
+        Validate::Name(max)
+        | Validate::Text(max)
+        | Validate::TextOrNone(max)
+        | Validate::NameNotDefault(max) => vec![("maxLength", json!(max))],
         Validate::NonNegative => vec![("minimum", json!(0))],
         Validate::Range(min, max) => vec![("minimum", json!(min)), ("maximum", json!(max))],
         Validate::OneOf(values) => vec![("enum", json!(values))],
         Validate::OneOfInt(values) => vec![("enum", json!(values))],
         Validate::UniqueTexts(_)
         | Validate::Cidrs
+        | Validate::Uuids
         | Validate::Nameservers
         | Validate::AvailabilityZoneHints => {
             vec![("uniqueItems", json!(true))]
@@ -283,7 +285,7 @@ fn member_path(resource: &Resource, parameters: &[Value]) -> Map<String, Value> 
     let name = resource.policy_name();
     let answer = wrapped(resource.member, reference(resource, ""));
     let mut conditional = parameters.to_vec();
-    if resource.standard_attributes {
+    if resource.attribute("tags").is_some() {
         conditional.push(json!({
             "name": "If-Match", "in": "header", "schema": {"type": "string"},
             "description": "revision_number=<n>: fail with 412 at another revision.",

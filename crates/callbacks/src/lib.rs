@@ -14,4 +14,4 @@ mod veto;
 
 pub use event::{Action, Payload, Phase, Resource};
 pub use registry::{DEFAULT_PRIORITY, Registry, Subscriber};
-pub use veto::veto;
+pub use veto::{VETO, veto};

@@ -2,10 +2,13 @@
 
 use neutrino_types::ApiError;
 
-/// A refusal with `reason`, answered as 409 (`CallbackFailure`).
+/// The class of a [`veto`].
+pub const VETO: &str = "CallbackFailure";
+
+/// A refusal with `reason`, answered as 409 ([`VETO`]).
 #[must_use]
 pub fn veto(reason: impl Into<String>) -> ApiError {
-    ApiError::conflict("CallbackFailure", reason)
+    ApiError::conflict(VETO, reason)
 }
 
 /// Merges the errors of one event.

@@ -20,6 +20,7 @@ pub mod rbac;
 
 mod row;
 pub mod schema;
+pub mod security_groups;
 
 pub mod tags;
 pub mod testing;

@@ -10,7 +10,7 @@ use sea_query::{Alias, Expr, ExprTrait, OnConflict, Query, SelectStatement};
 
 use crate::{
     Conn, DbResult, rbac,
-    schema::{Networks, Ports, Quotas, Subnets},
+    schema::{Networks, Ports, Quotas, SecurityGroupRules, SecurityGroups, Subnets},
 };
 
 /// The limit that means none.
@@ -28,7 +28,14 @@ pub struct QuotaDefaults {
 impl Default for QuotaDefaults {
     /// Neutron's defaults for the resources that exist here.
     fn default() -> Self {
-        let limits = [("network", 100), ("subnet", 100), ("port", 500), ("rbac_policy", 10)];
+        let limits = [
+            ("network", 100),
+            ("subnet", 100),
+            ("port", 500),
+            ("security_group", 10),
+            ("security_group_rule", 100),
+            ("rbac_policy", 10),
+        ];
         Self {
             limits: limits.into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
             other: UNLIMITED,
@@ -119,6 +126,10 @@ fn rows_of(resource: &str, project: &str) -> Option<SelectStatement> {
         "subnet" => rows.column(Subnets::ProjectId).from(Subnets::Table),
         "port" => rows.column(Ports::ProjectId).from(Ports::Table),
         "rbac_policy" => return Some(rbac::of_project(project)),
+        "security_group" => rows.column(SecurityGroups::ProjectId).from(SecurityGroups::Table),
+        "security_group_rule" => {
+            rows.column(SecurityGroupRules::ProjectId).from(SecurityGroupRules::Table)
+        }
         _ => return None,
     };
     Some(rows.and_where(Expr::col("project_id").eq(project)).to_owned())

@@ -46,6 +46,28 @@ pub async fn of_page(conn: &Conn, page: &Page) -> DbResult<HashMap<String, Vec<S
     .await
 }
 
+/// The tags of the resources with these ids, by id; no statement when there are none.
+///
+/// # Errors
+/// What the database refused.
+pub async fn of_many(conn: &Conn, ids: &[&str]) -> DbResult<HashMap<String, Vec<String>>> {
+    let mut out: HashMap<String, Vec<String>> = HashMap::new();
+    if ids.is_empty() {
+        return Ok(out);
+    }
+    let ids = ids.iter().map(|id| (*id).to_string()).collect();
+    let select = Query::select()
+        .columns([Tags::ResourceId, Tags::Tag])
+        .from(Tags::Table)
+        .and_where(any_of(Expr::col(Tags::ResourceId), ids))
+        .order_by(Tags::Tag, sea_query::Order::Asc)
+        .to_owned();
+    for (id, tag) in conn.fetch_map(&select, |r| (r.text(0), r.text(1))).await? {
+        out.entry(id).or_default().push(tag);
+    }
+    Ok(out)
+}
+
 /// Adds `tags` to the resource; those it has stay. `resource_type` is the collection.
 ///
 /// # Errors

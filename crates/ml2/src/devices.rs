@@ -4,6 +4,7 @@
 
 pub(crate) mod endpoints;
 mod lookup;
+mod security_groups;
 
 use std::collections::{HashMap, HashSet};
 
@@ -271,20 +272,18 @@ fn details(
             })
             .collect(),
         device_owner: port.device_owner.clone(),
-        allowed_address_pairs: port
-            .address_pairs
-            .iter()
-            .map(|p| AddressPair {
-                mac_address: p.mac_address.clone(),
-                ip_address: p.ip_address.clone(),
-            })
-            .collect(),
+        allowed_address_pairs: port.address_pairs.iter().map(wire_pair).collect(),
         port_security_enabled: port.port_security_enabled,
         qos_policy_id: None,
         network_qos_policy_id: None,
         profile: views::json_object(&port.binding.profile),
         propagate_uplink_status: port.propagate_uplink_status,
     }
+}
+
+/// An address pair as agents are told it.
+fn wire_pair(pair: &port::AddressPair) -> AddressPair {
+    AddressPair { mac_address: pair.mac_address.clone(), ip_address: pair.ip_address.clone() }
 }
 
 /// A report of devices, as port ids.

@@ -24,6 +24,7 @@ mod plugin;
 mod ports;
 pub mod provisioning;
 pub mod ranges;
+pub mod security_groups;
 mod subnets;
 pub mod views;
 
@@ -32,4 +33,4 @@ use neutrino_types::request;
 pub use config::Ml2Config;
 pub use dhcp::DhcpView;
 pub use notifier::AgentNotifier;
-pub use plugin::{Ml2Plugin, StartError};
+pub use plugin::{Ml2Plugin, StartError, retrying};

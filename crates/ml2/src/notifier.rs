@@ -38,6 +38,11 @@ pub trait AgentNotifier: Send + Sync {
     async fn binding_deactivate(&self, port_id: &str, host: &str, network_id: &str);
     /// The binding of a port on `host` is in force now (`binding_activate`).
     async fn binding_activate(&self, port_id: &str, host: &str);
+    /// Rules of these security groups came or went (fanout `security_groups_rule_updated`).
+    async fn security_groups_rule_updated(&self, groups: &[String]);
+    /// Ports of these security groups came, went or have other addresses (fanout
+    /// `security_groups_member_updated`).
+    async fn security_groups_member_updated(&self, groups: &[String]);
 }
 
 /// Tells nobody: for a plugin without agents.
@@ -57,4 +62,6 @@ impl AgentNotifier for Silent {
     async fn update_fdb_entries(&self, _: &FdbUpdate, _: Option<&str>) {}
     async fn binding_deactivate(&self, _: &str, _: &str, _: &str) {}
     async fn binding_activate(&self, _: &str, _: &str) {}
+    async fn security_groups_rule_updated(&self, _: &[String]) {}
+    async fn security_groups_member_updated(&self, _: &[String]) {}
 }

@@ -18,6 +18,7 @@ use crate::{
     networks::Networks,
     notifier::AgentNotifier,
     ports::{PortBindings, Ports},
+    security_groups::DefaultGroups,
     subnets::Subnets,
 };
 
@@ -33,6 +34,7 @@ pub(crate) struct Core {
     pub(crate) types: TypeManager,
     pub(crate) mechanisms: MechanismManager,
     pub(crate) extensions: Vec<Arc<dyn ExtensionDriver>>,
+    pub(crate) default_groups: DefaultGroups,
 }
 
 /// The ML2 core plugin. A cheap handle: clone it freely.
@@ -74,7 +76,10 @@ impl Ml2Plugin {
             mechanism_drivers = ?config.mechanism_drivers,
             "ML2 is ready"
         );
-        let core = Core { db, config, registry, notifier, types, mechanisms, extensions };
+        let default_groups =
+            DefaultGroups::new(db.clone(), Arc::clone(&registry), config.quotas.clone());
+        let core =
+            Core { db, config, registry, notifier, types, mechanisms, extensions, default_groups };
         let core = Arc::new(core);
         ForgetDeleted::subscribe(&core);
         Ok(Self { core })
@@ -110,6 +115,12 @@ impl Ml2Plugin {
         Arc::new(PortBindings::new(Arc::clone(&self.core), port_id))
     }
 
+    /// Every project's default security group.
+    #[must_use]
+    pub fn default_groups(&self) -> &DefaultGroups {
+        &self.core.default_groups
+    }
+
     /// `PUT /v2.0/ports/{port_id}/bindings/{host}/activate`.
     ///
     /// # Errors
@@ -137,7 +148,10 @@ impl Core {
 }
 
 /// Runs `attempt` until it succeeds, fails for good, or has lost [`TRIES`] races.
-pub(crate) async fn retrying<T, F, A>(mut attempt: F) -> ApiResult<T>
+///
+/// # Errors
+/// Of the last attempt.
+pub async fn retrying<T, F, A>(mut attempt: F) -> ApiResult<T>
 where
     F: FnMut() -> A,
     A: Future<Output = ApiResult<T>>,

@@ -42,6 +42,7 @@ pub const DEFAULTS: &[DefaultRule] = &[
     rule("admin_or_network_owner", "rule:context_is_admin or project_id:%(network:project_id)s"),
     rule("admin_owner_or_network_owner", "rule:owner or rule:admin_or_network_owner"),
     rule("network_owner", "project_id:%(network:project_id)s"),
+    rule("sg_owner", "project_id:%(security_group:project_id)s"),
     rule("admin_only", "rule:context_is_admin"),
     rule("regular_user", ""),
     rule("shared", "field:networks:shared=True"),
@@ -417,6 +418,70 @@ pub const DEFAULTS: &[DefaultRule] = &[
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "rule:admin_or_owner",
     ),
+    // Security groups.
+    rule("admin_or_sg_owner", "rule:context_is_admin or project_id:%(security_group:project_id)s"),
+    rule("admin_owner_or_sg_owner", "rule:owner or rule:admin_or_sg_owner"),
+    rule("shared_security_group", "field:security_groups:shared=True"),
+    rule("rule_default_sg", "field:security_group_rules:belongs_to_default_sg=True"),
+    since(
+        "create_security_group",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    renamed(
+        "create_security_group:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "create_security_groups_tags",
+    ),
+    since(
+        "get_security_group",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_security_group",
+        "rule:regular_user",
+    ),
+    renamed(
+        "get_security_group:tags",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_security_group",
+        "get_security_groups_tags",
+    ),
+    since(
+        "update_security_group",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    renamed(
+        "update_security_group:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "update_security_groups_tags",
+    ),
+    since(
+        "delete_security_group",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    renamed(
+        "delete_security_group:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "delete_security_groups_tags",
+    ),
+    since(
+        "create_security_group_rule",
+        "(rule:admin_only) or (role:member and rule:sg_owner)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "get_security_group_rule",
+        "(rule:admin_only) or (role:reader and rule:sg_owner)",
+        "rule:admin_owner_or_sg_owner",
+    ),
+    since(
+        "delete_security_group_rule",
+        "(rule:admin_only) or (role:member and rule:sg_owner)",
+        "rule:admin_or_owner",
+    ),
+    // Default security group rules.
+    rule("create_default_security_group_rule", "rule:admin_only"),
+    since("get_default_security_group_rule", "role:reader", "rule:regular_user"),
+    rule("delete_default_security_group_rule", "rule:admin_only"),
     // Agents.
     rule("create_agent", "rule:admin_only"),
     rule("get_agent", "rule:admin_only"),

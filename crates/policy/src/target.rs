@@ -6,14 +6,15 @@ use serde_json::Value;
 /// The object of a policy decision, as layers of borrowed attributes: nothing is copied.
 ///
 /// Rules written for Neutron see `network:project_id` (owner of the resource's network),
-/// `ext_parent:project_id` (owner of the parent) and, for `field:networks:shared`, the network's
-/// `shared`. The caller provides them with [`Target::with_network`] and [`Target::with_parent`];
-/// a rule that asks for what is not there is not fulfilled.
+/// `security_group:project_id` (owner of a security group rule's group), `ext_parent:project_id` (owner of the parent) and, for `field:networks:shared`, the network's
+/// `shared`. The caller provides them with [`Target::with_network`],
+/// [`Target::with_security_group`] and [`Target::with_parent`]; a rule that asks for what is not there is not fulfilled.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Target<'a> {
     attrs: Option<&'a Attrs>,
     changes: Option<&'a Attrs>,
     network: Option<&'a Attrs>,
+    security_group: Option<&'a Attrs>,
     parent: Option<&'a Attrs>,
 }
 
@@ -38,6 +39,13 @@ impl<'a> Target<'a> {
         self
     }
 
+    /// With the security group a rule belongs to.
+    #[must_use]
+    pub fn with_security_group(mut self, group: &'a Attrs) -> Self {
+        self.security_group = Some(group);
+        self
+    }
+
     /// With the resource a sub-resource belongs to.
     #[must_use]
     pub fn with_parent(mut self, parent: &'a Attrs) -> Self {
@@ -53,6 +61,7 @@ impl<'a> Target<'a> {
             let (layer, field) = name.split_once(':')?;
             match layer {
                 "network" => lookup(self.network?, field),
+                "security_group" => lookup(self.security_group?, field),
                 "ext_parent" => lookup(self.parent?, field),
                 _ => None,
             }

@@ -74,7 +74,11 @@ impl Server {
             }
             _ => Arc::new(NoAuth),
         };
-        let authorizer = Arc::new(Authorizer::new(policy, parts.networks.clone()));
+        let authorizer = Arc::new(Authorizer::new(
+            policy,
+            parts.networks.clone(),
+            parts.security_groups.clone(),
+        ));
         let limits = Limits { page: config.pagination_max_limit, allow_bulk: config.allow_bulk };
         let router = router::router(&parts, &authorizer, authenticator, limits);
         let api = Listening::start(config.bind, router).await?;

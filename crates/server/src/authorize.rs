@@ -1,8 +1,9 @@
 //! Policy decisions about resources, with what the rules need to look at fetched for them.
 //!
 //! The rules themselves are `neutrino-policy`'s. Added here: the network that a subnet or port
-//! belongs to, which rules such as `rule:network_owner` ask about. Nothing is fetched for
-//! administrators, whose rights hang on their role alone.
+//! belongs to, and the security group of a rule, which rules such as `rule:network_owner` and
+//! `rule:sg_owner` ask about. Nothing is fetched for administrators, whose rights hang on their
+//! role alone.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,14 +12,23 @@ use neutrino_policy::{Enforcer, Target, View};
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin};
 use serde_json::Value;
 
-/// What rules look at of a network: its own columns. Subnets, tags and segments would cost a
-/// statement each.
-const RULES_SEE: [&str; 4] = ["id", "project_id", "shared", "router:external"];
+/// The kind of resource that others belong to, and whose owner rules about those ask for.
+struct Owning {
+    /// Singular.
+    member: &'static str,
+    /// Attribute of those that belong to it.
+    key: &'static str,
+    /// What rules look at: its own columns. Children would cost a statement each.
+    rules_see: &'static [&'static str],
+    /// Puts it where rules find it.
+    attach: for<'a> fn(Target<'a>, &'a Attrs) -> Target<'a>,
+    plugin: Arc<dyn ResourcePlugin>,
+}
 
 /// Decides about resources.
 pub struct Authorizer {
     enforcer: Enforcer,
-    networks: Arc<dyn ResourcePlugin>,
+    owning: [Owning; 2],
 }
 
 impl std::fmt::Debug for Authorizer {
@@ -37,10 +47,29 @@ pub struct Seen {
 }
 
 impl Authorizer {
-    /// Decides with the rules of `enforcer`; `networks` serves the networks rules ask about.
+    /// Decides with the rules of `enforcer`; `networks` and `security_groups` serve those rules ask
+    /// about.
     #[must_use]
-    pub fn new(enforcer: Enforcer, networks: Arc<dyn ResourcePlugin>) -> Self {
-        Self { enforcer, networks }
+    pub fn new(
+        enforcer: Enforcer,
+        networks: Arc<dyn ResourcePlugin>,
+        security_groups: Arc<dyn ResourcePlugin>,
+    ) -> Self {
+        let networks = Owning {
+            member: "network",
+            key: "network_id",
+            rules_see: &["id", "project_id", "shared", "router:external"],
+            attach: |target, network| target.with_network(network),
+            plugin: networks,
+        };
+        let groups = Owning {
+            member: "security_group",
+            key: "security_group_id",
+            rules_see: &["id", "project_id"],
+            attach: |target, group| target.with_security_group(group),
+            plugin: security_groups,
+        };
+        Self { enforcer, owning: [networks, groups] }
     }
 
     /// The rules, for decisions about something that is no resource with a plugin.
@@ -60,7 +89,7 @@ impl Authorizer {
     /// As in Neutron, the first item decides which attributes are left out of all of them.
     ///
     /// # Errors
-    /// When the networks of the items cannot be read.
+    /// When what the items belong to cannot be read.
     pub async fn seen(
         &self,
         resource: &Resource,
@@ -76,18 +105,17 @@ impl Authorizer {
             }
             return Ok(Seen { items, hidden: view.hidden(&Target::default()) });
         }
-        let networks = self.networks_of(view.context(), resource, &items).await?;
-        let network = |item: &Attrs| network_id(item).and_then(|id| networks.get(id));
-        let shown = |item: &Attrs| view.shows(&target(item, network(item)));
+        let owners = self.owners_of(view.context(), resource, &items).await?;
+        let shown = |item: &Attrs| view.shows(&owners.target(item));
         let items: Vec<Attrs> = items.into_iter().filter(shown).collect();
-        let hidden = items.first().map(|i| view.hidden(&target(i, network(i)))).unwrap_or_default();
+        let hidden = items.first().map(|i| view.hidden(&owners.target(i))).unwrap_or_default();
         Ok(Seen { items, hidden })
     }
 
     /// The attributes of `item` to leave out, or `None` when the caller may not see it at all.
     ///
     /// # Errors
-    /// When the item's network cannot be read.
+    /// When what the item belongs to cannot be read.
     pub async fn seen_one(
         &self,
         resource: &Resource,
@@ -97,41 +125,39 @@ impl Authorizer {
         if view.is_all() {
             return Ok(Some(Vec::new()));
         }
-        let network = match view.depends_on_target() {
-            true => self.network_of(view.context(), resource, item).await?,
-            false => None,
+        let owner = match view.depends_on_target() {
+            true => self.owner_of(view.context(), resource, item).await?,
+            false => Owners::default(),
         };
-        let target = target(item, network.as_ref());
+        let target = owner.target(item);
         Ok(view.shows(&target).then(|| view.hidden(&target)))
     }
 
-    /// Refuses the creation of `items` unless the caller may make every one. Their networks are
+    /// Refuses the creation of `items` unless the caller may make every one. What they belong to is
     /// read at once.
     ///
     /// # Errors
-    /// 403; 404 when an item's network is not there.
+    /// 403; 404 when the network or security group of an item is not there.
     pub async fn create(
         &self,
         ctx: &Context,
         resource: &Resource,
         items: &[Attrs],
     ) -> ApiResult<()> {
-        let networks = match ctx.is_admin {
-            true => HashMap::new(),
-            false => self.networks_of(ctx, resource, items).await?,
+        let owners = match ctx.is_admin {
+            true => Owners::default(),
+            false => self.owners_of(ctx, resource, items).await?,
         };
         for item in items {
-            let id = network_id(item).filter(|_| has_network(resource));
-            let network = match id.filter(|_| !ctx.is_admin) {
-                Some(id) => Some(networks.get(id).ok_or_else(|| no_network(id))?),
-                None => None,
-            };
-            let target = target(item, network);
+            owners.ensure_found(item)?;
+            let target = owners.target(item);
             let decision = self.enforcer.authorize_create(resource, item, &target, ctx);
-            if let (Err(_), Some(id)) = (&decision, id.filter(|_| is_port(resource))) {
+            if let (Err(_), Some(networks)) = (&decision, self.owning(resource))
+                && let Some(id) = networks.id_in(item).filter(|_| is_port(resource))
+            {
                 // Neutron reads the network as the caller to see whether it is shared, so that
                 // one the caller may not see is not found rather than forbidden.
-                self.networks.get(ctx, id).await?;
+                networks.plugin.get(ctx, id).await?;
             }
             decision?;
         }
@@ -158,8 +184,8 @@ impl Authorizer {
             }
         }
         let current = plugin.get(ctx, id).await?;
-        let network = self.network_of(ctx, resource, &current).await?;
-        let target = target(&current, network.as_ref()).with_changes(changes);
+        let owner = self.owner_of(ctx, resource, &current).await?;
+        let target = owner.target(&current).with_changes(changes);
         self.enforcer.authorize_update(resource, changes, &target, ctx)
     }
 
@@ -179,8 +205,8 @@ impl Authorizer {
             return Ok(());
         }
         let current = plugin.get(ctx, id).await?;
-        let network = self.network_of(ctx, resource, &current).await?;
-        let target = target(&current, network.as_ref());
+        let owner = self.owner_of(ctx, resource, &current).await?;
+        let target = owner.target(&current);
         self.enforcer.authorize_delete(resource, &target, ctx)
     }
 
@@ -200,8 +226,8 @@ impl Authorizer {
             return Ok(());
         }
         let current = plugin.get(ctx, id).await?;
-        let network = self.network_of(ctx, resource, &current).await?;
-        let target = target(&current, network.as_ref());
+        let owner = self.owner_of(ctx, resource, &current).await?;
+        let target = owner.target(&current);
         let decision = self.enforcer.authorize(rule, &target, ctx);
         self.enforcer.hide_if_invisible(resource, decision, &target, ctx)
     }
@@ -217,74 +243,94 @@ impl Authorizer {
         rule: &str,
         item: &Attrs,
     ) -> ApiResult<()> {
-        let network = match ctx.is_admin {
-            true => None,
-            false => self.network_of(ctx, resource, item).await?,
+        let owner = match ctx.is_admin {
+            true => Owners::default(),
+            false => self.owner_of(ctx, resource, item).await?,
         };
-        self.enforcer.authorize(rule, &target(item, network.as_ref()), ctx)
+        self.enforcer.authorize(rule, &owner.target(item), ctx)
     }
 
-    async fn network_of(
+    /// What one resource belongs to; 404 when that is not there.
+    async fn owner_of(
         &self,
         ctx: &Context,
         resource: &Resource,
         item: &Attrs,
-    ) -> ApiResult<Option<Attrs>> {
-        let Some(id) = network_id(item).filter(|_| has_network(resource)) else {
-            return Ok(None);
-        };
-        let found = self.networks_of(ctx, resource, std::slice::from_ref(item)).await?.remove(id);
-        found.ok_or_else(|| no_network(id)).map(Some)
+    ) -> ApiResult<Owners<'_>> {
+        let owners = self.owners_of(ctx, resource, std::slice::from_ref(item)).await?;
+        owners.ensure_found(item)?;
+        Ok(owners)
     }
 
-    /// The networks `items` belong to, with `shared` as the caller sees it: a network may be
-    /// shared with its project alone.
-    async fn networks_of(
+    /// What `items` belong to, with `shared` as the caller sees it: a network may be shared with
+    /// its project alone.
+    async fn owners_of(
         &self,
         ctx: &Context,
         resource: &Resource,
         items: &[Attrs],
-    ) -> ApiResult<HashMap<String, Attrs>> {
-        if !has_network(resource) {
-            return Ok(HashMap::new());
-        }
-        let mut ids: Vec<&str> = items.iter().filter_map(network_id).collect();
+    ) -> ApiResult<Owners<'_>> {
+        let Some(owning) = self.owning(resource) else { return Ok(Owners::default()) };
+        let mut ids: Vec<&str> = items.iter().filter_map(|item| owning.id_in(item)).collect();
         ids.sort_unstable();
         ids.dedup();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
+        let mut found = HashMap::with_capacity(ids.len());
+        if !ids.is_empty() {
+            let mut query = ListQuery::filter("id", ids);
+            query.fields = owning.rules_see.iter().map(|name| (*name).to_string()).collect();
+            for owner in owning.plugin.list(&ctx.elevated(), &query).await? {
+                if let Some(id) = owner.get("id").and_then(Value::as_str) {
+                    found.insert(id.to_string(), owner);
+                }
+            }
         }
-        let mut query = ListQuery::filter("id", ids);
-        query.fields = RULES_SEE.map(str::to_string).to_vec();
-        let networks = self.networks.list(&ctx.elevated(), &query).await?;
-        let keyed = |network: Attrs| {
-            let id = network.get("id").and_then(Value::as_str)?.to_string();
-            Some((id, network))
-        };
-        Ok(networks.into_iter().filter_map(keyed).collect())
+        Ok(Owners { owning: Some(owning), found })
+    }
+
+    /// What resources of this kind belong to.
+    fn owning(&self, resource: &Resource) -> Option<&Owning> {
+        let top = resource.parent.is_none();
+        self.owning.iter().find(|owning| top && resource.attribute(owning.key).is_some())
     }
 }
 
-fn has_network(resource: &Resource) -> bool {
-    resource.parent.is_none() && resource.attribute("network_id").is_some()
+/// What some resources of one kind belong to, by id.
+#[derive(Default)]
+struct Owners<'a> {
+    owning: Option<&'a Owning>,
+    found: HashMap<String, Attrs>,
+}
+
+impl Owners<'_> {
+    /// `item` as rules see it.
+    fn target<'t>(&'t self, item: &'t Attrs) -> Target<'t> {
+        let target = Target::new(item);
+        let Some(owning) = self.owning else { return target };
+        match owning.id_in(item).and_then(|id| self.found.get(id)) {
+            Some(owner) => (owning.attach)(target, owner),
+            None => target,
+        }
+    }
+
+    /// 404 when what `item` belongs to is not there.
+    fn ensure_found(&self, item: &Attrs) -> ApiResult<()> {
+        let Some(owning) = self.owning else { return Ok(()) };
+        match owning.id_in(item) {
+            Some(id) if !self.found.contains_key(id) => {
+                Err(ApiError::resource_not_found(owning.member, id))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Owning {
+    /// The id of what `item` belongs to.
+    fn id_in<'a>(&self, item: &'a Attrs) -> Option<&'a str> {
+        item.get(self.key).and_then(Value::as_str)
+    }
 }
 
 fn is_port(resource: &Resource) -> bool {
     resource.collection == "ports"
-}
-
-fn no_network(id: &str) -> ApiError {
-    ApiError::resource_not_found("network", id)
-}
-
-fn network_id(item: &Attrs) -> Option<&str> {
-    item.get("network_id").and_then(Value::as_str)
-}
-
-fn target<'a>(item: &'a Attrs, network: Option<&'a Attrs>) -> Target<'a> {
-    let target = Target::new(item);
-    match network {
-        Some(network) => target.with_network(network),
-        None => target,
-    }
 }

@@ -8,7 +8,7 @@ use neutrino_db::Db;
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
     AddressGroups, AgentConfig, Agents, AvailabilityZones, DhcpConfig, DhcpScheduler, QuotaConfig,
-    Quotas, RbacPolicies, ServiceProviders, TagService, dhcp::Seams,
+    Quotas, RbacPolicies, SecurityGroups, ServiceProviders, TagService, dhcp::Seams,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -36,6 +36,12 @@ pub struct Parts {
     pub address_groups: Arc<AddressGroups>,
     /// `/v2.0/rbac-policies`.
     pub rbac_policies: Arc<RbacPolicies>,
+    /// `/v2.0/security-groups`.
+    pub security_groups: Arc<dyn ResourcePlugin>,
+    /// `/v2.0/security-group-rules`.
+    pub security_group_rules: Arc<dyn ResourcePlugin>,
+    /// `/v2.0/default-security-group-rules`.
+    pub default_security_group_rules: Arc<dyn ResourcePlugin>,
     /// `/v2.0/agents` and `report_state`.
     pub agents: Arc<Agents>,
     /// Networks and their DHCP agents.
@@ -72,6 +78,14 @@ impl Parts {
         let ml2 = Ml2Plugin::new(db.clone(), config, registry.clone(), notifier.clone())
             .await
             .map_err(|e| ServerError::Ml2(e.into()))?;
+        let quotas = QuotaConfig::from_conf(conf);
+        let groups = SecurityGroups::new(
+            db.clone(),
+            registry.clone(),
+            notifier.clone(),
+            ml2.default_groups().clone(),
+            quotas.defaults.clone(),
+        );
         let agents = Agents::new(db.clone(), AgentConfig::from_conf(conf));
         let agents = Arc::new(agents.announced_to(registry.clone()));
         let dhcp_config =
@@ -84,7 +98,6 @@ impl Parts {
         };
         let dhcp = DhcpScheduler::new(db.clone(), dhcp_config, seams);
         dhcp.subscribe(&registry);
-        let quotas = QuotaConfig::from_conf(conf);
         let rbac_policies = RbacPolicies::new(db.clone(), quotas.defaults.clone());
         Ok(Self {
             address_groups: Arc::new(AddressGroups::new(db.clone(), registry.clone())),
@@ -92,6 +105,9 @@ impl Parts {
             networks: ml2.networks(),
             subnets: ml2.subnets(),
             ports: ml2.ports(),
+            security_groups: groups.groups(),
+            security_group_rules: groups.rules(),
+            default_security_group_rules: groups.default_rules(),
             ml2,
             registry,
             agents,

@@ -8,8 +8,8 @@ use axum::{
     routing::{any, get},
 };
 use neutrino_api_defs::{
-    ADDRESS_GROUPS, AGENTS, AVAILABILITY_ZONES, NETWORKS, PORTS, RBAC_POLICIES, Resource,
-    SERVICE_PROVIDERS, SUBNETS,
+    ADDRESS_GROUPS, AGENTS, AVAILABILITY_ZONES, DEFAULT_SECURITY_GROUP_RULES, NETWORKS, PORTS,
+    RBAC_POLICIES, Resource, SECURITY_GROUP_RULES, SECURITY_GROUPS, SERVICE_PROVIDERS, SUBNETS,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -71,6 +71,13 @@ fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
         .merge(bindings::routes(parts.ml2.clone(), authorizer.clone()))
         .merge(collection(&ADDRESS_GROUPS, parts.address_groups.clone()))
         .merge(collection(&RBAC_POLICIES, parts.rbac_policies.clone()))
+        .merge(collection(&SECURITY_GROUPS, parts.security_groups.clone()))
+        .merge(tags(&SECURITY_GROUPS, parts.security_groups.clone()))
+        .merge(collection(&SECURITY_GROUP_RULES, parts.security_group_rules.clone()))
+        .merge(collection(
+            &DEFAULT_SECURITY_GROUP_RULES,
+            parts.default_security_group_rules.clone(),
+        ))
         .merge(collection(&AGENTS, parts.agents.clone()))
         .merge(dhcp_agents::routes(parts.dhcp.clone(), authorizer.clone()))
         .merge(collection(&AVAILABILITY_ZONES, parts.availability_zones.clone()))

@@ -1,5 +1,5 @@
 //! Service plugins beside ML2, one module each: address groups, agents, scheduling of networks to
-//! DHCP agents, quotas, availability zones, RBAC policies, service providers, tags.
+//! DHCP agents, quotas, availability zones, RBAC policies, security groups, service providers, tags.
 //!
 //! Each owns its part of the API's behaviour over [`neutrino_db`]. None owns HTTP, policy or RPC
 //! transport: the server calls them with checked input.
@@ -11,6 +11,7 @@ pub mod dhcp;
 pub mod quotas;
 pub mod rbac;
 mod read_only;
+pub mod security_groups;
 pub mod service_providers;
 pub mod tags;
 
@@ -20,5 +21,6 @@ pub use availability_zones::AvailabilityZones;
 pub use dhcp::{DhcpConfig, DhcpScheduler};
 pub use quotas::{QuotaConfig, Quotas};
 pub use rbac::RbacPolicies;
+pub use security_groups::SecurityGroups;
 pub use service_providers::ServiceProviders;
 pub use tags::TagService;

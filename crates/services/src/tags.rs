@@ -1,4 +1,5 @@
-//! Tags: `/v2.0/{collection}/{id}/tags[/{tag}]` for networks, subnets and ports.
+//! Tags: `/v2.0/{collection}/{id}/tags[/{tag}]` for networks, subnets, ports
+//! and security groups.
 //!
 //! A change of a resource's tags is a change of the resource: it bumps its revision. Whether the
 //! caller may see or change the resource is checked by the caller of this module.
@@ -6,7 +7,7 @@
 use neutrino_api_defs::pytext;
 use neutrino_db::{
     Conn, Db,
-    schema::{Networks, Ports, Subnets},
+    schema::{Networks, Ports, SecurityGroups, Subnets},
     sea_query::{DynIden, Expr, ExprTrait, IntoIden, Query},
     tags, time,
 };
@@ -35,6 +36,7 @@ fn taggable(collection: &str, id: &str) -> ApiResult<Taggable> {
         "networks" => (Networks::Table.into_iden(), "networks"),
         "subnets" => (Subnets::Table.into_iden(), "subnets"),
         "ports" => (Ports::Table.into_iden(), "ports"),
+        "security_groups" => (SecurityGroups::Table.into_iden(), "security_groups"),
         other => return Err(resource_not_found(other, id)),
     };
     Ok(Taggable { table, collection })

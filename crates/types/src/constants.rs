@@ -51,6 +51,9 @@ pub mod vif_type {
     pub const OVS: &str = "ovs";
 }
 
+/// `remote_group_id` of a default security group rule that means the group the rule will be in.
+pub const PARENT_GROUP: &str = "PARENT";
+
 /// Values of a resource's `status`.
 pub mod status {
     /// Wired and in service.

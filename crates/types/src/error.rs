@@ -87,6 +87,24 @@ impl ApiError {
             "port" => ("PortNotFound", "Port"),
             "agent" => ("AgentNotFound", "Agent"),
             "address_group" => ("AddressGroupNotFound", "Address group"),
+            "security_group" => {
+                return Self::not_found(
+                    "SecurityGroupNotFound",
+                    format!("Security group {id} does not exist"),
+                );
+            }
+            "security_group_rule" => {
+                return Self::not_found(
+                    "SecurityGroupRuleNotFound",
+                    format!("Security group rule {id} does not exist"),
+                );
+            }
+            "default_security_group_rule" => {
+                return Self::not_found(
+                    "DefaultSecurityGroupRuleNotFound",
+                    format!("Default Security Group rule {id} does not exist"),
+                );
+            }
             other => {
                 return Self::not_found(
                     "HTTPNotFound",

@@ -6,13 +6,14 @@ pub mod network;
 pub mod port;
 pub mod quota;
 pub mod rbac;
+pub mod security_group;
 pub mod service_provider;
 pub mod standard;
 pub mod subnet;
 
 use crate::resource::Resource;
 
-static ALL: [&Resource; 10] = [
+static ALL: [&Resource; 13] = [
     &network::NETWORKS,
     &subnet::SUBNETS,
     &port::PORTS,
@@ -21,6 +22,9 @@ static ALL: [&Resource; 10] = [
     &agent::AVAILABILITY_ZONES,
     &address_group::ADDRESS_GROUPS,
     &rbac::RBAC_POLICIES,
+    &security_group::SECURITY_GROUPS,
+    &security_group::SECURITY_GROUP_RULES,
+    &security_group::DEFAULT_SECURITY_GROUP_RULES,
     &quota::QUOTAS,
     &service_provider::SERVICE_PROVIDERS,
 ];

@@ -63,6 +63,9 @@ resource! {
             .enforce_policy().extension("allowed-address-pairs"),
         Attribute::writable("extra_dhcp_opts", Shape::ObjectList, "DHCP options of this port.")
             .default(Initial::Null).validate(Validate::ExtraDhcpOpts).extension("extra_dhcp_opt"),
+        Attribute::writable("security_groups", Shape::TextList, "Security groups; the project's default one when left out.")
+            .unset().convert(Convert::NoneToEmptyList).validate(Validate::Uuids).filter()
+            .extension("security-group"),
         Attribute::writable("port_security_enabled", Shape::Bool, "Whether addresses are enforced.")
             .unset().convert(Convert::Boolean).enforce_policy().extension("port-security"),
         DESCRIPTION,

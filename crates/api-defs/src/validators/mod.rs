@@ -6,6 +6,7 @@
 pub mod address;
 pub mod list;
 pub mod port;
+pub mod security_group;
 pub mod text;
 
 use neutrino_types::{ApiError, is_uuid};
@@ -94,6 +95,8 @@ impl Validate {
             Self::ExtraDhcpOpts => port::extra_dhcp_opts(value),
             Self::Cidrs => list::list_of_distinct(value)?.iter().try_for_each(address::subnet),
             Self::TargetProject => target_project(value),
+            Self::Uuids => list::list_of_distinct(value)?.iter().try_for_each(uuid),
+            Self::NameNotDefault(max) => security_group::name_not_default(value, max),
             Self::UniqueTexts(max) => list::unique_strings(value, max),
             Self::AvailabilityZoneHints => list::availability_zone_hints(value),
             Self::Segments => list::segments(value),

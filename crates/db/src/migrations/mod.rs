@@ -5,8 +5,8 @@
 //! as golden files.
 
 use sea_query::{
-    Expr, IndexCreateStatement, MysqlQueryBuilder, Order, PostgresQueryBuilder, Query,
-    SqliteQueryBuilder, TableCreateStatement,
+    Expr, IndexCreateStatement, InsertStatement, MysqlQueryBuilder, Order, PostgresQueryBuilder,
+    Query, SqliteQueryBuilder, TableCreateStatement,
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 
 mod ddl;
 mod m0001_first_light;
+mod m0002_security_groups;
 mod m0003_address_groups;
 mod m0004_dhcp_scheduling;
 
@@ -38,6 +39,11 @@ pub const ALL: &[Migration] = &[
         steps: m0001_first_light::steps,
     },
     Migration {
+        revision: "0002_security_groups",
+        title: "security groups, their rules, what new groups start with",
+        steps: m0002_security_groups::steps,
+    },
+    Migration {
         revision: "0003_address_groups",
         title: "address groups, sharing of address groups",
         steps: m0003_address_groups::steps,
@@ -49,12 +55,14 @@ pub const ALL: &[Migration] = &[
     },
 ];
 
-/// A DDL statement. Boxed: a table statement is large.
+/// A statement of a migration. Boxed: a table statement is large.
 pub enum Step {
     /// CREATE TABLE.
     Table(Box<TableCreateStatement>),
     /// CREATE INDEX.
     Index(Box<IndexCreateStatement>),
+    /// INSERT of rows that every deployment has.
+    Rows(Box<InsertStatement>),
 }
 
 /// The SQL dialects the schema renders for.
@@ -84,6 +92,9 @@ impl Step {
             (Self::Index(i), Dialect::Sqlite) => i.to_string(SqliteQueryBuilder),
             (Self::Index(i), Dialect::Mysql) => i.to_string(MysqlQueryBuilder),
             (Self::Index(i), Dialect::Postgres) => i.to_string(PostgresQueryBuilder),
+            (Self::Rows(r), Dialect::Sqlite) => r.to_string(SqliteQueryBuilder),
+            (Self::Rows(r), Dialect::Mysql) => r.to_string(MysqlQueryBuilder),
+            (Self::Rows(r), Dialect::Postgres) => r.to_string(PostgresQueryBuilder),
         }
     }
 }

@@ -48,9 +48,11 @@ macro_rules! tables {
 pub mod core;
 pub mod ml2;
 pub mod rbac;
+pub mod security_groups;
 pub mod services;
 
 pub use core::*;
 pub use ml2::*;
 pub use rbac::*;
+pub use security_groups::*;
 pub use services::*;

@@ -6,13 +6,14 @@ use neutrino_db::{
     Conn, DbResult, Prepared, RowRef, ip,
     schema::{
         AllowedAddressPairs as A, ExtraDhcpOpts as E, IpAllocations as I, Networks,
-        PortBindings as B, Ports as P, ProvisioningBlocks as V, Tags,
+        PortBindings as B, Ports as P, ProvisioningBlocks as V, SecurityGroupPortBindings as G,
+        Tags,
     },
     sea_query::{
         Cond, Condition, Expr, ExprTrait, InsertStatement, IntoColumnRef, JoinType, Query,
         SelectStatement, UpdateStatement,
     },
-    time,
+    security_groups, time,
 };
 use neutrino_types::{Context, MacAddr, new_id};
 
@@ -89,14 +90,16 @@ pub struct Port {
     pub updated_at: String,
     /// The active binding.
     pub binding: Binding,
-    /// Which child tables hold rows of the port: pairs, options, tags.
-    pub(crate) children: [bool; 3],
+    /// Which child tables hold rows of the port: pairs, options, tags, security groups.
+    pub(crate) children: [bool; 4],
     /// `fixed_ips`.
     pub fixed_ips: Vec<FixedIp>,
     /// `allowed_address_pairs`.
     pub address_pairs: Vec<AddressPair>,
     /// `extra_dhcp_opts`.
     pub dhcp_opts: Vec<DhcpOpt>,
+    /// `security_groups`, sorted.
+    pub security_groups: Vec<String>,
     /// Its tags.
     pub tags: Vec<String>,
 }
@@ -109,6 +112,8 @@ impl Port {
         Self {
             id: new_id(),
             ip_allocation: Some("immediate".into()),
+            // Where no extension driver says otherwise.
+            port_security_enabled: true,
             propagate_uplink_status: true,
             revision: 1,
             created_at: now.clone(),
@@ -183,6 +188,7 @@ pub fn exprs() -> Vec<Expr> {
             .from(Tags::Table)
             .and_where(of_port((Tags::Table, Tags::ResourceId)))
             .take(),
+        Query::select().from(G::Table).and_where(of_port((G::Table, G::PortId))).take(),
     ];
     out.extend(children.map(|mut rows| Expr::exists(rows.expr(Expr::val(1)).take())));
     out
@@ -213,7 +219,7 @@ pub fn decode(row: &RowRef<'_>) -> Port {
         created_at: row.text(14),
         updated_at: row.text(15),
         binding: binding::decode_at(row, BINDING).unwrap_or_default(),
-        children: [row.bool(FLAGS), row.bool(FLAGS + 1), row.bool(FLAGS + 2)],
+        children: std::array::from_fn(|n| row.bool(FLAGS + n)),
         ..Port::default()
     }
 }
@@ -232,7 +238,31 @@ pub async fn load_children(conn: &Conn, ports: &mut [Port]) -> DbResult<()> {
         .and_where(is_in(I::PortId, ports.iter().map(|p| p.id.as_str())))
         .to_owned();
     attach_fixed_ips(conn, ports, &query).await?;
+    if ports.iter().any(|p| p.children[3]) {
+        let groups = Query::select()
+            .columns([G::PortId, G::SecurityGroupId])
+            .from(G::Table)
+            .and_where(is_in(G::PortId, ports.iter().map(|p| p.id.as_str())))
+            .to_owned();
+        attach_groups(conn, ports, &groups).await?;
+    }
     load_optional_children(conn, ports).await
+}
+
+/// Gives `ports` the security groups `query` answers as port, group.
+///
+/// # Errors
+/// What the database refused.
+pub async fn attach_groups(
+    conn: &Conn,
+    ports: &mut [Port],
+    query: &SelectStatement,
+) -> DbResult<()> {
+    let mut groups = security_groups::groups_of(conn, query).await?;
+    for port in ports {
+        port.security_groups = groups.remove(&port.id).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Gives `ports` the addresses `query` answers as port, subnet, address.
@@ -269,7 +299,7 @@ pub async fn attach_fixed_ips(
 /// # Errors
 /// What the database refused.
 pub async fn load_optional_children(conn: &Conn, ports: &mut [Port]) -> DbResult<()> {
-    if ports.iter().all(|p| p.children == [false; 3]) {
+    if ports.iter().all(|p| p.children[..3] == [false; 3]) {
         return Ok(());
     }
     let ids: Vec<String> = ports.iter().map(|p| p.id.clone()).collect();
@@ -373,6 +403,9 @@ pub fn insert(ports: &[Port]) -> Vec<Prepared> {
     ));
     out.extend(insert_pairs(ports.iter().map(|p| (&*p.id, p.address_pairs.as_slice()))));
     out.extend(insert_opts(ports.iter().map(|p| (&*p.id, p.dhcp_opts.as_slice()))));
+    out.extend(security_groups::bind(
+        ports.iter().map(|p| (p.id.as_str(), p.security_groups.as_slice())),
+    ));
     let tags = ports.iter().flat_map(|p| p.tags.iter().map(|t| (p.id.as_str(), t.as_str())));
     out.extend(insert_tags("ports", tags));
     out

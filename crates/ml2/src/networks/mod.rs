@@ -48,8 +48,9 @@ impl Networks {
 
     async fn try_create(&self, ctx: &Context, items: &[Attrs]) -> ApiResult<Vec<Network>> {
         let core = &*self.core;
-        let mut tx = core.db.begin().await?;
         let owners: Vec<String> = items.iter().map(|i| request::project(i, ctx)).collect();
+        core.default_groups.ensure(ctx, owners.iter().map(String::as_str)).await?;
+        let mut tx = core.db.begin().await?;
         core.ensure_quota(&tx, "network", owners.iter().map(String::as_str)).await?;
         let mut networks = Vec::with_capacity(items.len());
         for (item, owner) in items.iter().zip(owners) {

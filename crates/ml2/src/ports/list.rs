@@ -3,7 +3,7 @@
 use neutrino_db::{
     Db,
     list::{Column, ListSpec, any_of},
-    schema::{IpAllocations as I, PortBindings as B, Ports as P},
+    schema::{IpAllocations as I, PortBindings as B, Ports as P, SecurityGroupPortBindings as G},
     sea_query::{Cond, Condition, Expr, ExprTrait, LikeExpr, Query},
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, WrittenPage};
@@ -50,7 +50,22 @@ static SPEC: ListSpec = ListSpec {
 };
 
 fn computed(_: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
-    (name == "fixed_ips").then(|| fixed_ips(values))
+    match name {
+        "fixed_ips" => Some(fixed_ips(values)),
+        "security_groups" => Some(Ok(in_groups(values))),
+        _ => None,
+    }
+}
+
+/// Ports that are in any of these groups.
+fn in_groups(values: &[Value]) -> Condition {
+    let groups = values.iter().map(plain_text).collect();
+    let ports = Query::select()
+        .column(G::PortId)
+        .from(G::Table)
+        .and_where(any_of(Expr::col(G::SecurityGroupId), groups))
+        .to_owned();
+    Cond::all().add(id().in_subquery(ports))
 }
 
 /// `fixed_ips=ip_address=...`, `subnet_id=...` and `ip_address_substr=...`: values of one key are
@@ -116,6 +131,14 @@ async fn fetch(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<port:
         let columns = [I::PortId, I::SubnetId, I::IpAddress].map(|c| (I::Table, c));
         let of_page = page.children(I::Table, I::PortId, columns);
         port::attach_fixed_ips(&conn, &mut ports, &of_page).await?;
+    }
+    if wanted("security_groups") && ports.iter().any(|p| p.children[3]) {
+        let of_page = page.children(
+            G::Table,
+            G::PortId,
+            [G::PortId, G::SecurityGroupId].map(|c| (G::Table, c)),
+        );
+        port::attach_groups(&conn, &mut ports, &of_page).await?;
     }
     if ["allowed_address_pairs", "extra_dhcp_opts", "tags"].into_iter().any(wanted) {
         port::load_optional_children(&conn, &mut ports).await?;

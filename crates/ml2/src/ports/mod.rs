@@ -2,6 +2,7 @@
 
 mod bindings;
 mod build;
+mod groups;
 mod list;
 mod notify;
 mod update;
@@ -69,6 +70,8 @@ impl Ports {
 
     async fn try_create(&self, ctx: &Context, items: &[Attrs]) -> ApiResult<Vec<Port>> {
         let core = &*self.core;
+        let owners: Vec<String> = items.iter().map(|i| request::project(i, ctx)).collect();
+        let defaults = core.default_groups.ensure(ctx, owners.iter().map(String::as_str)).await?;
         let mut tx = core.db.begin().await?;
         let network_ids = distinct(items.iter().filter_map(|i| request::text(i, "network_id")));
         let networks: HashMap<String, Network> = network::by_ids(&tx, ctx, &network_ids)
@@ -77,7 +80,6 @@ impl Ports {
             .map(|n| (n.id.clone(), n))
             .collect();
         let subnets = subnet::by_networks(&tx, &network_ids).await?;
-        let owners: Vec<String> = items.iter().map(|i| request::project(i, ctx)).collect();
         if self.quotas {
             core.ensure_quota(&tx, "port", owners.iter().map(String::as_str)).await?;
         }
@@ -94,6 +96,7 @@ impl Ports {
         };
         let mut ports = (0..items.len()).map(build).collect::<ApiResult<Vec<Port>>>()?;
         settle_macs(&tx, items, &mut ports, build).await?;
+        groups::assign(&tx, ctx, items, &mut ports, &defaults).await?;
         self.address(&tx, items, &mut ports, &subnets).await?;
         let mut statements = port::insert(&ports);
         statements.extend(provisioning::blocks(core, &tx, &ports).await?);
@@ -398,6 +401,7 @@ pub(crate) async fn deleted(core: &Core, ctx: &Context, doomed: &Doomed) {
         tracing::error!(port = doomed.port.id, %error, "a driver failed on a deleted port");
     }
     core.notifier.port_delete(&doomed.port.id).await;
+    notify::members_changed(core, [&doomed.port]).await;
 }
 
 #[async_trait]
@@ -410,6 +414,7 @@ impl ResourcePlugin for Ports {
         }
         let mut ports = retrying(|| self.try_create(ctx, &items)).await?;
         created(core, ctx, &ports).await;
+        notify::members_changed(core, &ports).await;
         for port in &ports {
             let change = Change { current: port, original: None, request: None };
             if let Err(error) = postcommit(core, ctx, Op::Create, &change, (None, None)).await {

@@ -7,7 +7,9 @@ use neutrino_types::{
     constants::{device_owner, status, vif_type},
 };
 
-use super::{Change, Ports, after, asker, build, ensure_mac_free, ensure_subnets_exist, notify};
+use super::{
+    Change, Ports, after, asker, build, ensure_mac_free, ensure_subnets_exist, groups, notify,
+};
 use crate::{
     binding,
     drivers::mech::Op,
@@ -65,6 +67,9 @@ pub(super) async fn update(
     if let Err(error) = super::postcommit(core, ctx, Op::Update, &change, segments).await {
         tracing::error!(port = id, %error, "a driver failed on an updated port");
     }
+    if concerns_members(&original, &port) {
+        notify::members_changed(core, [&original, &port]).await;
+    }
     let notify = concerns_agents(&original, &port);
     if port.binding.needs_binding() {
         let mut bound = vec![port];
@@ -79,12 +84,21 @@ pub(super) async fn update(
     Ok(views::port::port(port))
 }
 
+/// Whether ports that allow the members of the port's groups must hear of the change.
+fn concerns_members(original: &Port, port: &Port) -> bool {
+    original.security_groups != port.security_groups
+        || original.fixed_ips != port.fixed_ips
+        || original.address_pairs != port.address_pairs
+        || original.mac_address != port.mac_address
+}
+
 /// Whether agents must hear of the change: a new name alone is nothing to them.
 fn concerns_agents(original: &Port, port: &Port) -> bool {
     original.mac_address != port.mac_address
         || original.fixed_ips != port.fixed_ips
         || original.port_security_enabled != port.port_security_enabled
         || original.address_pairs != port.address_pairs
+        || original.security_groups != port.security_groups
         || original.dhcp_opts != port.dhcp_opts
         || original.binding != port.binding
         || original.admin_state_up != port.admin_state_up
@@ -123,6 +137,7 @@ async fn try_update(
     for extension in &core.extensions {
         extension.update_port(changes, &original, &mut port)?;
     }
+    groups::change(&tx, ctx, changes, &mut port).await?;
     let unbound = change_binding(changes, &original, &mut port)?;
     let segment = original_segment.clone().filter(|_| !unbound);
     if port != original {
@@ -245,6 +260,7 @@ fn statements(original: &Port, port: &Port, addresses: &AddressChange) -> Vec<Pr
         out.push(port::delete_pairs(id));
         out.extend(port::insert_pairs([(id, port.address_pairs.as_slice())].into_iter()));
     }
+    out.extend(groups::statements(original, port));
     if port.dhcp_opts != original.dhcp_opts {
         out.push(port::delete_opts(id));
         out.extend(port::insert_opts([(id, port.dhcp_opts.as_slice())].into_iter()));

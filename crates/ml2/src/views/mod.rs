@@ -2,6 +2,7 @@
 
 pub mod network;
 pub mod port;
+pub mod security_group;
 pub mod subnet;
 
 mod writer;

@@ -8,7 +8,7 @@ use crate::models::{binding::Binding, port::Port};
 /// All attributes of a port.
 #[must_use]
 pub fn port(p: Port) -> Attrs {
-    let mut out = View::with_capacity(26);
+    let mut out = View::with_capacity(27);
     fill(&mut out, &p);
     out.done()
 }
@@ -33,6 +33,7 @@ fn fill(out: &mut impl Sink, p: &Port) {
         .put("fixed_ips", &p.fixed_ips)
         .put("allowed_address_pairs", &p.address_pairs)
         .put("extra_dhcp_opts", &p.dhcp_opts)
+        .put("security_groups", &p.security_groups)
         .put("description", &p.description);
     let b = &p.binding;
     out.put("binding:vnic_type", &b.vnic_type).put_object("binding:profile", &b.profile);

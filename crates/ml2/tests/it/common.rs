@@ -18,16 +18,25 @@ use serde_json::{Value, json};
 
 /// What agents were told, in order, as text that reads well in a test.
 #[derive(Default)]
-pub struct Told(Mutex<Vec<(String, Value)>>);
+pub struct Told {
+    all: Mutex<Vec<(String, Value)>>,
+    /// Groups whose members changed: every port is in one, so they would be everywhere.
+    members: Mutex<Vec<Vec<String>>>,
+}
 
 impl Told {
     fn push(&self, what: impl Into<String>, detail: Value) {
-        self.0.lock().expect("not poisoned").push((what.into(), detail));
+        self.all.lock().expect("not poisoned").push((what.into(), detail));
     }
 
     /// Everything told since the last call.
     pub fn take(&self) -> Vec<(String, Value)> {
-        std::mem::take(&mut self.0.lock().expect("not poisoned"))
+        std::mem::take(&mut self.all.lock().expect("not poisoned"))
+    }
+
+    /// The groups whose members changed, by message, since the last call.
+    pub fn members(&self) -> Vec<Vec<String>> {
+        std::mem::take(&mut self.members.lock().expect("not poisoned"))
     }
 
     /// The kinds of messages told since the last call.
@@ -74,6 +83,12 @@ impl AgentNotifier for Told {
     }
     async fn binding_activate(&self, port_id: &str, host: &str) {
         self.push("binding_activate", json!([port_id, host]));
+    }
+    async fn security_groups_rule_updated(&self, groups: &[String]) {
+        self.push("security_groups_rule_updated", json!(groups));
+    }
+    async fn security_groups_member_updated(&self, groups: &[String]) {
+        self.members.lock().expect("not poisoned").push(groups.to_vec());
     }
 }
 

@@ -44,6 +44,7 @@ async fn a_port_is_answered_as_it_is_read() {
             "fixed_ips",
             "allowed_address_pairs",
             "extra_dhcp_opts",
+            "security_groups",
             "description",
             "binding:vnic_type",
             "binding:profile",
@@ -139,6 +140,7 @@ async fn updates_change_addresses_pairs_options_and_security() {
             json!({
                 "fixed_ips": [{"ip_address": "10.0.0.7"}],
                 "allowed_address_pairs": [], "port_security_enabled": false,
+                "security_groups": [],
                 "extra_dhcp_opts": [{"opt_name": "a", "opt_value": null}],
             }),
         )

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use neutrino_types::MacAddr;
 use serde::{Deserialize, Serialize};
+
+use super::AddressPair;
 
 /// Rules of the groups of the devices asked for, and the addresses behind remote groups.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,6 +53,12 @@ pub struct SecuredDevice {
     /// `device_owner`.
     #[serde(default)]
     pub device_owner: String,
+    /// The port's MAC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<MacAddr>,
+    /// Further addresses the port may use.
+    #[serde(default)]
+    pub allowed_address_pairs: Vec<AddressPair>,
 }
 
 /// One rule as agents are told it; keys without value are left out.

@@ -37,7 +37,7 @@ pub(super) fn answer<T: serde::Serialize>(value: T) -> Answer {
 /// A device as an agent names it: port id, its first 11 characters, MAC, or `[mac, pci_slot]`.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Device {
+pub(super) enum Device {
     Name(String),
     Pci(
         String,
@@ -53,7 +53,7 @@ impl Device {
     }
 }
 
-fn names(devices: Vec<Device>) -> Vec<String> {
+pub(super) fn names(devices: Vec<Device>) -> Vec<String> {
     devices.into_iter().map(Device::into_name).collect()
 }
 

@@ -1,8 +1,13 @@
 //! What RPC needs of the core plugin, and how ML2 gives it.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use neutrino_ml2::Ml2Plugin;
-use neutrino_rpc::shapes::{DeviceListUpdate, DevicesDetails, TunnelEndpoint};
+use neutrino_rpc::shapes::{
+    DeviceListUpdate, DevicesDetails, TunnelEndpoint,
+    security_groups::{SecuredDevice, SecurityGroupInfo},
+};
 use neutrino_types::{ApiResult, Attrs, Context};
 
 /// The device functions of the core plugin that L2 agents call.
@@ -46,6 +51,20 @@ pub trait L2Plugin: Send + Sync {
         vnic_type: &str,
         host: &str,
     ) -> ApiResult<Vec<Attrs>>;
+
+    /// Rules of the groups of `devices`, and the members of the remote groups they name.
+    async fn security_group_info(
+        &self,
+        ctx: &Context,
+        devices: &[String],
+    ) -> ApiResult<SecurityGroupInfo>;
+
+    /// Rules of `devices`, remote groups replaced by their members.
+    async fn security_group_rules(
+        &self,
+        ctx: &Context,
+        devices: &[String],
+    ) -> ApiResult<BTreeMap<String, SecuredDevice>>;
 
     /// The agent on `host` was dead and reports again: ports whose binding failed meanwhile are
     /// tried again.
@@ -95,6 +114,22 @@ impl L2Plugin for Ml2Plugin {
         host: &str,
     ) -> ApiResult<Vec<Attrs>> {
         self.ports_by_vnic_type_and_host(ctx, vnic_type, host).await
+    }
+
+    async fn security_group_info(
+        &self,
+        ctx: &Context,
+        devices: &[String],
+    ) -> ApiResult<SecurityGroupInfo> {
+        self.security_group_info(ctx, devices).await
+    }
+
+    async fn security_group_rules(
+        &self,
+        ctx: &Context,
+        devices: &[String],
+    ) -> ApiResult<BTreeMap<String, SecuredDevice>> {
+        self.security_group_rules(ctx, devices).await
     }
 
     async fn agent_revived(&self, ctx: &Context, host: &str) -> ApiResult<()> {

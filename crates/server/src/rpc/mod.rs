@@ -11,6 +11,7 @@ mod endpoints;
 mod l2;
 mod metadata;
 mod notifier;
+mod security_groups;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -30,6 +31,7 @@ pub use endpoints::{L2Endpoint, ReportsEndpoint};
 pub use l2::L2Plugin;
 pub use metadata::MetadataEndpoint;
 pub use notifier::RpcNotifier;
+pub use security_groups::SecurityGroupsEndpoint;
 
 /// What RPC takes from the configuration.
 #[derive(Clone, Debug)]
@@ -191,9 +193,10 @@ pub async fn start(
 ) -> Result<RpcHandle, ServerError> {
     let reports =
         Arc::new(ReportsEndpoint::new(services.agents, Arc::clone(&services.l2), services.db));
+    let groups = Arc::new(SecurityGroupsEndpoint::new(Arc::clone(&services.l2)));
     let l2 = Arc::new(L2Endpoint::new(services.l2));
     // As in Neutron, reports are also served on the plugin's topic.
-    let mut endpoints: Vec<Arc<dyn Endpoint>> = vec![l2, Arc::clone(&reports) as _];
+    let mut endpoints: Vec<Arc<dyn Endpoint>> = vec![l2, groups, Arc::clone(&reports) as _];
     endpoints.extend(services.endpoints);
     let plugin = Dispatcher::new(endpoints);
     let listen = |topic, dispatcher| {

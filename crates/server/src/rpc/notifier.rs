@@ -97,4 +97,14 @@ impl neutrino_ml2::notifier::AgentNotifier for RpcNotifier {
     async fn binding_activate(&self, port_id: &str, host: &str) {
         self.fanout(methods::BINDING_ACTIVATE, json!({ "port_id": port_id, "host": host })).await;
     }
+
+    async fn security_groups_rule_updated(&self, groups: &[String]) {
+        let args = json!({ "security_groups": groups });
+        self.fanout(methods::SECURITY_GROUPS_RULE_UPDATED, args).await;
+    }
+
+    async fn security_groups_member_updated(&self, groups: &[String]) {
+        let args = json!({ "security_groups": groups });
+        self.fanout(methods::SECURITY_GROUPS_MEMBER_UPDATED, args).await;
+    }
 }

@@ -173,7 +173,8 @@ async fn address_pairs_need_port_security_and_mean_something() {
     let change = async |changes: Value| t.client.put(&path, &json!({ "port": changes })).await;
     let off = change(json!({"port_security_enabled": false})).await;
     assert_error(&off, 409, "AddressPairAndPortSecurityRequired", "Port Security must be enabled");
-    let both = json!({"port_security_enabled": false, "allowed_address_pairs": null});
+    let both = json!({"port_security_enabled": false, "allowed_address_pairs": null,
+                      "security_groups": null});
     let now = change(both).await.json()["port"].clone();
     assert_eq!(
         (&now["port_security_enabled"], &now["allowed_address_pairs"]),

@@ -1,11 +1,15 @@
 //! Device calls: what is decoded and what is answered. The plugin's own behaviour is tested with
 //! the plugin; here it only says what it was asked.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use neutrino_rpc::shapes::{
     DeviceDetails, DeviceDown, DeviceListUpdate, DevicesDetails, TunnelEndpoint,
+    security_groups::{SecuredDevice, SecurityGroupInfo},
 };
 use neutrino_server::rpc::L2Plugin;
 use neutrino_types::{ApiError, ApiResult, Attrs, Context};
@@ -63,6 +67,18 @@ impl L2Plugin for Scripted {
             devices_down: down.collect(),
             failed_devices_down: Vec::new(),
         })
+    }
+
+    async fn security_group_info(&self, _: &Context, _: &[String]) -> ApiResult<SecurityGroupInfo> {
+        Ok(SecurityGroupInfo::default())
+    }
+
+    async fn security_group_rules(
+        &self,
+        _: &Context,
+        _: &[String],
+    ) -> ApiResult<BTreeMap<String, SecuredDevice>> {
+        Ok(BTreeMap::new())
     }
 
     async fn tunnel_sync(
