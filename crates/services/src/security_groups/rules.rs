@@ -251,7 +251,8 @@ impl ResourcePlugin for Rules {
             core.registry.after(Resource::SecurityGroupRule, Action::Create, &payload).await;
         }
         if let Some(first) = wanted.first() {
-            core.notifier.security_groups_rule_updated(&[first.group.clone()]).await;
+            let group = std::slice::from_ref(&first.group);
+            core.notifier.security_groups_rule_updated(group).await;
         }
         Ok(rules)
     }
