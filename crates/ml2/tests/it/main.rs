@@ -9,4 +9,5 @@ mod l2population;
 mod networks;
 mod ports;
 mod scale;
+mod security_groups;
 mod subnets;
