@@ -23,7 +23,7 @@ use neutrino_dataplane::{
 use neutrino_linux::{
     Family,
     ipset::{self, Wanted},
-    sysctl,
+    iptables::available,
 };
 
 use crate::{config::Config, connections::cut_in_kernel};
@@ -32,9 +32,6 @@ use crate::{config::Config, connections::cut_in_kernel};
 const BINARY: &str = "neutron-openvswitch-agent";
 /// How long to wait for somebody else's lock of the tables.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-/// Parameters that send a bridge's packets through iptables, ip6tables and arptables.
-const BRIDGE_PARAMETERS: [&str; 3] =
-    ["bridge-nf-call-arptables", "bridge-nf-call-iptables", "bridge-nf-call-ip6tables"];
 
 /// Why the kernel's tables are not as desired.
 #[derive(Debug, thiserror::Error)]
@@ -142,14 +139,12 @@ impl Iptables {
 }
 
 fn send_bridges_through() {
-    for parameter in BRIDGE_PARAMETERS {
-        if let Err(error) = sysctl::set(&["net", "bridge", parameter], "1") {
-            tracing::error!(
-                parameter,
-                error = %error,
-                "packets between bridge ports are not filtered; load the module br_netfilter"
-            );
-        }
+    match neutrino_linux::iptables::filter_bridged() {
+        Ok(true) => {}
+        Ok(false) => tracing::error!(
+            "packets between bridge ports are not filtered; load the module br_netfilter"
+        ),
+        Err(error) => tracing::error!(%error, "packets between bridge ports may pass unfiltered"),
     }
 }
 
@@ -181,7 +176,8 @@ impl Work {
             let ours = present.into_keys().filter(|name| sets::is_ours(name));
             unused.extend(ours.filter(|name| !wanted.sets.contains_key(name)));
         }
-        for family in [Family::V4, Family::V6] {
+        let families = [Family::V4, Family::V6].into_iter();
+        for family in families.filter(|family| available(*family)) {
             let tables = tables_of(wanted, family);
             if known.is_none_or(|known| tables_of(known, family) != tables) {
                 written |= self.restore(family, tables)?;
