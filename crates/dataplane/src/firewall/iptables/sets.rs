@@ -12,10 +12,8 @@ use crate::{
 
 /// All names of the agent's sets start with this.
 const PREFIX: &str = "N";
-/// Longest name: that of ipset less [`SWAP_SUFFIX`].
+/// Longest name: two less than that of ipset, for the set that is built beside it to replace it.
 const NAME_MAX_LEN: usize = 29;
-/// What the name of a set ends in while it is built beside the one it replaces.
-pub const SWAP_SUFFIX: &str = "-n";
 
 /// A set of type `hash:net`.
 #[derive(Clone, Debug, PartialEq, Eq)]
