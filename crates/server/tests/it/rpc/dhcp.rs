@@ -5,7 +5,7 @@ use neutrino_db::{
     schema::Agents,
     sea_query::{Expr, ExprTrait, Query},
 };
-use neutrino_rpc::{Request, RpcError};
+use neutrino_rpc::{Request, RpcError, shapes::dhcp::DhcpNetwork};
 use serde_json::{Value, json};
 
 use super::{Agent, connect};
@@ -105,6 +105,10 @@ async fn an_agent_gets_its_networks_and_makes_its_port() {
     let args = json!({ "network_id": net["id"], "host": "node1" });
     let info = ask(&agent, "get_network_info", "1.0", args).await;
     assert_eq!(info["ports"][0]["id"], port["id"]);
+    // Our own agent reads it all.
+    let read: DhcpNetwork = serde_json::from_value(info).expect("the agreed shape");
+    assert_eq!((read.subnets[0].ip_version, read.subnets[0].enable_dhcp), (4, true));
+    assert_eq!(read.ports[0].fixed_ips[0].ip_address, "10.0.0.2");
     let got = ask(&agent, "get_dhcp_port", "1.8", json!({ "port_id": port["id"] })).await;
     assert_eq!(got["id"], port["id"]);
 
