@@ -232,6 +232,12 @@ const ALL: &[Extension] = &[
         "Who besides its owner may use a resource.",
     ),
     extension(
+        "rbac-security-groups",
+        "Add security_group type to network RBAC",
+        "2019-02-14T00:00:00-00:00",
+        "Security groups may be shared with single projects.",
+    ),
+    extension(
         "revision-if-match",
         "If-Match constraints based on revision_number",
         "2016-12-11T00:00:00-00:00",
@@ -256,10 +262,22 @@ const ALL: &[Extension] = &[
         "The network of a rule's remote prefix.",
     ),
     extension(
+        "security-groups-remote-address-group",
+        "Remote address group id field for security group rules",
+        "2020-08-25T10:00:00-00:00",
+        "Rules about the addresses of an address group.",
+    ),
+    extension(
         "security-groups-rules-belongs-to-default-sg",
         "Security group rule belongs to the project's default security group",
         "2023-05-23T10:00:00-00:00",
         "Whether a rule is one of a project's default group.",
+    ),
+    extension(
+        "security-groups-shared-filtering",
+        "Security group filtering on the shared field",
+        "2021-10-05T09:00:00-00:00",
+        "Security groups by whether they are shared.",
     ),
     extension(
         "service-type",

@@ -9,7 +9,7 @@ use crate::{
     Conn, DbResult, Prepared, RowRef,
     list::{Page, any_of, scope},
     rbac::{self, ObjectType},
-    schema::{AddressAssociations as A, AddressGroups as G},
+    schema::{AddressAssociations as A, AddressGroups as G, SecurityGroupRules as R},
     time,
 };
 
@@ -110,6 +110,20 @@ pub async fn exists(conn: &Conn, id: &str, project: Option<&str>) -> DbResult<bo
         select.cond_where(visible_to(project));
     }
     Ok(conn.fetch_opt(&select).await?.is_some())
+}
+
+/// The security groups with rules about the group.
+///
+/// # Errors
+/// What the database refused.
+pub async fn used_by(conn: &Conn, id: &str) -> DbResult<Vec<String>> {
+    let select = Query::select()
+        .distinct()
+        .column(R::SecurityGroupId)
+        .from(R::Table)
+        .and_where(Expr::col(R::RemoteAddressGroupId).eq(id))
+        .to_owned();
+    conn.fetch_map(&select, |row| row.text(0)).await
 }
 
 /// The addresses of groups, by group, sorted as texts; one statement.

@@ -3,16 +3,17 @@
 //! One table per type of object, as in Neutron, so that a policy goes with its object; all have
 //! the same columns.
 
-use neutrino_types::ApiError;
+use neutrino_types::{ApiError, Context};
 use sea_query::{
     Condition, Expr, ExprTrait, IntoColumnRef, IntoIden, Query, SelectStatement, UnionType,
 };
+use serde_json::Value;
 
 use crate::{
     Conn, DbResult,
     list::scope::{EVERYONE, EXTERNAL, SHARED},
     row::RowRef,
-    schema::{AddressGroupRbacs, NetworkRbacs as R},
+    schema::{AddressGroupRbacs, NetworkRbacs as R, SecurityGroupRbacs},
 };
 
 /// Types of objects that can be shared.
@@ -22,11 +23,13 @@ pub enum ObjectType {
     AddressGroup,
     /// Networks.
     Network,
+    /// Security groups.
+    SecurityGroup,
 }
 
 impl ObjectType {
     /// Every type.
-    pub const ALL: [Self; 2] = [Self::AddressGroup, Self::Network];
+    pub const ALL: [Self; 3] = [Self::AddressGroup, Self::Network, Self::SecurityGroup];
 
     /// `object_type` in the API.
     #[must_use]
@@ -34,6 +37,7 @@ impl ObjectType {
         match self {
             Self::AddressGroup => "address_group",
             Self::Network => "network",
+            Self::SecurityGroup => "security_group",
         }
     }
 
@@ -48,7 +52,7 @@ impl ObjectType {
     pub const fn actions(self) -> &'static [&'static str] {
         match self {
             Self::Network => &[SHARED, EXTERNAL],
-            Self::AddressGroup => &[SHARED],
+            Self::AddressGroup | Self::SecurityGroup => &[SHARED],
         }
     }
 
@@ -56,6 +60,7 @@ impl ObjectType {
         match self {
             Self::AddressGroup => AddressGroupRbacs::Table.name(),
             Self::Network => R::Table.name(),
+            Self::SecurityGroup => SecurityGroupRbacs::Table.name(),
         }
     }
 }
@@ -223,6 +228,37 @@ pub fn granted(
         grant.and_where(column(R::TargetProject).is_in([EVERYONE, project]));
     }
     Expr::exists(grant)
+}
+
+/// Ids of the objects that policies open to the caller's project for one of `actions`.
+#[must_use]
+pub fn open_to(object_type: ObjectType, ctx: &Context, actions: &[&str]) -> SelectStatement {
+    Query::select()
+        .column(R::ObjectId)
+        .from(object_type.table())
+        .and_where(Expr::col(R::TargetProject).is_in([ctx.project(), EVERYONE]))
+        .and_where(Expr::col(R::Action).is_in(actions.iter().copied()))
+        .to_owned()
+}
+
+/// The condition that the object with the id `object` is shared with the caller, or is not: as the
+/// `values` of the filter `shared` say.
+#[must_use]
+pub fn is_shared(
+    object_type: ObjectType,
+    ctx: &Context,
+    object: &Expr,
+    values: &[Value],
+) -> Condition {
+    let truth = |v: &Value| match v {
+        Value::Bool(b) => *b,
+        Value::String(s) => s.eq_ignore_ascii_case("true") || s == "1",
+        other => other.as_i64() == Some(1),
+    };
+    let open = || object.clone().in_subquery(open_to(object_type, ctx, &[SHARED]));
+    // However often a user repeats them, there are two values.
+    let (yes, no) = (values.iter().any(truth), values.iter().any(|v| !truth(v)));
+    Condition::any().add_option(yes.then(open)).add_option(no.then(|| open().not()))
 }
 
 /// `InvalidSharedSetting` (409): projects use `network` (a name or id) by the access to be taken

@@ -94,13 +94,14 @@ impl Parts {
             agents: agents.clone(),
             networks: ml2.networks(),
             ports: ml2.service_ports(),
-            notifier,
+            notifier: notifier.clone(),
         };
         let dhcp = DhcpScheduler::new(db.clone(), dhcp_config, seams);
         dhcp.subscribe(&registry);
         let rbac_policies = RbacPolicies::new(db.clone(), quotas.defaults.clone());
+        let address_groups = AddressGroups::new(db.clone(), registry.clone(), notifier);
         Ok(Self {
-            address_groups: Arc::new(AddressGroups::new(db.clone(), registry.clone())),
+            address_groups: Arc::new(address_groups),
             rbac_policies: Arc::new(rbac_policies),
             networks: ml2.networks(),
             subnets: ml2.subnets(),

@@ -15,6 +15,7 @@ use neutrino_db::{
     sea_query::{Expr, Query},
     time,
 };
+use neutrino_ml2::AgentNotifier;
 use neutrino_types::{
     ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin, new_id, request,
 };
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 pub struct AddressGroups {
     db: Db,
     registry: Arc<Registry>,
+    notifier: Arc<dyn AgentNotifier>,
 }
 
 fn col(column: G) -> Expr {
@@ -49,10 +51,11 @@ static SPEC: ListSpec = ListSpec {
 };
 
 impl AddressGroups {
-    /// Address groups in `db`, telling the subscribers of `registry` what changes.
+    /// Address groups in `db`, telling the subscribers of `registry` what changes, and agents
+    /// through `notifier` which security groups that concerns.
     #[must_use]
-    pub fn new(db: Db, registry: Arc<Registry>) -> Self {
-        Self { db, registry }
+    pub fn new(db: Db, registry: Arc<Registry>, notifier: Arc<dyn AgentNotifier>) -> Self {
+        Self { db, registry, notifier }
     }
 
     async fn add(&self, ctx: &Context, id: &str, wanted: &[String]) -> ApiResult<AddressGroup> {
@@ -70,8 +73,10 @@ impl AddressGroups {
         }
         let mut group = original.clone();
         address_groups::add(&tx, &mut group, wanted).await?;
+        let users = address_groups::used_by(&tx, id).await?;
         tx.commit().await?;
         self.updated(ctx, &original, &group).await;
+        self.tell(&users).await;
         Ok(group)
     }
 
@@ -95,8 +100,10 @@ impl AddressGroups {
         }
         let mut group = original.clone();
         address_groups::remove(&tx, &mut group, unwanted).await?;
+        let users = address_groups::used_by(&tx, id).await?;
         tx.commit().await?;
         self.updated(ctx, &original, &group).await;
+        self.tell(&users).await;
         Ok(group)
     }
 
@@ -104,6 +111,14 @@ impl AddressGroups {
         let (before, now) = (view(original), view(group));
         let payload = Payload::new(ctx, &group.id).original(&before).current(&now);
         self.registry.after(Resource::AddressGroup, Action::Update, &payload).await;
+    }
+
+    /// Agents take other addresses for other rules of the security groups that refer to them, as
+    /// Neutron's do.
+    async fn tell(&self, groups: &[String]) {
+        if !groups.is_empty() {
+            self.notifier.security_groups_rule_updated(groups).await;
+        }
     }
 }
 
@@ -246,6 +261,12 @@ impl ResourcePlugin for AddressGroups {
 
     async fn delete(&self, ctx: &Context, id: &str, if_match: Option<i64>) -> ApiResult<()> {
         let tx = self.db.begin().await?;
+        if !address_groups::used_by(&tx, id).await?.is_empty() {
+            return Err(ApiError::conflict(
+                "AddressGroupInUse",
+                format!("Address group {id} is in use on one or more security group rules."),
+            ));
+        }
         let group = load(&tx, ctx, id).await?;
         request::check_revision(if_match, group.revision)?;
         address_groups::delete(&tx, id).await?;

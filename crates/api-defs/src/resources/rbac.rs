@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// What may be shared, as `object_type` names it.
-pub const OBJECT_TYPES: &[&str] = &["address_group", "network"];
+pub const OBJECT_TYPES: &[&str] = &["address_group", "network", "security_group"];
 
 const ALIAS: &str = "rbac-policies";
 

@@ -65,7 +65,8 @@ const REMOTE_ADDRESS_GROUP_ID: Attribute = Attribute::create_only(
 )
 .default(Initial::Null)
 .validate(Validate::TextOrNone(NAME_MAX))
-.listed();
+.listed()
+.extension("security-groups-remote-address-group");
 
 resource! {
     /// Sets of rules that ports are protected by.
@@ -79,7 +80,8 @@ resource! {
             .default(Initial::Bool(true)).convert(Convert::Boolean).filter()
             .extension("stateful-security-group"),
         Attribute::read_only("shared", Shape::Bool, "Whether other projects may use it.")
-            .convert(Convert::Boolean).filter().required_by_policy().enforce_policy(),
+            .convert(Convert::Boolean).filter().required_by_policy().enforce_policy()
+            .extension("security-groups-shared-filtering"),
         DESCRIPTION,
         REVISION_NUMBER,
         CREATED_AT,

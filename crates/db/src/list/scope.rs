@@ -24,24 +24,8 @@ pub fn owned(project_id: impl IntoColumnRef, ctx: &Context) -> Expr {
     Expr::col(project_id).eq(ctx.project())
 }
 
-/// Ids of the networks that RBAC opens to the caller's project for one of `actions`.
-#[must_use]
-pub fn networks_open_to(ctx: &Context, actions: &[&'static str]) -> SelectStatement {
-    Query::select()
-        .column((NetworkRbacs::Table, NetworkRbacs::ObjectId))
-        .from(NetworkRbacs::Table)
-        .and_where(
-            Expr::col((NetworkRbacs::Table, NetworkRbacs::TargetProject))
-                .is_in([ctx.project(), EVERYONE]),
-        )
-        .and_where(
-            Expr::col((NetworkRbacs::Table, NetworkRbacs::Action)).is_in(actions.iter().copied()),
-        )
-        .to_owned()
-}
-
 /// Ids of the networks shared with every project: those whose `shared` attribute is true. A
-/// caller also sees `shared` true when its own project is a target ([`networks_open_to`]).
+/// caller also sees `shared` true when its own project is a target ([`crate::rbac::open_to`]).
 #[must_use]
 pub fn networks_open_to_everyone(action: &'static str) -> SelectStatement {
     Query::select()

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Column, ListSpec, scope};
 use crate::{
     Conn, Db, Prepared,
+    rbac::{self, ObjectType},
     schema::{NetworkRbacs, Networks, Tags},
     tags,
 };
@@ -46,7 +47,7 @@ fn visibility(ctx: &Context) -> Option<Condition> {
     if ctx.is_admin {
         return None;
     }
-    let open = scope::networks_open_to(ctx, &[scope::SHARED, scope::EXTERNAL]);
+    let open = rbac::open_to(ObjectType::Network, ctx, &[scope::SHARED, scope::EXTERNAL]);
     Some(
         Condition::any()
             .add(scope::owned((Networks::Table, Networks::ProjectId), ctx))

@@ -45,7 +45,7 @@ pub const ALL: &[Migration] = &[
     },
     Migration {
         revision: "0003_address_groups",
-        title: "address groups, sharing of address groups",
+        title: "address groups, sharing of address groups and security groups",
         steps: m0003_address_groups::steps,
     },
     Migration {

@@ -17,4 +17,10 @@ tables! {
         Id "id", ProjectId "project_id", ObjectId "object_id",
         TargetProject "target_project", Action "action",
     }
+
+    /// Who besides its project may use a security group; columns as [`super::NetworkRbacs`].
+    SecurityGroupRbacs "securitygrouprbacs" {
+        Id "id", ProjectId "project_id", ObjectId "object_id",
+        TargetProject "target_project", Action "action",
+    }
 }

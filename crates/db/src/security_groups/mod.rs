@@ -11,7 +11,8 @@ use sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{
     Conn, DbResult, Prepared, RowRef,
-    list::any_of,
+    list::{any_of, scope},
+    rbac::{self, ObjectType},
     schema::{DefaultSecurityGroups as D, SecurityGroups as G},
     tags, time,
 };
@@ -82,7 +83,12 @@ pub fn visible(ctx: &Context) -> Option<Condition> {
 /// The condition that a group may be used by `project`.
 #[must_use]
 pub fn visible_to(project: &str) -> Condition {
-    Condition::any().add(Expr::col((G::Table, G::ProjectId)).eq(project))
+    Condition::any().add(Expr::col((G::Table, G::ProjectId)).eq(project)).add(shared_with(project))
+}
+
+/// The condition that a group is shared with `project`, or with everyone.
+fn shared_with(project: &str) -> Expr {
+    rbac::granted(ObjectType::SecurityGroup, (G::Table, G::Id), project, &[scope::SHARED])
 }
 
 /// FROM clause of group queries.
@@ -104,8 +110,10 @@ const COLUMNS: [G; 8] = [
 
 /// The columns [`decode`] reads, as `ctx` sees them.
 #[must_use]
-pub fn exprs(_ctx: &Context) -> Vec<Expr> {
-    COLUMNS.into_iter().map(|c| Expr::col((G::Table, c))).collect()
+pub fn exprs(ctx: &Context) -> Vec<Expr> {
+    let mut out: Vec<Expr> = COLUMNS.into_iter().map(|c| Expr::col((G::Table, c))).collect();
+    out.push(shared_with(ctx.project()));
+    out
 }
 
 /// A row of [`exprs`], without rules and tags.
@@ -120,6 +128,7 @@ pub fn decode(row: &RowRef<'_>) -> Group {
         revision: row.int(5),
         created_at: row.text(6),
         updated_at: row.text(7),
+        shared: row.bool(8),
         ..Group::default()
     }
 }

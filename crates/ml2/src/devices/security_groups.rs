@@ -9,7 +9,7 @@ use std::{
 };
 
 use neutrino_db::{
-    Conn, DbResult,
+    Conn, DbResult, address_groups,
     schema::{AllowedAddressPairs as A, IpAllocations as I, SecurityGroupPortBindings as G},
     sea_query::{Expr, ExprTrait, JoinType, Query},
     security_groups::{self as rows, Rule},
@@ -107,6 +107,10 @@ impl Secured {
         };
         let mut out = Members::new();
         port_members(conn, &of(|r| r.traffic.remote_group_id.as_ref()), &mut out).await?;
+        let groups = of(|r| r.traffic.remote_address_group_id.as_ref());
+        for (group, addresses) in address_groups::members(conn, &groups).await? {
+            out.entry(group).or_default().extend(addresses.into_iter().map(|a| Member(a, None)));
+        }
         Ok(out)
     }
 

@@ -2,7 +2,8 @@
 
 use neutrino_db::{
     Db,
-    list::{Column, ListSpec, any_of, scope},
+    list::{Column, ListSpec, any_of},
+    rbac::{self, ObjectType},
     schema::{NetworkSegments as S, Networks as N},
     sea_query::{Cond, Condition, Expr, ExprTrait, Query},
 };
@@ -43,7 +44,7 @@ static SPEC: ListSpec = ListSpec {
 
 fn computed(ctx: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
     let column = match name {
-        "shared" => return Some(Ok(shared(ctx, id(), values))),
+        "shared" => return Some(Ok(shared(ctx, &id(), values))),
         "provider:network_type" => S::NetworkType,
         "provider:physical_network" => S::PhysicalNetwork,
         "provider:segmentation_id" => S::SegmentationId,
@@ -64,16 +65,8 @@ fn computed(ctx: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Con
 }
 
 /// The condition that the network with id `network` is (or is not) shared with the caller.
-pub(crate) fn shared(ctx: &Context, network: Expr, values: &[Value]) -> Condition {
-    let truth = |v: &Value| match v {
-        Value::Bool(b) => *b,
-        Value::String(s) => s.eq_ignore_ascii_case("true") || s == "1",
-        other => other.as_i64() == Some(1),
-    };
-    let open = || network.clone().in_subquery(scope::networks_open_to(ctx, &[scope::SHARED]));
-    // However often a user repeats them, there are two values.
-    let (yes, no) = (values.iter().any(truth), values.iter().any(|v| !truth(v)));
-    Cond::any().add_option(yes.then(open)).add_option(no.then(|| open().not()))
+pub(crate) fn shared(ctx: &Context, network: &Expr, values: &[Value]) -> Condition {
+    rbac::is_shared(ObjectType::Network, ctx, network, values)
 }
 
 fn number(value: &Value) -> Option<i64> {

@@ -51,7 +51,7 @@ static SPEC: ListSpec = ListSpec {
 
 fn computed(ctx: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
     match name {
-        "shared" => Some(Ok(shared(ctx, Expr::col((S::Table, S::NetworkId)), values))),
+        "shared" => Some(Ok(shared(ctx, &Expr::col((S::Table, S::NetworkId)), values))),
         "service_types" => {
             let wanted: Vec<String> = values.iter().map(plain_text).collect();
             let having = Query::select()

@@ -89,7 +89,7 @@ async fn load(conn: &Conn, ctx: &Context, id: &str) -> ApiResult<Policy> {
 async fn check(conn: &Conn, ctx: &Context, policy: &Policy, change: Change<'_>) -> Verdict {
     match policy.object_type {
         ObjectType::Network => network::check(conn, ctx, policy, change).await,
-        ObjectType::AddressGroup => object::check(conn, ctx, policy, change).await,
+        _ => object::check(conn, ctx, policy, change).await,
     }
 }
 

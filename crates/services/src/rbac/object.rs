@@ -1,9 +1,15 @@
 //! Policies about objects other than networks, which all follow the same rules.
 
+use std::collections::HashSet;
+
 use neutrino_db::{
     Conn, DbResult,
-    rbac::{ObjectType, Policy},
-    schema::AddressGroups,
+    list::scope::{EVERYONE, SHARED},
+    rbac::{self, ObjectType, Policy},
+    schema::{
+        AddressGroups, Networks, Ports as P, SecurityGroupPortBindings as B,
+        SecurityGroupRules as R, SecurityGroups,
+    },
     sea_query::{DynIden, Expr, ExprTrait, IntoIden, Query},
 };
 use neutrino_types::{ApiError, Context};
@@ -15,13 +21,6 @@ use super::{
 
 /// Neutron's name for these rules.
 const RULES: &str = "validate_rbac_policy_change";
-
-fn table(object_type: ObjectType) -> Option<DynIden> {
-    match object_type {
-        ObjectType::AddressGroup => Some(AddressGroups::Table.into_iden()),
-        ObjectType::Network => None,
-    }
-}
 
 /// Whether `ctx` may make the change, and the object bears it.
 pub(super) async fn check(
@@ -40,15 +39,73 @@ pub(super) async fn check(
         );
         return Err(Veto::by(RULES, &reason));
     }
+    let loses = match change {
+        Change::Create => false,
+        // Everyone includes whoever it was shared with.
+        Change::Retarget(target) => target != policy.target_project && target != EVERYONE,
+        Change::Delete => true,
+    };
+    if !loses || policy.action != SHARED || policy.target_project == owner {
+        return Ok(());
+    }
+    if is_needed(conn, policy).await? {
+        let details = Veto::Refused(format!("project_id={}", policy.target_project));
+        return Err(Veto::by(RULES, &super::in_use(policy)(details)));
+    }
     Ok(())
 }
 
 async fn owner(conn: &Conn, object_type: ObjectType, id: &str) -> DbResult<Option<String>> {
-    let Some(table) = table(object_type) else { return Ok(None) };
+    let table: DynIden = match object_type {
+        ObjectType::AddressGroup => AddressGroups::Table.into_iden(),
+        ObjectType::Network => Networks::Table.into_iden(),
+        ObjectType::SecurityGroup => SecurityGroups::Table.into_iden(),
+    };
     let select = Query::select()
         .column("project_id")
         .from(table)
         .and_where(Expr::col("id").eq(id))
         .to_owned();
     Ok(conn.fetch_opt(&select).await?.map(|row| row.text(0)))
+}
+
+/// Whether projects use the object that no other policy lets use it.
+///
+/// As in Neutron the owner's own use counts against the policy for everyone, unless the owner is
+/// named in a policy too.
+async fn is_needed(conn: &Conn, policy: &Policy) -> DbResult<bool> {
+    let users = users(conn, policy.object_type, &policy.object_id).await?;
+    let targets = rbac::targets(conn, policy.object_type, &policy.object_id, SHARED).await?;
+    if policy.target_project == EVERYONE {
+        return Ok(users.iter().any(|user| !targets.contains(user)));
+    }
+    let open = targets.iter().any(|target| target == EVERYONE);
+    Ok(!open && users.contains(&policy.target_project))
+}
+
+/// The projects that use an object: with ports in a security group, with rules about an address
+/// group.
+async fn users(conn: &Conn, object_type: ObjectType, id: &str) -> DbResult<HashSet<String>> {
+    let mut select = Query::select();
+    match object_type {
+        ObjectType::Network => return Ok(HashSet::new()),
+        ObjectType::AddressGroup => select
+            .distinct()
+            .column(R::ProjectId)
+            .from(R::Table)
+            .and_where(Expr::col(R::RemoteAddressGroupId).eq(id)),
+        ObjectType::SecurityGroup => {
+            let ports = Query::select()
+                .column(B::PortId)
+                .from(B::Table)
+                .and_where(Expr::col(B::SecurityGroupId).eq(id))
+                .to_owned();
+            select
+                .distinct()
+                .column(P::ProjectId)
+                .from(P::Table)
+                .and_where(Expr::col(P::Id).in_subquery(ports))
+        }
+    };
+    Ok(conn.fetch_map(&select, |row| row.text(0)).await?.into_iter().collect())
 }

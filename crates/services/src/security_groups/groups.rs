@@ -7,8 +7,9 @@ use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
     Conn,
     list::{Column, ListSpec},
+    rbac::{self, ObjectType},
     schema::SecurityGroups as G,
-    sea_query::{Condition, Expr, ExprTrait},
+    sea_query::{Condition, Expr},
     security_groups::{self as rows, Group},
     tags, time,
 };
@@ -50,12 +51,8 @@ static SPEC: ListSpec = ListSpec {
     tagged: true,
 };
 
-fn computed(_: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
-    // No group is shared: only those who ask for unshared ones find any.
-    (name == "shared").then(|| {
-        let unshared = values.contains(&Value::Bool(false));
-        Ok(Condition::all().add(Expr::val(i32::from(unshared)).eq(1)))
-    })
+fn computed(ctx: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
+    (name == "shared").then(|| Ok(rbac::is_shared(ObjectType::SecurityGroup, ctx, &id(), values)))
 }
 
 /// `SecurityGroupInUse` (409).

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
-    Conn, Prepared,
+    Conn, Prepared, address_groups,
     list::{Column, ListSpec},
     schema::SecurityGroupRules as R,
     sea_query::{Condition, Expr, ExprTrait, Query},
@@ -148,11 +148,15 @@ async fn ensure_groups(conn: &Conn, ctx: &Context, wanted: &[Wanted]) -> ApiResu
         true => rows::by_ids(conn, ctx, &ids).await?,
         false => rows::usable_by(conn, &first.project, &ids).await?,
     };
-    if let Some(id) = wanted.iter().find_map(|w| w.traffic.remote_address_group_id.as_deref()) {
-        return Err(ApiError::not_found(
-            "AddressGroupNotFound",
-            format!("Address group {id} could not be found."),
-        ));
+    let mut addresses: Vec<&str> =
+        wanted.iter().filter_map(|w| w.traffic.remote_address_group_id.as_deref()).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    for id in addresses {
+        let project = (!ctx.sees_all_projects()).then_some(first.project.as_str());
+        if !address_groups::exists(conn, id, project).await? {
+            return Err(ApiError::resource_not_found("address_group", id));
+        }
     }
     match ids.iter().find(|id| found.iter().all(|g| g.id != **id)) {
         Some(missing) => Err(ApiError::resource_not_found("security_group", missing)),

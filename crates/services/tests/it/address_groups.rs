@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Registry, Resource, Subscriber};
 use neutrino_db::{Db, address_groups};
+use neutrino_ml2::notifier::Silent;
 use neutrino_services::AddressGroups;
 use neutrino_types::{ApiResult, Attrs, Context, ListQuery, ResourcePlugin};
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ fn attrs(value: Value) -> Attrs {
 }
 
 async fn make(db: &Db, registry: Arc<Registry>, addresses: Value) -> (AddressGroups, String) {
-    let groups = AddressGroups::new(db.clone(), registry);
+    let groups = AddressGroups::new(db.clone(), registry, Arc::new(Silent));
     let item = attrs(json!({"name": "g", "description": "", "addresses": addresses}));
     let made = groups.create(&member("p1"), vec![item]).await.expect("create");
     let id = made[0]["id"].as_str().expect("id").to_string();

@@ -15,6 +15,7 @@ mod rbac_policies;
 mod security_group_rules;
 mod security_groups;
 mod service_providers;
+mod shared_groups;
 mod subnets;
 mod tags;
 mod versions;

@@ -1,5 +1,6 @@
 //! The bus as an agent sees it: endpoints, notifications, and who may connect.
 
+mod address_groups;
 mod devices;
 mod dhcp;
 mod notifications;

@@ -26,3 +26,14 @@ CREATE TABLE `addressgrouprbacs` (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE UNIQUE INDEX `ix_addressgrouprbacs_object_id_action_target_project` ON `addressgrouprbacs` (`object_id`, `action`, `target_project`);
 CREATE INDEX `ix_addressgrouprbacs_target_project_action` ON `addressgrouprbacs` (`target_project`, `action`);
+CREATE TABLE `securitygrouprbacs` (
+    `id` varchar(36) NOT NULL,
+    `project_id` varchar(255) NOT NULL DEFAULT '',
+    `object_id` varchar(36) NOT NULL,
+    `target_project` varchar(255) NOT NULL,
+    `action` varchar(255) NOT NULL,
+    PRIMARY KEY (`id`),
+    CONSTRAINT `fk_securitygrouprbacs_object_id` FOREIGN KEY (`object_id`) REFERENCES `securitygroups` (`id`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE UNIQUE INDEX `ix_securitygrouprbacs_object_id_action_target_project` ON `securitygrouprbacs` (`object_id`, `action`, `target_project`);
+CREATE INDEX `ix_securitygrouprbacs_target_project_action` ON `securitygrouprbacs` (`target_project`, `action`);

@@ -26,3 +26,14 @@ CREATE TABLE "addressgrouprbacs" (
 );
 CREATE UNIQUE INDEX "ix_addressgrouprbacs_object_id_action_target_project" ON "addressgrouprbacs" ("object_id", "action", "target_project");
 CREATE INDEX "ix_addressgrouprbacs_target_project_action" ON "addressgrouprbacs" ("target_project", "action");
+CREATE TABLE "securitygrouprbacs" (
+    "id" varchar(36) COLLATE "C" NOT NULL,
+    "project_id" varchar(255) COLLATE "C" NOT NULL DEFAULT '',
+    "object_id" varchar(36) COLLATE "C" NOT NULL,
+    "target_project" varchar(255) COLLATE "C" NOT NULL,
+    "action" varchar(255) COLLATE "C" NOT NULL,
+    PRIMARY KEY ("id"),
+    CONSTRAINT "fk_securitygrouprbacs_object_id" FOREIGN KEY ("object_id") REFERENCES "securitygroups" ("id") ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX "ix_securitygrouprbacs_object_id_action_target_project" ON "securitygrouprbacs" ("object_id", "action", "target_project");
+CREATE INDEX "ix_securitygrouprbacs_target_project_action" ON "securitygrouprbacs" ("target_project", "action");
