@@ -34,10 +34,12 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) xtask all
 
-# The API benchmark against a server in noauth mode (BENCH is api_bench.py) and the wiring figures in a lab.
+# The API benchmark against a server in noauth mode (BENCH is api_bench.py), the wiring figures in a lab, and what changed security
+# groups cost an agent.
 bench: build
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-api.sh
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-wiring.sh
+	scripts/bench-firewall.sh
 
 clean:
 	$(CARGO) clean
