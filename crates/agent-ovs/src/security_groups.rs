@@ -9,7 +9,7 @@ mod convert;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use neutrino_dataplane::firewall::{Remote, SecurityGroup, SecurityGroups as Groups};
+use neutrino_dataplane::firewall::{Ethertype, SecurityGroup, SecurityGroups as Groups};
 use neutrino_rpc::shapes::security_groups::SecurityGroupInfo;
 
 /// A filtered port.
@@ -72,25 +72,32 @@ impl SecurityGroups {
             return Vec::new();
         }
         let mut stale = std::mem::take(&mut self.stale);
-        let mut devices = BTreeSet::new();
-        let mut unanswered = stale.clone();
+        stale.rules.retain(|group| self.known.groups.contains_key(group));
+        stale.members.retain(|remote| self.known.members.contains_key(remote));
+        let mut rules: BTreeSet<&str> = stale.rules.iter().map(String::as_str).collect();
+        // An answer has the members of the IP versions that the port's own rules are for.
+        let mut members: BTreeSet<(&str, Ethertype)> = remotes(self.known.groups.values())
+            .filter(|(remote, _)| stale.members.contains(*remote))
+            .collect();
+        let mut devices = Vec::new();
         for (id, port) in self.ports.iter().filter(|(_, port)| !port.absent) {
-            let remotes: BTreeSet<&str> = self.remotes(&port.groups).collect();
-            let serves = unanswered.rules.iter().any(|group| port.groups.contains(group))
-                || unanswered.members.iter().any(|group| remotes.contains(group.as_str()));
-            if serves {
-                unanswered.rules.retain(|group| !port.groups.contains(group));
-                unanswered.members.retain(|group| !remotes.contains(group.as_str()));
-                devices.insert(id.clone());
+            let left = rules.len() + members.len();
+            rules.retain(|group| !port.groups.contains(*group));
+            let groups = port.groups.iter().filter_map(|id| self.known.groups.get(id));
+            for named in remotes(groups) {
+                members.remove(&named);
             }
-            if unanswered.is_empty() {
+            if rules.len() + members.len() < left {
+                devices.push(id.clone());
+            }
+            if rules.is_empty() && members.is_empty() {
                 break;
             }
         }
-        stale.rules.retain(|group| !unanswered.rules.contains(group));
-        stale.members.retain(|group| !unanswered.members.contains(group));
-        self.asked = stale;
-        devices.into_iter().collect()
+        if !devices.is_empty() {
+            self.asked = stale;
+        }
+        devices
     }
 
     /// The call failed: everything is to be asked for again.
@@ -124,13 +131,17 @@ impl SecurityGroups {
         for (id, rules) in &security_groups {
             let group = convert::group(id, rules);
             // A remote group the answer says nothing of is empty.
-            for remote in group.rules.iter().filter_map(|rule| remote_of(&rule.remote)) {
-                sg_member_ips.entry(remote.to_string()).or_default();
+            for (remote, ethertype) in remotes([&group]) {
+                let members = sg_member_ips.entry(remote.to_string()).or_default();
+                members.entry(convert::ethertype_name(ethertype).to_string()).or_default();
             }
             self.known.groups.insert(id.clone(), group);
         }
-        for (id, members) in &sg_member_ips {
-            self.known.members.insert(id.clone(), convert::members(id, members));
+        for (id, by_ethertype) in &sg_member_ips {
+            let known = self.known.members.entry(id.clone()).or_default();
+            for (name, members) in by_ethertype {
+                convert::replace_members(known, id, name, members);
+            }
         }
         for (id, device) in devices {
             let groups: BTreeSet<String> = device.security_groups.into_iter().collect();
@@ -155,15 +166,8 @@ impl SecurityGroups {
     fn forget_unused(&mut self) {
         let groups: BTreeSet<&String> = self.ports.values().flat_map(|p| &p.groups).collect();
         self.known.groups.retain(|id, _| groups.contains(id));
-        let rules = self.known.groups.values().flat_map(|group| &group.rules);
-        let remotes: BTreeSet<&str> = rules.filter_map(|rule| remote_of(&rule.remote)).collect();
-        self.known.members.retain(|id, _| remotes.contains(id.as_str()));
-    }
-
-    fn remotes<'a>(&'a self, groups: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
-        let known = groups.iter().filter_map(|id| self.known.groups.get(id));
-        let rules = known.flat_map(|group: &SecurityGroup| &group.rules);
-        rules.filter_map(|rule| remote_of(&rule.remote))
+        let named: BTreeSet<&str> = remotes(self.known.groups.values()).map(|(id, _)| id).collect();
+        self.known.members.retain(|id, _| named.contains(id.as_str()));
     }
 
     /// The groups of a port; none while the server has not told them.
@@ -185,11 +189,12 @@ impl SecurityGroups {
     }
 }
 
-fn remote_of(remote: &Remote) -> Option<&str> {
-    match remote {
-        Remote::Group(id) | Remote::AddressGroup(id) => Some(id),
-        Remote::Any | Remote::Prefix(_) => None,
-    }
+/// The remote groups that rules name, with the IP version of the rule.
+fn remotes<'a>(
+    groups: impl IntoIterator<Item = &'a SecurityGroup>,
+) -> impl Iterator<Item = (&'a str, Ethertype)> {
+    let rules = groups.into_iter().flat_map(|group| &group.rules);
+    rules.filter_map(|rule| Some((rule.remote.id()?, rule.ethertype)))
 }
 
 #[cfg(test)]

@@ -147,7 +147,10 @@ impl ServerApi {
             let part: SecurityGroupInfo = self.call(method, args).await?;
             out.devices.extend(part.devices);
             out.security_groups.extend(part.security_groups);
-            out.sg_member_ips.extend(part.sg_member_ips);
+            for (remote, members) in part.sg_member_ips {
+                // Each part has the IP versions of its own devices' rules only.
+                out.sg_member_ips.entry(remote).or_default().extend(members);
+            }
         }
         Ok(out)
     }

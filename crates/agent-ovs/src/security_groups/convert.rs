@@ -1,7 +1,7 @@
 //! From the server's shapes to the data plane's values. What cannot be understood is logged and
 //! allows nothing: a rule that lost a condition would allow more than was asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use neutrino_dataplane::firewall::{Direction, Ethertype, Member, Remote, Rule, SecurityGroup};
@@ -26,46 +26,59 @@ pub(super) fn group(id: &str, rules: &[SecurityGroupRule]) -> SecurityGroup {
     }
 }
 
-/// The members that are understood.
-pub(super) fn members(
+/// Puts those of `shapes` that are understood in place of the members of their IP version.
+pub(super) fn replace_members(
+    known: &mut BTreeSet<Member>,
     id: &str,
-    by_ethertype: &BTreeMap<String, Vec<MemberShape>>,
-) -> BTreeSet<Member> {
-    let mut out = BTreeSet::new();
-    for (name, shapes) in by_ethertype {
-        for shape in shapes {
-            match member(name, shape) {
-                Ok(member) => {
-                    out.insert(member);
-                }
-                Err(problem) => {
-                    tracing::error!(remote_group_id = id, problem, member = ?shape, "left out");
-                }
+    ethertype_name: &str,
+    shapes: &[MemberShape],
+) {
+    let ethertype = match ethertype(ethertype_name) {
+        Ok(ethertype) => ethertype,
+        Err(problem) => {
+            tracing::error!(remote_group_id = id, problem, ethertype_name, "members left out");
+            return;
+        }
+    };
+    known.retain(|member| !is_of(&member.address, ethertype));
+    for shape in shapes {
+        match member(ethertype, shape) {
+            Ok(member) => {
+                known.insert(member);
+            }
+            Err(problem) => {
+                tracing::error!(remote_group_id = id, problem, member = ?shape, "left out");
             }
         }
     }
-    out
+}
+
+/// Ethertypes by the names they have on the wire.
+const ETHERTYPES: [(Ethertype, &str); 2] = [(Ethertype::V4, "IPv4"), (Ethertype::V6, "IPv6")];
+
+/// The name of an ethertype on the wire.
+pub(super) fn ethertype_name(ethertype: Ethertype) -> &'static str {
+    // Every ethertype is listed.
+    ETHERTYPES.iter().find(|(known, _)| *known == ethertype).map_or("", |(_, name)| name)
 }
 
 fn ethertype(name: &str) -> Result<Ethertype, &'static str> {
-    match name {
-        "IPv4" => Ok(Ethertype::V4),
-        "IPv6" => Ok(Ethertype::V6),
-        _ => Err("unknown ethertype"),
-    }
+    let known = ETHERTYPES.iter().find(|(_, known)| *known == name);
+    known.map(|(ethertype, _)| *ethertype).ok_or("unknown ethertype")
+}
+
+const fn is_of(net: &IpNet, ethertype: Ethertype) -> bool {
+    matches!((ethertype, net), (Ethertype::V4, IpNet::V4(_)) | (Ethertype::V6, IpNet::V6(_)))
 }
 
 fn address(ethertype: Ethertype, text: &str) -> Result<IpNet, &'static str> {
     let net = parse_address(text).ok_or("no address")?;
-    match (ethertype, net) {
-        (Ethertype::V4, IpNet::V4(_)) | (Ethertype::V6, IpNet::V6(_)) => Ok(net),
-        _ => Err("address of the other IP version"),
-    }
+    if is_of(&net, ethertype) { Ok(net) } else { Err("address of the other IP version") }
 }
 
-fn member(name: &str, shape: &MemberShape) -> Result<Member, &'static str> {
+fn member(ethertype: Ethertype, shape: &MemberShape) -> Result<Member, &'static str> {
     let MemberShape(text, mac) = shape;
-    let address = address(ethertype(name)?, text)?;
+    let address = address(ethertype, text)?;
     // With a /0 the MAC is all that tells the member from others.
     let mac = mac.as_deref().map(str::parse).transpose().map_err(|_| "no MAC address")?;
     Ok(Member { address, mac })

@@ -1,4 +1,4 @@
-use neutrino_dataplane::firewall::{Ethertype, Member as Address, Rule};
+use neutrino_dataplane::firewall::{Member as Address, Remote, Rule};
 use serde_json::{Value, json};
 
 use super::*;
@@ -54,6 +54,24 @@ fn one_port_serves_several_groups() {
     groups.rules_updated(vec!["web".into()]);
     groups.members_updated(vec!["lb".into()]);
     assert_eq!(groups.ask(), ["a"]);
+}
+
+#[test]
+fn answers_have_the_ip_versions_of_the_asked_ports_own_rules() {
+    let v6 = json!({"direction": "ingress", "ethertype": "IPv6", "remote_group_id": "r"});
+    let mut groups = SecurityGroups::default();
+    groups.learn(info(json!({
+        "devices": {"a": {"security_groups": ["four"]}, "b": {"security_groups": ["six"]}},
+        "security_groups": {"four": [tcp("r")], "six": [v6]},
+        "sg_member_ips": {"r": {"IPv4": [["10.0.0.1", null]], "IPv6": [["2001:db8::1", null]]}}
+    })));
+    groups.members_updated(vec!["r".into()]);
+    assert_eq!(groups.ask(), ["a", "b"]);
+    // A port that is asked for alone says nothing of the other version.
+    groups.learn(info(json!({"devices": {"b": {"security_groups": ["six"]}},
+                             "security_groups": {"six": [v6]},
+                             "sg_member_ips": {"r": {"IPv6": []}}})));
+    assert_eq!(addresses(&groups, "r"), ["10.0.0.1/32"]);
 }
 
 #[test]
