@@ -98,18 +98,23 @@ pub async fn by_id(conn: &Conn, ctx: &Context, id: &str) -> DbResult<Option<Addr
     Ok(Some(group))
 }
 
-/// Whether there is a group `id` that is `project`'s own or shared with it; any group when no
-/// project is given.
+/// Which of the groups `ids` are there and `project`'s own or shared with it; those that are there
+/// at all when no project is given. One statement.
 ///
 /// # Errors
 /// What the database refused.
-pub async fn exists(conn: &Conn, id: &str, project: Option<&str>) -> DbResult<bool> {
-    let mut select = Query::select();
-    select.column(G::Id).from(G::Table).and_where(Expr::col((G::Table, G::Id)).eq(id));
-    if let Some(project) = project {
-        select.cond_where(visible_to(project));
+pub async fn usable_by(conn: &Conn, ids: &[&str], project: Option<&str>) -> DbResult<Vec<String>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(conn.fetch_opt(&select).await?.is_some())
+    let ids = ids.iter().map(|id| (*id).to_string()).collect();
+    let mut select = Query::select();
+    select
+        .column(G::Id)
+        .from(G::Table)
+        .and_where(any_of(Expr::col((G::Table, G::Id)), ids))
+        .cond_where(Condition::all().add_option(project.map(visible_to)));
+    conn.fetch_map(&select, |row| row.text(0)).await
 }
 
 /// The security groups with rules about the group.

@@ -148,15 +148,12 @@ async fn ensure_groups(conn: &Conn, ctx: &Context, wanted: &[Wanted]) -> ApiResu
         true => rows::by_ids(conn, ctx, &ids).await?,
         false => rows::usable_by(conn, &first.project, &ids).await?,
     };
-    let mut addresses: Vec<&str> =
+    let addresses: Vec<&str> =
         wanted.iter().filter_map(|w| w.traffic.remote_address_group_id.as_deref()).collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    for id in addresses {
-        let project = (!ctx.sees_all_projects()).then_some(first.project.as_str());
-        if !address_groups::exists(conn, id, project).await? {
-            return Err(ApiError::resource_not_found("address_group", id));
-        }
+    let project = (!ctx.sees_all_projects()).then_some(first.project.as_str());
+    let usable = address_groups::usable_by(conn, &addresses, project).await?;
+    if let Some(missing) = addresses.iter().find(|id| !usable.iter().any(|u| u == *id)) {
+        return Err(ApiError::resource_not_found("address_group", missing));
     }
     match ids.iter().find(|id| found.iter().all(|g| g.id != **id)) {
         Some(missing) => Err(ApiError::resource_not_found("security_group", missing)),

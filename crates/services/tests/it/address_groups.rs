@@ -86,11 +86,12 @@ async fn members_are_answered_for_many_groups_at_once() {
     let found = address_groups::members(&conn, &[&a, &b, "x"]).await.expect("members");
     assert_eq!(found.len(), 1, "groups without addresses are left out");
     assert_eq!(found[&a], ["10.0.0.0/8", "fd00::/8"]);
-    let exists = async |id: &str, project: Option<&str>| {
-        address_groups::exists(&conn, id, project).await.expect("exists")
+    let usable = async |project: Option<&str>| {
+        address_groups::usable_by(&conn, &[&a, "x"], project).await.expect("usable")
     };
-    assert!(exists(&a, None).await && exists(&a, Some("p1")).await);
-    assert!(!exists(&a, Some("p2")).await && !exists("x", None).await);
+    assert_eq!(usable(None).await, std::slice::from_ref(&a));
+    assert_eq!(usable(Some("p1")).await, std::slice::from_ref(&a));
+    assert_eq!(usable(Some("p2")).await, Vec::<String>::new());
 }
 
 #[tokio::test]
