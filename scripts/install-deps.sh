@@ -42,6 +42,7 @@ curl:curl
 ip:iproute2
 ethtool:ethtool
 dnsmasq:dnsmasq-base
+dhcp_release:dnsmasq-utils
 dhclient:isc-dhcp-client
 tcpdump:tcpdump
 conntrack:conntrack

@@ -20,10 +20,10 @@ use std::{
 use neutrino_agent::Notification;
 use neutrino_dataplane::{firewall::Driver, view::HostView};
 use neutrino_ofconn::{OfController, Switch};
-use neutrino_ovsdb::{OvsdbClient, OvsdbError, Replica, Txn};
+use neutrino_ovsdb::{OvsdbClient, OvsdbError, Replica};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, timeout},
+    time::Instant,
 };
 
 use crate::{
@@ -65,9 +65,6 @@ pub enum PassError {
     /// Packet filter.
     #[error(transparent)]
     Iptables(#[from] IptablesError),
-    /// ovs-vswitchd does not follow its database.
-    #[error("ovs-vswitchd has not applied the ports' VLANs yet")]
-    NotApplied,
     /// Bridges that have not connected to the agent.
     #[error("waiting for {0} to connect")]
     NotConnected(String),
@@ -437,31 +434,15 @@ impl Agent {
             return Ok(false);
         }
         let replica = self.parts.ovsdb.replica();
-        let mut txn = apply::transaction(&self.config, &replica, changes)?;
+        let txn = apply::transaction(&self.config, &replica, changes)?;
         // A port is wired when ovs-vswitchd has applied its VLAN, not when the database has it.
-        let awaited = changes.iter().any(DbChange::concerns_vif);
-        if awaited {
-            txn.bump_next_cfg()?;
+        if changes.iter().any(DbChange::concerns_vif) {
+            self.parts.ovsdb.transact_applied(txn, APPLY_TIMEOUT).await?;
+        } else {
+            self.parts.ovsdb.transact(txn).await?;
         }
-        let results = self.parts.ovsdb.transact(txn).await?;
         tracing::debug!(changes = changes.len(), "database written");
-        if let Some(cfg) = Txn::awaited_cfg(&results).filter(|_| awaited) {
-            self.wait_applied(cfg).await?;
-        }
         Ok(true)
-    }
-
-    /// Waits until ovs-vswitchd has applied the database as of `next_cfg`.
-    async fn wait_applied(&self, next_cfg: i64) -> Result<(), PassError> {
-        let mut changes = self.parts.ovsdb.changes();
-        let applied = async {
-            while self.parts.ovsdb.replica().root_column("cur_cfg").as_int() < Some(next_cfg) {
-                if !changes.changed().await {
-                    return;
-                }
-            }
-        };
-        timeout(APPLY_TIMEOUT, applied).await.map_err(|_| PassError::NotApplied)
     }
 
     /// Brings every bridge's flows to what the view asks for. Answers the physical networks whose

@@ -197,6 +197,8 @@ pub fn notified(state: &mut State, config: &Config, notification: Notification) 
         Notification::UpdateFdb(update) => {
             state.fdb.update(&update, config.local_ip);
         }
+        // Of topics this agent does not listen on.
+        Notification::Dhcp(_) => {}
     }
 }
 

@@ -83,13 +83,12 @@ impl ServerApi {
         self.connected.clone()
     }
 
-    /// The client below, for methods of one role only.
-    #[must_use]
-    pub fn rpc(&self) -> &RpcClient {
-        &self.client
-    }
-
-    async fn call<R: DeserializeOwned>(&self, method: Method, args: Value) -> Result<R, RpcError> {
+    /// Calls a method of one role only.
+    pub async fn call<R: DeserializeOwned>(
+        &self,
+        method: Method,
+        args: Value,
+    ) -> Result<R, RpcError> {
         // One request id per call, so that the server's log can be matched.
         let ctx =
             Context { request_id: neutrino_types::context::new_request_id(), ..self.ctx.clone() };

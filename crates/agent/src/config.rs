@@ -83,6 +83,12 @@ impl AgentConfig {
         Self::from_conf(conf, "neutron-openvswitch-agent", "ovs-agent", topics)
     }
 
+    /// The DHCP agent's configuration.
+    pub fn dhcp_from_conf(conf: &Conf) -> Result<Self, ConfigError> {
+        let topics = vec![topics::DHCP_AGENT.to_string()];
+        Self::from_conf(conf, "neutron-dhcp-agent", "dhcp-agent", topics)
+    }
+
     /// The configuration of the agent called `binary`, notified on `topics`; its `agent_id` is
     /// `id_prefix` and the host.
     pub fn from_conf(

@@ -1,14 +1,19 @@
-//! What every agent shares: heartbeat, server API, notifications.
+//! What every agent shares: heartbeat, server API, notifications; for those with devices and
+//! processes in namespaces, how to make and find them.
 //!
 //! - [`connect`] opens the bus and answers a [`ServerApi`] (typed calls) and the stream of
 //!   [`Notification`]s;
 //! - [`heartbeat`] reports the agent's state and turns "revived" into a resync.
+//! - [`interface`] plugs the agents' own ports;
+//! - [`external_process`] runs daemons that outlive the agent.
 //!
 //! Owns nothing that belongs to one role.
 
 pub mod api;
 pub mod config;
+pub mod external_process;
 pub mod heartbeat;
+pub mod interface;
 pub mod notification;
 
 use std::sync::Arc;
@@ -22,7 +27,7 @@ use tokio::sync::mpsc;
 pub use api::{AgentStatus, ServerApi};
 pub use config::{AgentConfig, ConfigError};
 pub use heartbeat::Heartbeat;
-pub use notification::{Notification, ResyncReason};
+pub use notification::{DhcpEvent, Notification, ResyncReason};
 
 /// Notifications waiting for the agent's loop; further ones wait in the server's queue, where
 /// they are merged.

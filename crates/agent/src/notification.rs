@@ -1,4 +1,4 @@
-//! What the server tells an L2 agent without being asked.
+//! What the server tells agents without being asked.
 
 use async_trait::async_trait;
 use neutrino_rpc::{
@@ -104,6 +104,37 @@ pub enum Notification {
     RemoveFdb(FdbEntries),
     /// Forwarding entries whose address changed.
     UpdateFdb(FdbUpdate),
+    /// What a DHCP agent is to look at again.
+    Dhcp(DhcpEvent),
+}
+
+/// A notification of a DHCP agent. None carries state: the network is read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DhcpEvent {
+    /// A network or one of its subnets is to be served as it is now.
+    Network {
+        /// The network.
+        network_id: String,
+    },
+    /// A network is gone, or served by another agent now.
+    NetworkGone {
+        /// The network.
+        network_id: String,
+    },
+    /// A port was made or changed.
+    Port {
+        /// Its network.
+        network_id: String,
+        /// The port.
+        port_id: String,
+    },
+    /// A port was deleted.
+    PortGone {
+        /// Its network.
+        network_id: String,
+    },
+    /// The agent was enabled or disabled.
+    Agent,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +185,68 @@ struct Fdb<T> {
     fdb_entries: T,
 }
 
+#[derive(Deserialize)]
+struct Payload<T> {
+    payload: T,
+}
+
+#[derive(Deserialize)]
+struct NetworkPayload {
+    network: Id,
+}
+
+#[derive(Deserialize)]
+struct SubnetPayload {
+    subnet: OfNetwork,
+}
+
+#[derive(Deserialize)]
+struct PortPayload {
+    port: OfNetwork,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct OfNetwork {
+    id: String,
+    network_id: String,
+}
+
+impl DhcpEvent {
+    /// The event behind a method, if it is one of a DHCP agent's.
+    fn decode(method: &str, args: Map<String, Value>) -> Result<Option<Self>, Failure> {
+        let m = method;
+        let is = |methods: &[methods::Method]| methods.iter().any(|known| known.name == m);
+        Ok(Some(if is(&[methods::NETWORK_CREATE_END, methods::NETWORK_UPDATE_END]) {
+            let Payload { payload: NetworkPayload { network } } = arguments(m, args)?;
+            Self::Network { network_id: network.id }
+        } else if is(&[methods::NETWORK_DELETE_END]) {
+            let Payload { payload: NetworkId { network_id } } = arguments(m, args)?;
+            Self::NetworkGone { network_id }
+        } else if is(&[methods::SUBNET_CREATE_END, methods::SUBNET_UPDATE_END]) {
+            let Payload { payload: SubnetPayload { subnet } } = arguments(m, args)?;
+            Self::Network { network_id: subnet.network_id }
+        } else if is(&[methods::SUBNET_DELETE_END]) {
+            let Payload { payload: NetworkId { network_id } } = arguments(m, args)?;
+            Self::Network { network_id }
+        } else if is(&[methods::PORT_CREATE_END, methods::PORT_UPDATE_END]) {
+            let Payload { payload: PortPayload { port } } = arguments(m, args)?;
+            Self::Port { network_id: port.network_id, port_id: port.id }
+        } else if is(&[methods::PORT_DELETE_END]) {
+            let Payload { payload: NetworkId { network_id } } = arguments(m, args)?;
+            Self::PortGone { network_id }
+        } else if is(&[methods::DHCP_AGENT_UPDATED]) {
+            Self::Agent
+        } else {
+            return Ok(None);
+        }))
+    }
+}
+
 impl Notification {
     /// The notification behind a method and its arguments.
     pub fn decode(method: &str, args: Map<String, Value>) -> Result<Self, Failure> {
@@ -199,7 +292,8 @@ impl Notification {
         } else if m == methods::UPDATE_FDB_ENTRIES.name {
             Self::UpdateFdb(arguments::<Fdb<FdbUpdate>>(m, args)?.fdb_entries)
         } else {
-            return Err(Failure::no_such_method(m));
+            let event = DhcpEvent::decode(m, args)?;
+            Self::Dhcp(event.ok_or_else(|| Failure::no_such_method(m))?)
         };
         Ok(out)
     }
@@ -330,6 +424,29 @@ mod tests {
             panic!("not fdb entries")
         };
         assert!(entries["net"].ports["10.0.0.1"][0].is_flooding());
+    }
+
+    #[test]
+    fn dhcp_events_name_their_network() {
+        let event = |method: &str, payload: Value| match decode(method, json!({"payload": payload}))
+        {
+            Ok(Notification::Dhcp(event)) => event,
+            other => panic!("{other:?}"),
+        };
+        let network_id = "n".to_string();
+        assert_eq!(
+            event("network_update_end", json!({"network": {"id": "n"}, "priority": 1})),
+            DhcpEvent::Network { network_id: network_id.clone() }
+        );
+        assert_eq!(
+            event("subnet_delete_end", json!({"subnet_id": "s", "network_id": "n"})),
+            DhcpEvent::Network { network_id: network_id.clone() }
+        );
+        assert_eq!(
+            event("port_create_end", json!({"port": {"id": "p", "network_id": "n"}})),
+            DhcpEvent::Port { network_id, port_id: "p".into() }
+        );
+        assert_eq!(event("agent_updated", json!({"admin_state_up": false})), DhcpEvent::Agent);
     }
 
     #[test]

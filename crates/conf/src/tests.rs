@@ -87,7 +87,9 @@ fn every_default_is_of_its_type_and_every_option_has_help() {
     assert!(metadata.contains("#nova_metadata_port = 8775"));
     let neutron = sample(&opts::neutron_conf());
     assert!(!neutron.contains("nova_metadata_port"), "it belongs to another file");
-    for text in [ml2, metadata, neutron] {
+    let dhcp = sample(&opts::dhcp_agent_ini());
+    assert!(dhcp.contains("#dhcp_confs = $state_path/dhcp"));
+    for text in [ml2, metadata, neutron, dhcp] {
         Conf::parse_str(&text).expect("a sample file is a valid file");
         assert_eq!(text.matches("[DEFAULT]").count(), usize::from(!text.contains("[ml2]")));
     }

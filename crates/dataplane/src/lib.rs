@@ -3,11 +3,13 @@
 //! [`view::HostView`] is the input; [`br_int`], [`br_tun`] and [`br_phys`] each answer the
 //! complete flows of one bridge, which are Neutron's table for table; [`diff`] turns them and
 //! what is installed into the least changes; [`names`] and [`tables`] hold what operators know
-//! by heart. Nothing here does I/O: the agent applies.
+//! by heart. [`dhcp`] is the same for what a DHCP agent runs. Nothing here does I/O: the agents
+//! apply.
 
 pub mod br_int;
 pub mod br_phys;
 pub mod br_tun;
+pub mod dhcp;
 pub mod diff;
 pub mod firewall;
 pub mod iptables;

@@ -27,6 +27,8 @@ pub const PEER_PHYSICAL_PREFIX: &str = "phy-";
 /// Peer of a patch port that must not pass traffic yet.
 pub const NONEXISTENT_PEER: &str = "nonexistent-peer";
 
+/// Prefix of the namespace's end where a veth pair stands in for an internal port.
+pub const NAMESPACE_END_PREFIX: &str = "ns-";
 /// `int-<bridge>`, cut by Neutron's rule when too long.
 #[must_use]
 pub fn int_patch(bridge: &str) -> String {
@@ -94,6 +96,13 @@ fn base32_lower(data: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn port_devices_have_eleven_characters_of_the_id() {
+        let id = "9f4b9171-7e2c-4f7a-9a57-0f4f2b6ad5f7";
+        assert_eq!(vif_device(TAP_PREFIX, id), "tap9f4b9171-7e");
+        assert_eq!(vif_device(NAMESPACE_END_PREFIX, id), "ns-9f4b9171-7e");
+    }
 
     #[test]
     fn short_bridge_name_is_kept() {

@@ -44,16 +44,7 @@ impl Netlink {
     /// # Errors
     /// [`crate::Error::NoSuchLink`] or the kernel's refusal.
     pub fn add_address(&mut self, name: &str, net: IpNet) -> Result<()> {
-        let mut message = AddressMessage::default();
-        message.header.index = self.link(name)?.index;
-        message.header.prefix_len = net.prefix_len();
-        message.header.scope = AddressScope::Universe;
-        message.header.family = match net {
-            IpNet::V4(_) => AddressFamily::Inet,
-            IpNet::V6(_) => AddressFamily::Inet6,
-        };
-        message.attributes.push(AddressAttribute::Local(net.addr()));
-        message.attributes.push(AddressAttribute::Address(net.addr()));
+        let mut message = message(self.link(name)?.index, net);
         match net {
             IpNet::V4(v4) if v4.prefix_len() < 31 => {
                 message.attributes.push(AddressAttribute::Broadcast(v4.broadcast()));
@@ -64,6 +55,29 @@ impl Netlink {
         let request = RouteNetlinkMessage::NewAddress(message);
         self.request(&format!("add the address {net} to {name}"), request, Mode::Replace)
     }
+
+    /// Takes `net` away from an interface.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoSuchLink`] or the kernel's refusal, `EADDRNOTAVAIL` when it has it not.
+    pub fn delete_address(&mut self, name: &str, net: IpNet) -> Result<()> {
+        let request = RouteNetlinkMessage::DelAddress(message(self.link(name)?.index, net));
+        self.request(&format!("delete the address {net} from {name}"), request, Mode::Change)
+    }
+}
+
+fn message(index: u32, net: IpNet) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message.header.prefix_len = net.prefix_len();
+    message.header.scope = AddressScope::Universe;
+    message.header.family = match net {
+        IpNet::V4(_) => AddressFamily::Inet,
+        IpNet::V6(_) => AddressFamily::Inet6,
+    };
+    message.attributes.push(AddressAttribute::Local(net.addr()));
+    message.attributes.push(AddressAttribute::Address(net.addr()));
+    message
 }
 
 fn from_message(message: &AddressMessage) -> Option<Address> {

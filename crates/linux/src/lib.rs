@@ -27,3 +27,4 @@ pub use link::Link;
 pub use namespace::{CloneFlags, NamespaceProcess, Namespaces};
 pub use netlink::Netlink;
 pub use netns::NetNs;
+pub use route::Route;

@@ -5,7 +5,17 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
+pub use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
 use crate::error::{Error, Result};
+
+/// Sends a signal to one process. Answers whether it was there to get it.
+pub fn signal(pid: i32, signal: Signal) -> bool {
+    // 0 and negative numbers name groups of processes.
+    pid > 0 && kill(Pid::from_raw(pid), signal).is_ok()
+}
 
 /// Lets the kernel kill the child when the thread that spawns it ends.
 ///

@@ -58,6 +58,8 @@ pub struct AgentGroup {
 pub enum AgentRole {
     /// Wire the ports of Open vSwitch (neutron-openvswitch-agent).
     Openvswitch,
+    /// Serve DHCP to networks (neutron-dhcp-agent).
+    Dhcp,
     /// Tell Nova which instance asks for metadata (neutron-metadata-agent).
     Metadata,
 }
@@ -86,6 +88,9 @@ pub enum SampleFile {
     /// openvswitch_agent.ini
     #[value(name = "openvswitch_agent.ini")]
     OpenvswitchAgent,
+    /// dhcp_agent.ini
+    #[value(name = "dhcp_agent.ini")]
+    DhcpAgent,
     /// metadata_agent.ini
     #[value(name = "metadata_agent.ini")]
     MetadataAgent,
@@ -98,6 +103,7 @@ impl SampleFile {
             Self::Neutron => opts::neutron_conf(),
             Self::Ml2 => opts::ml2_conf(),
             Self::OpenvswitchAgent => opts::openvswitch_agent_ini(),
+            Self::DhcpAgent => opts::dhcp_agent_ini(),
             Self::MetadataAgent => opts::metadata_agent_ini(),
         }
     }

@@ -6,6 +6,7 @@ use std::{ffi::OsString, path::Path};
 const COMMANDS: &[(&str, &[&str])] = &[
     ("neutron-server", &["server"]),
     ("neutron-openvswitch-agent", &["agent", "openvswitch"]),
+    ("neutron-dhcp-agent", &["agent", "dhcp"]),
     ("neutron-metadata-agent", &["agent", "metadata"]),
     ("neutron-db-manage", &["db"]),
 ];

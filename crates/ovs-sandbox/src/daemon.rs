@@ -29,14 +29,16 @@ impl Daemon {
         Self { name: "ovsdb-server", dir: dir.to_owned(), args, child: None }
     }
 
-    /// ovs-vswitchd with every device replaced by a dummy.
-    pub(crate) fn vswitchd(dir: &Path) -> Self {
-        let args = vec![
+    /// ovs-vswitchd, with every device replaced by a dummy unless `devices` are wanted.
+    pub(crate) fn vswitchd(dir: &Path, devices: bool) -> Self {
+        let mut args = vec![
             format!("unix:{}", dir.join("db.sock").display()),
-            "--enable-dummy=override".to_owned(),
             "--disable-system".to_owned(),
             "--disable-system-route".to_owned(),
         ];
+        if !devices {
+            args.push("--enable-dummy=override".to_owned());
+        }
         Self { name: "ovs-vswitchd", dir: dir.to_owned(), args, child: None }
     }
 

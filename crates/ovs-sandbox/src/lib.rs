@@ -92,6 +92,19 @@ impl Sandbox {
     /// # Errors
     /// When Open vSwitch is not installed or does not come up.
     pub fn start() -> Result<Self> {
+        Self::launch(false)
+    }
+
+    /// [`Sandbox::start`] with real devices in the caller's network namespace: ports of bridges
+    /// with `datapath_type=netdev` carry packets. Needs root; call it in a namespace of its own.
+    ///
+    /// # Errors
+    /// As [`Sandbox::start`].
+    pub fn start_with_devices() -> Result<Self> {
+        Self::launch(true)
+    }
+
+    fn launch(devices: bool) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // Socket paths are limited to 107 bytes, so the name is kept short.
         let name = format!("ovs-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -100,7 +113,7 @@ impl Sandbox {
         let guard = start_guard(&dir)?;
         let mut sandbox = Self {
             ovsdb: Daemon::ovsdb_server(&dir),
-            vswitchd: Daemon::vswitchd(&dir),
+            vswitchd: Daemon::vswitchd(&dir, devices),
             dir,
             guard,
         };

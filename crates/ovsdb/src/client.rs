@@ -246,6 +246,32 @@ impl OvsdbClient {
         Ok(results)
     }
 
+    /// Runs a transaction and waits until ovs-vswitchd has acted on it: a port added has its device
+    /// then, if it ever gets one.
+    ///
+    /// # Errors
+    /// As [`OvsdbClient::transact`]; [`OvsdbError::NotApplied`] when ovs-vswitchd takes longer
+    /// than `within`, or does not run.
+    pub async fn transact_applied(
+        &self,
+        mut txn: Txn<'_>,
+        within: Duration,
+    ) -> Result<Vec<Value>, OvsdbError> {
+        txn.bump_next_cfg()?;
+        let results = self.transact(txn).await?;
+        let Some(next_cfg) = Txn::awaited_cfg(&results) else { return Ok(results) };
+        let mut changes = self.changes();
+        let applied = async {
+            while self.replica().root_column("cur_cfg").as_int() < Some(next_cfg) {
+                if !changes.changed().await {
+                    return;
+                }
+            }
+        };
+        timeout(within, applied).await.map_err(|_| OvsdbError::NotApplied)?;
+        Ok(results)
+    }
+
     async fn request(&self, method: &str, params: &Value) -> Result<Value, OvsdbError> {
         self.wait_connected(self.options.request_timeout).await?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);

@@ -55,6 +55,9 @@ pub enum OvsdbError {
     /// The server's answer was not as RFC 7047 says.
     #[error("the OVSDB server's answer is not understood: {0}")]
     Protocol(String),
+    /// ovs-vswitchd did not follow its database in time.
+    #[error("ovs-vswitchd has not applied the database yet")]
+    NotApplied,
     /// The transaction names a bridge or port the replica does not have.
     #[error("there is no {kind} named '{name}' in the Open vSwitch database")]
     NoSuchRow {

@@ -226,6 +226,15 @@ pub enum RpcError {
 }
 
 impl RpcError {
+    /// The class of the exception the other side answered with, if it is one to be trusted.
+    #[must_use]
+    pub fn known_class(&self) -> Option<&str> {
+        match self {
+            Self::Remote(failure) => failure.known_class(),
+            _ => None,
+        }
+    }
+
     /// A set-up error with its cause.
     pub(crate) fn setup(
         doing: impl Into<String>,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hyper::header::{HeaderMap, HeaderName};
 use neutrino_agent::ServerApi;
 use neutrino_rpc::{RpcError, methods};
-use neutrino_types::{Attrs, Context, MacAddr, constants::device_owner};
+use neutrino_types::{Attrs, MacAddr, constants::device_owner};
 use serde_json::{Value, json};
 
 use crate::proxy::{
@@ -25,7 +25,7 @@ pub trait PortDirectory: Send + Sync {
 impl PortDirectory for ServerApi {
     async fn get_ports(&self, filters: Value) -> Result<Vec<Attrs>, RpcError> {
         let args = json!({ "filters": filters });
-        self.rpc().call(&Context::admin(), methods::GET_PORTS, &args).await
+        self.call(methods::GET_PORTS, args).await
     }
 }
 

@@ -1,10 +1,12 @@
 //! Every option of every component, defined once. A group is a module.
 
 mod agents;
+mod dhcp_agent;
 mod metadata;
 mod server;
 
 pub use agents::{agent, openvswitch_agent_ini, ovs, securitygroup};
+pub use dhcp_agent::{dhcp, dhcp_agent_ini, interface};
 pub use metadata::{
     metadata_agent, metadata_agent_ini, metadata_haproxy, metadata_proxy, metadata_rate_limiting,
 };
@@ -18,7 +20,7 @@ use crate::AnyOpt;
 /// All options, group by group.
 #[must_use]
 pub fn all() -> Vec<&'static dyn AnyOpt> {
-    [server::all(), agents::openvswitch_agent_ini(), metadata::all()].concat()
+    [server::all(), agents::openvswitch_agent_ini(), metadata::all(), dhcp_agent::all()].concat()
 }
 
 /// The option that answers to `name` in `group`.

@@ -2,6 +2,7 @@
 
 mod cases;
 mod conntrack;
+mod dhcp;
 mod diffing;
 mod firewall_any;
 mod firewall_iptables;

@@ -42,6 +42,7 @@ impl AgentRole {
     fn program(self) -> &'static str {
         match self {
             Self::Openvswitch => "neutron-openvswitch-agent",
+            Self::Dhcp => "neutron-dhcp-agent",
             Self::Metadata => "neutron-metadata-agent",
         }
     }
@@ -49,6 +50,7 @@ impl AgentRole {
     async fn run(self, conf: Conf) -> Result<(), Failure> {
         match self {
             Self::Openvswitch => neutrino_agent_ovs::run(conf).await?,
+            Self::Dhcp => neutrino_agent_dhcp::run(conf).await?,
             Self::Metadata => neutrino_agent_metadata::run(conf).await?,
         }
         Ok(())

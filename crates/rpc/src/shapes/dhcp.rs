@@ -62,6 +62,9 @@ pub struct DhcpSubnet {
     /// `ipv6_address_mode`.
     #[serde(default)]
     pub ipv6_address_mode: Option<String>,
+    /// Segment of a routed network.
+    #[serde(default)]
+    pub segment_id: Option<String>,
 }
 
 /// `host_routes` entry.
