@@ -31,14 +31,12 @@ impl Daemon {
 
     /// ovs-vswitchd, with every device replaced by a dummy unless `devices` are wanted.
     pub(crate) fn vswitchd(dir: &Path, devices: bool) -> Self {
-        let mut args = vec![
-            format!("unix:{}", dir.join("db.sock").display()),
-            "--disable-system".to_owned(),
-            "--disable-system-route".to_owned(),
-        ];
+        let mut args = vec![format!("unix:{}", dir.join("db.sock").display())];
         if !devices {
+            // Before the system datapath is disabled, or there is nothing to put dummies in place of.
             args.push("--enable-dummy=override".to_owned());
         }
+        args.extend(["--disable-system", "--disable-system-route"].map(str::to_owned));
         Self { name: "ovs-vswitchd", dir: dir.to_owned(), args, child: None }
     }
 
