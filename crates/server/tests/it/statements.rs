@@ -69,6 +69,7 @@ impl Ledger<'_> {
         self.usual("subnets", &subnet).await;
         self.usual("ports", &port).await;
         self.delete("ports", &port).await;
+        self.run_groups().await;
 
         let items = vec![json!({"network_id": net["id"]}); 100];
         let body = Some(json!({ "ports": items }));
@@ -132,6 +133,33 @@ impl Ledger<'_> {
             self.note(&format!("RBAC policy delete, {kind}"), "DELETE", &path, None).await;
         }
         self.note("address group delete", "DELETE", &one, None).await;
+    }
+
+    /// Security groups and their rules.
+    async fn run_groups(&mut self) {
+        let body = |name: &str| Some(json!({"security_group": {"name": name}}));
+        let path = "security-groups";
+        let made = self.note("security_group create", "POST", path, body("g")).await;
+        let group = made.json()["security_group"].clone();
+        let one = format!("{path}/{}", text(&group, "id"));
+        self.note("security_group get", "GET", &one, None).await;
+        self.note("security_group rename", "PUT", &one, body("other")).await;
+        self.note("security_group list", "GET", path, None).await;
+        let rule = |port: u16| {
+            json!({"security_group_id": group["id"], "direction": "ingress", "protocol": "tcp",
+                   "remote_group_id": group["id"], "port_range_min": port, "port_range_max": port})
+        };
+        let path = "security-group-rules";
+        let body = Some(json!({"security_group_rule": rule(1)}));
+        let made = self.note("security_group_rule create", "POST", path, body).await.json();
+        let rules = (2..52).map(rule).collect::<Vec<_>>();
+        let body = Some(json!({"security_group_rules": rules}));
+        self.note("security_group_rule bulk create of 50", "POST", path, body).await;
+        self.note("security_group_rule list of 50", "GET", path, None).await;
+        let rule = format!("{path}/{}", text(&made["security_group_rule"], "id"));
+        self.note("security_group_rule get", "GET", &rule, None).await;
+        self.note("security_group_rule delete", "DELETE", &rule, None).await;
+        self.note("security_group delete", "DELETE", &one, None).await;
     }
 
     /// What only those who bind ports do.

@@ -5,6 +5,7 @@ mod agents;
 mod availability_zones;
 mod dhcp;
 mod quotas;
+mod security_groups;
 mod tags;
 
 use neutrino_db::{

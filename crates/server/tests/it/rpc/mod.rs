@@ -5,6 +5,7 @@ mod devices;
 mod dhcp;
 mod notifications;
 mod reports;
+mod security_groups;
 mod wiring;
 
 use std::{
