@@ -39,7 +39,8 @@ async fn agents_hear_of_members_that_come_change_and_go() {
     let cloud = cloud().await;
     let (network, _) = cloud.net("n", "10.0.0.0/24").await;
     let other = group(&cloud, Vec::new()).await;
-    let port = cloud.port(json!({"network_id": network})).await.expect("port");
+    let port = json!({"network_id": network, "fixed_ips": [{"ip_address": "10.0.0.5"}]});
+    let port = cloud.port(port).await.expect("port");
     let default = groups(&port);
     assert_eq!(cloud.told.members(), std::slice::from_ref(&default));
     let id = text(&port, "id");
