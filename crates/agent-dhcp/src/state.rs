@@ -402,3 +402,83 @@ impl Entry {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace {
+        sync_jobs: 1,
+        resync_interval: Duration::from_secs(5),
+        resync_throttle: Duration::from_secs(1),
+        bulk_reload_interval: Duration::ZERO,
+    };
+
+    fn network(id: &str) -> Arc<Network> {
+        Arc::new(Network { id: id.into(), ..Network::default() })
+    }
+
+    fn ids(jobs: &[Job]) -> Vec<&str> {
+        jobs.iter().map(|job| job.network_id.as_str()).collect()
+    }
+
+    fn heard(names: &[&str], local: &[&str], now: Instant) -> State {
+        let mut state = State::new(PACE, local.iter().map(ToString::to_string));
+        state.resync(now);
+        assert!(state.start_sync(now));
+        state.synced(names.iter().map(|id| ((*id).to_string(), Some(network(id)))).collect());
+        state
+    }
+
+    #[tokio::test]
+    async fn what_the_server_does_not_name_goes_but_not_before_it_has_spoken() {
+        let now = Instant::now();
+        let mut state = State::new(PACE, ["old".to_string()]);
+        assert!(state.take(now).is_empty());
+        state.resync(now);
+        assert!(state.take(now).is_empty());
+        let mut state = heard(&[], &["old"], now);
+        assert_eq!(state.take(now)[0].goal, Goal::Remove);
+        assert!(!state.in_sync());
+        state.done("old", Outcome::Removed, now);
+        assert!(state.in_sync());
+    }
+
+    #[tokio::test]
+    async fn an_event_is_not_undone_by_an_older_answer() {
+        let now = Instant::now();
+        let mut state = State::new(PACE, []);
+        state.resync(now);
+        assert!(state.start_sync(now));
+        state.event(&DhcpEvent::Network { network_id: "new".into() }, now);
+        assert_eq!(ids(&state.take(now)), ["new"]);
+        state.done("new", Outcome::Served(network("new")), now);
+        state.synced(Vec::new());
+        assert!(state.take(now).is_empty(), "it was made after the server had been asked");
+    }
+
+    #[tokio::test]
+    async fn a_failing_network_waits_alone_and_events_go_first() {
+        let now = Instant::now();
+        let mut state = heard(&["a", "b"], &[], now);
+        assert_eq!(ids(&state.take(now)), ["a"], "one at a time");
+        state.event(&DhcpEvent::Port { network_id: "b".into(), port_id: "p".into() }, now);
+        assert_eq!(ids(&state.take(now)), ["b"], "events have their own places");
+        state.done("a", Outcome::Failed("no".into()), now);
+        assert!(state.take(now).is_empty());
+        let later = state.next_deadline(now).expect("tried again");
+        assert_eq!(later, now + FIRST_PAUSE);
+        assert_eq!(state.take(later)[0].source, Source::Ask);
+    }
+
+    #[tokio::test]
+    async fn without_a_server_only_the_host_is_looked_after() {
+        let now = Instant::now();
+        let mut state = heard(&["a"], &[], now);
+        state.take(now);
+        state.done("a", Outcome::Served(network("a")), now);
+        state.connected = false;
+        state.check("a");
+        assert_eq!(state.take(now)[0].source, Source::Known(network("a")));
+    }
+}

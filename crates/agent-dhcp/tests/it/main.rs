@@ -4,5 +4,6 @@
 mod adoption;
 mod failures;
 mod lease;
+mod many;
 mod server;
 mod support;
