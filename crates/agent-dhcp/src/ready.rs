@@ -13,7 +13,6 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Reports the ports that come in, at once and in batches, until the sender is gone.
 pub async fn report(api: DhcpApi, mut ports: mpsc::UnboundedReceiver<Vec<String>>) {
-    // Those something has happened to go first: somebody waits for them.
     let mut waiting: BTreeSet<String> = BTreeSet::new();
     loop {
         if waiting.is_empty() {

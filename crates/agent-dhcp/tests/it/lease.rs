@@ -105,3 +105,30 @@ async fn gets_a_lease() {
     );
     assert_eq!(first["availability_zone"], "nova");
 }
+
+#[test]
+fn an_instance_gets_a_stateful_ipv6_address() {
+    isolated(|| run(gets_a_v6_lease()));
+}
+
+async fn gets_a_v6_lease() {
+    let server = Server::start().await;
+    let v6 = json!({"id": "s6", "cidr": "2001:db8::/64", "ip_version": 6, "enable_dhcp": true,
+        "gateway_ip": "2001:db8::1", "ipv6_address_mode": "dhcpv6-stateful",
+        "ipv6_ra_mode": "dhcpv6-stateful", "dns_nameservers": ["2001:db8::53"]});
+    let subnets = json!([v4_subnet("s1", "10.0.0.0/24", json!("10.0.0.1")), v6]);
+    server.world().networks.insert(NET.into(), network(NET, subnets));
+    let id = "aaaaaaaa-0000-4000-8000-000000000001";
+    let both = [("s1", "10.0.0.77"), ("s6", "2001:db8::77")];
+    add_port(&mut server.world(), NET, port(id, 1, &both));
+    let host = Host::new(&server, "");
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    host.bind(NET, VLAN);
+    host.plug_instance("vm1", 1, VLAN);
+    let got = lease("vm1", "-6").await;
+    assert_eq!(got.get("new_ip6_address").map(String::as_str), Some("2001:db8::77"), "{got:?}");
+    let dns = got.get("new_dhcp6_name_servers").map(String::as_str);
+    assert_eq!(dns, Some("2001:db8::53"), "{got:?}");
+    assert_eq!(lease("vm1", "-4").await["new_ip_address"], "10.0.0.77");
+}
