@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The demo: three emulated hosts, networks made with the openstack client, instances that ping each other across hosts,
-# what a killed agent, server or switch does to them, and that nothing is left afterwards.
+# The demo: three emulated hosts, networks made with the openstack client, instances that get their address from DHCP and
+# their metadata from 169.254.169.254, ping each other across hosts and are kept apart by security groups under both
+# firewall drivers, what a killed agent, server or switch does to them, and that nothing is left afterwards.
 # Exit status 0 only when every single check held.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -92,9 +93,9 @@ summary() {
 }
 
 up() {
-    step "three hosts, each with its own Open vSwitch"
+    step "three hosts, each with its own Open vSwitch; compute0 filters with iptables, the others with flows"
     # The lab ends with this script, also when it is killed.
-    run "$NEUTRINO" lab up --owner $$
+    run "$NEUTRINO" lab up --firewall mixed --owner $$
     eval "$(lab env)"
     agents
 }
@@ -104,7 +105,7 @@ agents() {
     echo "$agents_text"
     local alive
     alive=$(openstack network agent list -f json | jq '[.[] | select(.Alive and .State)] | length')
-    [ "$alive" = 3 ] || problem "$alive of 3 agents are alive"
+    [ "$alive" = 5 ] || problem "$alive of 5 agents are alive"
 }
 
 # One network with a subnet, a port and an instance on each compute host.
@@ -121,6 +122,67 @@ network() {
         ip_of[$kind-$host]=$(jq -r '.fixed_ips[0].ip_address' <<<"$port")
         run "$NEUTRINO" lab instance create "$kind-$host" --host "$host" --port "$kind-$host"
     done
+}
+
+# What DHCP told each instance, the first in full.
+leases() {
+    step "what DHCP told the instances"
+    run "$NEUTRINO" lab instance show vxlan-compute0
+    local kind host address
+    for kind in $NETWORKS; do
+        for host in compute0 compute1; do
+            address=$(inside "$kind-$host" sed -n 's,^address \(.*\)/.*,\1,p' /run/dhcp/lease4)
+            [ "$address" = "${ip_of[$kind-$host]}" ] || problem "DHCP gave $kind-$host ${address:-no address}"
+            [ "$(inside "$kind-$host" cat /sys/class/net/eth0/mtu)" = "${mtu_of[$kind]}" ] ||
+                problem "the MTU of $kind-$host is not ${mtu_of[$kind]}"
+        done
+    done
+}
+
+# Each instance gets its own metadata, whatever it pretends.
+metadata() {
+    step "metadata"
+    local url=http://169.254.169.254/latest/meta-data/instance-id kind host id told
+    for kind in $NETWORKS; do
+        for host in compute0 compute1; do
+            id=$(openstack port show "$kind-$host" -f value -c device_id)
+            told=$(run "$NEUTRINO" lab instance exec "$kind-$host" -- curl -s -m 10 "$url") || true
+            echo "$told"
+            [ "$told" = "$id" ] || problem "$kind-$host is told it is '$told', but it is $id"
+        done
+    done
+    told=$(run "$NEUTRINO" lab instance exec flat-compute1 -- curl -s -m 10 -H "X-Instance-ID: $(
+        openstack port show flat-compute0 -f value -c device_id
+    )" -H "X-Forwarded-For: ${ip_of[flat-compute0]}" "$url") || true
+    echo "$told"
+    [ "$told" = "$id" ] || problem "forged headers made flat-compute1 '$told'"
+}
+
+# curl from one instance of a network to port 8080 of the other.
+fetches() { inside "$1-$2" curl -s -m 1 -o /dev/null "http://${ip_of[$1-$3]}:8080/"; }
+refused() { ! fetches "$@"; }
+# A group of its own closes an instance, a rule opens a port, without the rule it is closed again.
+security_groups() {
+    step "security groups: $1 from $2 to $3"
+    local kind=$1 from=$2 to=$3 port="$1-$3" before rule server
+    before=$(openstack port show "$port" -f json | jq -r '.security_group_ids[0]')
+    inside "$port" python3 -m http.server 8080 >/dev/null 2>&1 &
+    server=$!
+    within 10 fetches "$kind" "$from" "$to" || problem "members of the default group do not reach each other"
+    run openstack security group create "web-$kind-$to" -f value -c name
+    run openstack port set --no-security-group --security-group "web-$kind-$to" "$port"
+    within 10 refused "$kind" "$from" "$to" || problem "a group without a rule lets TCP in"
+    answers "$kind-$from" "${ip_of[$port]}" && problem "a group without a rule lets ICMP in"
+    rule=$(run openstack security group rule create --protocol tcp --dst-port 8080 "web-$kind-$to" -f value -c id)
+    within 10 fetches "$kind" "$from" "$to" || problem "the rule for port 8080 does not let it in"
+    answers "$kind-$from" "${ip_of[$port]}" && problem "the rule for TCP lets ICMP in"
+    run openstack security group rule delete "$rule"
+    within 10 refused "$kind" "$from" "$to" || problem "port 8080 is open without its rule"
+    openstack port set --no-security-group --security-group "$before" "$port"
+    run openstack security group delete "web-$kind-$to"
+    within 10 answers "$kind-$from" "${ip_of[$port]}" || problem "$port is not back in the default group"
+    echo "closed without a rule, open for TCP 8080 with one, closed again after it"
+    kill $server 2>/dev/null || true
 }
 
 row() { printf '%-8s %-22s %-22s %5s %8s %6s %5s' "$@"; }
@@ -153,7 +215,8 @@ ports() {
     echo "$ports_text"
     local status
     status=$(openstack port list -f value -c Status | sort | uniq -c | tr -s ' ' | sed 's/^ //')
-    [ "$status" = "8 ACTIVE" ] || problem "not all 8 ports are ACTIVE: $status"
+    # Eight of instances, and one of DHCP on each network.
+    [ "$status" = "12 ACTIVE" ] || problem "not all 12 ports are ACTIVE: $status"
 }
 
 # Neighbours are known to the switch: no ARP request leaves the host.
@@ -196,6 +259,11 @@ canonical_flows() {
     done
 }
 
+# iptables of compute0 without dates and counters.
+packet_filter() {
+    on compute0 sh -c 'iptables-save; ip6tables-save' | sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//'
+}
+
 # Kills services on compute0 or controller0, starts them again a second later.
 kill_and_start() {
     local pair
@@ -212,16 +280,20 @@ kill_and_start() {
 kills() {
     step "kill -9 of agent, server and both while an instance pings, 10 packets a second"
     local before after stream sent received rtt agent=compute0:neutron-openvswitch-agent server=controller0:neutron-server
+    local rules servers
     before=$(canonical_flows)
-    show "$NEUTRINO" lab instance exec vxlan-compute0 -- ping -q -c 280 -i 0.1 "${ip_of[vxlan-compute1]}"
-    exec {stream}< <(inside vxlan-compute0 ping -q -c 280 -i 0.1 -W 2 "${ip_of[vxlan-compute1]}")
+    rules=$(packet_filter)
+    servers=$(on controller0 pgrep dnsmasq)
+    show "$NEUTRINO" lab instance exec vxlan-compute0 -- ping -q -c 380 -i 0.1 "${ip_of[vxlan-compute1]}"
+    exec {stream}< <(inside vxlan-compute0 ping -q -c 380 -i 0.1 -W 2 "${ip_of[vxlan-compute1]}")
     kill_and_start $agent
+    kill_and_start controller0:neutron-dhcp-agent controller0:neutron-metadata-agent
     kill_and_start $server
     kill_and_start $agent $server
     read -r sent received rtt < <(summary <&$stream) || true
     exec {stream}<&-
     echo "sent ${sent:-0}, received ${received:-0}, lost $((${sent:-0} - ${received:-0})), RTT ${rtt:--} ms"
-    [ "${sent:-0}" = 280 ] && [ "${received:-0}" = 280 ] || problem "packets were lost while services were killed"
+    [ "${sent:-0}" = 380 ] && [ "${received:-0}" = 380 ] || problem "packets were lost while services were killed"
     after=$(canonical_flows)
     if [ "$before" = "$after" ]; then
         echo "flows of compute0: $(grep -c actions <<<"$after"), the same as before"
@@ -229,6 +301,13 @@ kills() {
         problem "the restarts changed flows of compute0"
         diff <(echo "$before") <(echo "$after") || true
     fi
+    if [ "$rules" = "$(packet_filter)" ]; then
+        echo "iptables of compute0: $(grep -c '^-A' <<<"$rules") rules, the same as before"
+    else
+        problem "the restarts changed iptables of compute0"
+        diff <(echo "$rules") <(packet_filter) || true
+    fi
+    [ "$servers" = "$(on controller0 pgrep dnsmasq)" ] || problem "the DHCP agent's restart restarted dnsmasq"
 }
 
 switch() {
@@ -244,8 +323,9 @@ switch() {
 # True when no host has a port of an instance or a tunnel left.
 clean() {
     left=$(for host in $HOSTS; do
-        on "$host" sh -c 'ovs-vsctl list-ports br-int; ovs-vsctl list-ports br-tun; ls /sys/class/net' |
-            grep -E '^(tap|qvo|qvb|qbr|vxlan-|gre-)' || true
+        on "$host" sh -c 'ovs-vsctl list-ports br-int; ovs-vsctl list-ports br-tun; ls /sys/class/net; ip netns list
+            pgrep dnsmasq | sed s/^/dnsmasq-/; iptables-save | grep -o "physdev.*"' |
+            grep -E '^(tap|qvo|qvb|qbr|vxlan-|gre-|qdhcp-|dnsmasq|physdev)' || true
     done)
     [ -z "$left" ]
 }
@@ -278,6 +358,10 @@ main() {
         number=$((number + 1))
     done
     ports
+    leases
+    metadata
+    security_groups vxlan compute1 compute0
+    security_groups vlan compute0 compute1
     step "packets as large as the MTU, across hosts"
     table
     flows

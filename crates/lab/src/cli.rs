@@ -1,5 +1,6 @@
 //! The `neutrino lab` subcommands.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
 
@@ -10,8 +11,8 @@ use crate::config::Override;
 use crate::control::{self, LabStatus, ServiceAction};
 use crate::error::{Error, Result};
 use crate::lab::Lab;
-use crate::spec::{Datapath, LabOptions};
-use crate::{host, instance, supervisor};
+use crate::spec::{Datapath, FirewallChoice, LabOptions};
+use crate::{host, instance, nova, supervisor};
 
 /// A datacentre on this machine: hosts with Open vSwitch, server, agents, instances.
 #[derive(Debug, Args)]
@@ -78,7 +79,7 @@ enum LabCommand {
         action: Action,
         /// Host
         host: String,
-        /// Service, such as neutron-server, neutron-openvswitch-agent, ovs-vswitchd
+        /// Service, such as neutron-server, neutron-dhcp-agent, ovs-vswitchd
         service: String,
         /// Signal number for kill
         #[arg(long, default_value_t = libc::SIGKILL)]
@@ -93,6 +94,9 @@ enum LabCommand {
     /// Life of a host's init
     #[command(hide = true)]
     HostInit { fd: i32, name: String },
+    /// Life of the controller's stand-in for Nova's metadata service
+    #[command(hide = true)]
+    NovaMetadata { listen: SocketAddr },
     /// Life of an instance's init
     #[command(hide = true)]
     InstanceInit { name: String },
@@ -108,6 +112,15 @@ struct Up {
     /// Change a generated configuration file: FILE:SECTION.KEY=VALUE (repeatable)
     #[arg(long = "config", value_name = "FILE:SECTION.KEY=VALUE")]
     overrides: Vec<Override>,
+    /// Firewall driver: openvswitch, iptables_hybrid, noop or mixed, or HOST=DRIVER (repeatable)
+    #[arg(long, value_name = "DRIVER", value_delimiter = ',')]
+    firewall: Vec<FirewallChoice>,
+    /// Hosts with a DHCP agent and a metadata agent; by default the first one
+    #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
+    dhcp_hosts: Option<Vec<String>>,
+    /// No DHCP agent and no metadata agent
+    #[arg(long, conflicts_with = "dhcp_hosts")]
+    no_dhcp: bool,
     /// Keep logs, database and configuration of each host under this directory
     #[arg(long)]
     data_dir: Option<PathBuf>,
@@ -203,6 +216,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             supervisor::run(parsed).map(|()| ExitCode::SUCCESS)
         }
         LabCommand::HostInit { fd, .. } => host::init(fd).map(|()| ExitCode::SUCCESS),
+        LabCommand::NovaMetadata { listen } => nova::serve(listen).map(|()| ExitCode::SUCCESS),
         LabCommand::InstanceInit { name } => instance::init(&name).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -212,6 +226,8 @@ fn run_up(up: Up) -> Result<ExitCode> {
         name: up.lab.name,
         hosts: up.hosts,
         datapath: up.datapath,
+        firewall: up.firewall,
+        dhcp_hosts: if up.no_dhcp { Some(Vec::new()) } else { up.dhcp_hosts },
         overrides: up.overrides,
         data_dir: up.data_dir,
         bare: up.bare,

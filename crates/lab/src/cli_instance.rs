@@ -1,5 +1,6 @@
 //! `neutrino lab instance`: what Nova does with ports, by hand.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,13 +10,17 @@ use uuid::Uuid;
 
 use crate::api::Client;
 use crate::cli::{Name, run_inside, to_command};
+use crate::dhcp::{DhcpClient, STATE};
 use crate::error::{Error, Result};
 use crate::instance::InstanceSpec;
 use crate::lab::Lab;
+use crate::nova::Known;
 use crate::wait::wait_until;
 
 /// How long a port may take to become ACTIVE.
 const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the first lease may take.
+const LEASE_TIMEOUT: Duration = Duration::from_secs(60);
 /// `device_owner` of a port that Nova uses, in its default availability zone.
 const DEVICE_OWNER: &str = "compute:nova";
 
@@ -34,9 +39,19 @@ pub(crate) enum InstanceCommand {
         /// Port, by id or name
         #[arg(long)]
         port: String,
-        /// Do not wait until the port is ACTIVE
+        /// Assign the port's addresses by hand instead of running a DHCP client
+        #[arg(long = "static")]
+        by_hand: bool,
+        /// Wait neither until the port is ACTIVE nor for the first lease
         #[arg(long)]
         no_wait: bool,
+    },
+    /// Show an instance and what DHCP told it
+    Show {
+        #[command(flatten)]
+        lab: Name,
+        /// Name of the instance
+        instance: String,
     },
     /// Run a command in an instance
     Exec {
@@ -65,14 +80,28 @@ pub(crate) enum InstanceCommand {
 /// Runs a subcommand.
 pub(crate) fn run(command: InstanceCommand) -> Result<ExitCode> {
     match command {
-        InstanceCommand::Create { lab, instance, host, port, no_wait } => {
+        InstanceCommand::Create { lab, instance, host, port, by_hand, no_wait } => {
             let lab = Lab::open(&lab.name)?;
-            let spec = create(&lab, &instance, &host, &port)?;
+            let addressing = if by_hand { Addressing::Static } else { Addressing::Dhcp };
+            let spec = create(&lab, &instance, &host, &port, addressing)?;
             if !no_wait {
                 wait_active(&lab, &spec.port_id)?;
+                lab.wait_leases(&spec)?;
             }
-            let ips: Vec<String> = spec.addresses.iter().map(ToString::to_string).collect();
-            println!("{instance} on {host}: {} {} mtu {}", spec.mac, ips.join(" "), spec.mtu);
+            println!("{}", summary(&host, &spec));
+        }
+        InstanceCommand::Show { lab, instance } => {
+            let lab = Lab::open(&lab.name)?;
+            let (host, spec) = lab.find_instance(&instance)?;
+            println!("{}\nport {}\nid {}", summary(&host, &spec), spec.port_id, spec.id);
+            for client in &spec.clients {
+                let file = client.lease_file();
+                println!("{file}");
+                match lab.lease(&spec.name, *client)? {
+                    None => println!("  none yet"),
+                    Some(lease) => lease.lines().for_each(|line| println!("  {line}")),
+                }
+            }
         }
         InstanceCommand::Exec { lab, instance, command } => {
             let mut process = to_command(&command)?;
@@ -92,13 +121,61 @@ pub(crate) fn run(command: InstanceCommand) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How an instance gets its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// From DHCP, where the subnet and the lab have it.
+    Dhcp,
+    /// By hand.
+    Static,
+}
+
+fn summary(host: &str, spec: &InstanceSpec) -> String {
+    let ips: Vec<String> = spec.addresses.iter().map(ToString::to_string).collect();
+    format!("{} on {host}: {} {} mtu {}", spec.name, spec.mac, ips.join(" "), spec.mtu)
+}
+
 impl Lab {
     /// Binds a port (by id or name) to a host, starts an instance there and plugs it.
     ///
     /// # Errors
     /// [`Error::Usage`] when there is no such port or it cannot be bound.
-    pub fn create_instance(&self, name: &str, host: &str, port: &str) -> Result<InstanceSpec> {
-        create(self, name, host, port)
+    pub fn create_instance(
+        &self,
+        name: &str,
+        host: &str,
+        port: &str,
+        addressing: Addressing,
+    ) -> Result<InstanceSpec> {
+        create(self, name, host, port, addressing)
+    }
+
+    /// What DHCP told an instance last, a line per item; `None` without a lease.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such instance.
+    pub fn lease(&self, instance: &str, client: DhcpClient) -> Result<Option<String>> {
+        let file = format!("{STATE}/{}", client.lease_file());
+        let output = self.exec_instance(instance, &["cat", &file])?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(Some(text).filter(|_| output.status.success()))
+    }
+
+    /// Waits until every DHCP client of an instance that needs no router has a lease.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when there is none.
+    pub fn wait_leases(&self, spec: &InstanceSpec) -> Result<()> {
+        for client in spec.clients.iter().filter(|client| client.needs_no_router()) {
+            let what = format!("a lease of {} ({client:?})", spec.name);
+            wait_until(&what, LEASE_TIMEOUT, || {
+                match self.lease(&spec.name, *client).map_err(|error| error.to_string())? {
+                    Some(_) => Ok(()),
+                    None => Err("none".to_owned()),
+                }
+            })?;
+        }
+        Ok(())
     }
 
     /// Waits until the port is ACTIVE.
@@ -118,7 +195,13 @@ impl Lab {
     }
 }
 
-fn create(lab: &Lab, name: &str, host: &str, port: &str) -> Result<InstanceSpec> {
+fn create(
+    lab: &Lab,
+    name: &str,
+    host: &str,
+    port: &str,
+    addressing: Addressing,
+) -> Result<InstanceSpec> {
     crate::spec::check_name("instance", name)?;
     lab.spec().host(host)?;
     if lab.find_instance(name).is_ok() {
@@ -137,9 +220,24 @@ fn create(lab: &Lab, name: &str, host: &str, port: &str) -> Result<InstanceSpec>
             text(&bound, "binding:vif_type")
         )));
     }
-    let spec = describe(&client, lab, name, &bound)?;
+    let mut spec = describe(&client, lab, name, &bound)?;
+    if addressing == Addressing::Static || !lab.spec().hosts.iter().any(|host| host.dhcp) {
+        spec.clients.clear();
+    }
+    lab.remember(known(&spec, &text(&bound, "project_id")))?;
     lab.plug(host, spec.clone())?;
     Ok(spec)
+}
+
+/// What Nova's metadata service is to know.
+fn known(spec: &InstanceSpec, project: &str) -> Known {
+    let v4 = spec.addresses.iter().find(|address| address.addr().is_ipv4());
+    Known {
+        id: spec.id.clone(),
+        name: spec.name.clone(),
+        project_id: project.to_owned(),
+        local_ipv4: v4.map(|address| address.addr().to_string()).unwrap_or_default(),
+    }
 }
 
 fn find_port(client: &Client, port: &str) -> Result<String> {
@@ -164,9 +262,11 @@ fn describe(client: &Client, lab: &Lab, name: &str, port: &Value) -> Result<Inst
     let network = client.get(&format!("/v2.0/networks/{}", text(port, "network_id")))?;
     let mut addresses = Vec::new();
     let mut gateways = Vec::new();
+    let mut clients = BTreeSet::new();
     for fixed in port["fixed_ips"].as_array().into_iter().flatten() {
         let subnet = client.get(&format!("/v2.0/subnets/{}", text(fixed, "subnet_id")))?;
         let subnet = &subnet["subnet"];
+        clients.extend(DhcpClient::of_subnet(subnet));
         let cidr = text(subnet, "cidr");
         let length = cidr.split('/').next_back().unwrap_or_default();
         let address = format!("{}/{length}", text(fixed, "ip_address"));
@@ -184,6 +284,7 @@ fn describe(client: &Client, lab: &Lab, name: &str, port: &Value) -> Result<Inst
         mac: text(port, "mac_address"),
         addresses,
         gateways,
+        clients: clients.into_iter().collect(),
         mtu: network["network"]["mtu"].as_u64().and_then(|m| u32::try_from(m).ok()).unwrap_or(1500),
         bridge: or(&details["bridge_name"], "br-int"),
         datapath_type: or(&details["datapath_type"], lab.spec().datapath.as_str()),
@@ -204,6 +305,7 @@ fn wait_active(lab: &Lab, port_id: &str) -> Result<()> {
 fn delete(lab: &Lab, name: &str) -> Result<()> {
     let (_, spec) = lab.find_instance(name)?;
     lab.unplug(name)?;
+    lab.forget(&spec.id)?;
     let body = json!({"port": {"binding:host_id": "", "device_id": "", "device_owner": ""}});
     match lab.client("admin")?.put(&format!("/v2.0/ports/{}", spec.port_id), &body) {
         // The port was deleted first, which is fine.

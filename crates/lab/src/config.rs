@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::nova;
 use crate::spec::{BUS_PORT, HostSpec, LabSpec, PHYSICAL_NETWORK, PROVIDER_BRIDGE};
 
 /// Common configuration of server and agents.
@@ -13,6 +14,10 @@ pub const NEUTRON_CONF: &str = "/etc/neutron/neutron.conf";
 pub const ML2_CONF: &str = "/etc/neutron/plugins/ml2/ml2_conf.ini";
 /// Configuration of the Open vSwitch agent.
 pub const OVS_AGENT_CONF: &str = "/etc/neutron/plugins/ml2/openvswitch_agent.ini";
+/// Configuration of the DHCP agent.
+pub const DHCP_AGENT_CONF: &str = "/etc/neutron/dhcp_agent.ini";
+/// Configuration of the metadata agent.
+pub const METADATA_AGENT_CONF: &str = "/etc/neutron/metadata_agent.ini";
 /// Users and projects of the built-in identity.
 pub const IDENTITY: &str = "/etc/neutron/identity.toml";
 
@@ -33,13 +38,13 @@ impl FromStr for Override {
             format!(
                 "{text:?} is not FILE:SECTION.KEY=VALUE, such as \
                  ml2_conf.ini:ml2.path_mtu=1450 (files: neutron.conf, ml2_conf.ini, \
-                 openvswitch_agent.ini)"
+                 openvswitch_agent.ini, dhcp_agent.ini, metadata_agent.ini)"
             )
         };
         let (name, value) = text.split_once('=').ok_or_else(wrong)?;
         let (file, option) = name.split_once(':').ok_or_else(wrong)?;
         let (section, key) = option.split_once('.').ok_or_else(wrong)?;
-        let files = [NEUTRON_CONF, ML2_CONF, OVS_AGENT_CONF];
+        let files = [NEUTRON_CONF, ML2_CONF, OVS_AGENT_CONF, DHCP_AGENT_CONF, METADATA_AGENT_CONF];
         if !files.iter().any(|path| path.rsplit('/').next() == Some(file)) {
             return Err(wrong());
         }
@@ -103,7 +108,12 @@ pub fn files(lab: &LabSpec, host: &HostSpec) -> Vec<(&'static str, String)> {
         neutron_conf(lab, host).finish(&lab.overrides),
         openvswitch_agent(lab, host).finish(&lab.overrides),
     ];
+    if host.dhcp {
+        files.push(dhcp_agent(lab).finish(&lab.overrides));
+        files.push(metadata_agent(lab).finish(&lab.overrides));
+    }
     if host.is_controller() {
+        files.push((nova::SECRET_FILE, format!("{}\n", lab.metadata_secret)));
         files.push(ml2_conf().finish(&lab.overrides));
         files.push((IDENTITY, identity(lab)));
     }
@@ -153,7 +163,23 @@ fn openvswitch_agent(lab: &LabSpec, host: &HostSpec) -> Ini {
     ini.set("agent", "tunnel_types", "vxlan,gre");
     ini.set("agent", "l2_population", "True");
     ini.set("agent", "arp_responder", "True");
-    ini.set("securitygroup", "firewall_driver", "noop");
+    ini.set("securitygroup", "firewall_driver", host.firewall.as_str());
+    ini
+}
+
+fn dhcp_agent(lab: &LabSpec) -> Ini {
+    let mut ini = Ini::new(DHCP_AGENT_CONF);
+    ini.set("DEFAULT", "interface_driver", "openvswitch");
+    ini.set("DEFAULT", "enable_isolated_metadata", "True");
+    ini.set("ovs", "datapath_type", lab.datapath.as_str());
+    ini
+}
+
+fn metadata_agent(lab: &LabSpec) -> Ini {
+    let mut ini = Ini::new(METADATA_AGENT_CONF);
+    ini.set("DEFAULT", "nova_metadata_host", lab.controller().management_ip());
+    ini.set("DEFAULT", "nova_metadata_port", nova::PORT);
+    ini.set("DEFAULT", "metadata_proxy_shared_secret", &lab.metadata_secret);
     ini
 }
 
@@ -188,6 +214,7 @@ mod tests {
             password: "p".to_owned(),
             password_hash: "$argon2id$x".to_owned(),
             bus_secret: "s".to_owned(),
+            metadata_secret: "m".to_owned(),
             overrides: overrides.iter().map(|o| o.parse().expect("override")).collect(),
             data_dir: None,
             bare: false,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::{Error, Result};
 use crate::instance::InstanceSpec;
+use crate::nova::Known;
 use crate::spec::{HostSpec, LabSpec};
 
 /// What a client asks of the supervisor.
@@ -40,6 +41,10 @@ pub(crate) enum HostRequest {
     Plug(Box<InstanceSpec>),
     /// Stop and unplug an instance.
     Unplug(String),
+    /// Let the metadata service know an instance.
+    Remember(Known),
+    /// Let the metadata service forget an instance.
+    Forget(String),
 }
 
 /// What can be done with a service of a host.

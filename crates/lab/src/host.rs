@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 
 use crate::config;
 use crate::control::{Answer, Channel, HostRequest, HostStatus, ServiceAction};
+use crate::dhcp;
 use crate::error::{Error, Result};
 use crate::instance::Instances;
+use crate::nova;
 use crate::ovs;
 use crate::services::{OVS_VSWITCHD, OVSDB_SERVER, Services};
 use crate::spec::{HostSpec, LabSpec};
@@ -89,6 +91,7 @@ impl Host {
             .map_err(|errno| Error::io("set the host name")(errno.into()))?;
         network(&spec)?;
         write_files(&lab, &spec)?;
+        dhcp::prepare_host()?;
         ovs::create_database()?;
         let services = Services::new(&lab, &spec);
         let mut host = Self { lab, spec, services, instances: Instances::default() };
@@ -128,6 +131,8 @@ impl Host {
                 self.instances.unplug(&name)?;
                 Ok(Value::Null)
             }
+            HostRequest::Remember(known) => nova::remember(&known).map(|()| Value::Null),
+            HostRequest::Forget(id) => nova::forget(&id).map(|()| Value::Null),
         }
     }
 
@@ -173,7 +178,9 @@ fn mounts(lab: &LabSpec, host: &HostSpec) -> Result<()> {
         create(&work)?;
         mount::overlay(Path::new(target), &upper, &work)?;
     }
-    for directory in ["/run/lock", "/var/lib/neutron", "/etc/neutron/plugins/ml2", "/var/log"] {
+    for directory in
+        ["/run/lock", "/var/lib/neutron", "/etc/neutron/plugins/ml2", "/etc/nova", "/var/log"]
+    {
         create(Path::new(directory))?;
     }
     if let Some(data) = &lab.data_dir {

@@ -15,6 +15,7 @@ use neutrino_linux::{CloneFlags, NamespaceProcess, NetNs, Netlink, ethtool, moun
 use serde::{Deserialize, Serialize};
 
 use crate::control::InstanceStatus;
+use crate::dhcp::{self, DhcpClient};
 use crate::error::{Error, Result};
 use crate::ovs::vsctl;
 
@@ -29,10 +30,13 @@ pub struct InstanceSpec {
     pub port_id: String,
     /// MAC of the port.
     pub mac: String,
-    /// Fixed IPs with the prefix length of their subnets, assigned statically.
+    /// Fixed IPs with the prefix length of their subnets. Assigned statically unless a DHCP client
+    /// serves their family.
     pub addresses: Vec<IpNet>,
-    /// Gateways of the subnets.
+    /// Gateways of the subnets, likewise.
     pub gateways: Vec<IpAddr>,
+    /// DHCP clients to run.
+    pub clients: Vec<DhcpClient>,
     /// MTU of the network in bytes.
     pub mtu: u32,
     /// Bridge to plug into: `vif_details.bridge_name`.
@@ -52,6 +56,11 @@ impl InstanceSpec {
     /// The device that is the port of the integration bridge.
     fn bridge_port(&self) -> String {
         self.device(if self.hybrid { "qvo" } else { "tap" })
+    }
+
+    /// Whether a DHCP client brings addresses of that family.
+    fn is_served(&self, ipv6: bool) -> bool {
+        self.clients.iter().any(|client| client.serves(ipv6))
     }
 
     /// The port's MAC as bytes.
@@ -91,7 +100,9 @@ impl Instances {
         let pid = start(binary, &spec.name)?;
         let name = spec.name.clone();
         self.0.insert(name.clone(), InstanceStatus { spec: spec.clone(), pid });
-        let plugged = plug_devices(&spec, mac, pid).and_then(|()| plug_bridge(&spec));
+        let plugged = plug_devices(&spec, mac, pid)
+            .and_then(|()| plug_bridge(&spec))
+            .and_then(|()| spec.clients.iter().try_for_each(|client| dhcp::start(*client, pid)));
         if plugged.is_err()
             && let Err(error) = self.unplug(&name)
         {
@@ -157,6 +168,7 @@ const READY: &str = "ready";
 pub(crate) fn init(name: &str) -> Result<()> {
     mount::make_private()?;
     mount::proc_and_sys()?;
+    dhcp::prepare()?;
     nix::unistd::sethostname(name).map_err(|errno| Error::io("set the host name")(errno.into()))?;
     Netlink::open()?.set_up("lo")?;
     // One write, then end of file: the host waits for both.
@@ -195,13 +207,16 @@ fn plug_devices(spec: &InstanceSpec, mac: [u8; 6], pid: u32) -> Result<()> {
     let mut inner = Netlink::open_in(&namespace)?;
     inner.rename(&far, "eth0")?;
     inner.set_mac("eth0", mac)?;
-    inner.set_mtu("eth0", spec.mtu)?;
+    // With DHCP the MTU is the lease's business.
+    if !spec.is_served(false) {
+        inner.set_mtu("eth0", spec.mtu)?;
+    }
     namespace.run(|| ethtool::disable_tx_offload("eth0"))?;
     inner.set_up("eth0")?;
-    for address in &spec.addresses {
+    for address in spec.addresses.iter().filter(|a| !spec.is_served(a.addr().is_ipv6())) {
         inner.add_address("eth0", *address)?;
     }
-    for gateway in &spec.gateways {
+    for gateway in spec.gateways.iter().filter(|gateway| !spec.is_served(gateway.is_ipv6())) {
         let default = match gateway {
             IpAddr::V4(_) => "0.0.0.0/0",
             IpAddr::V6(_) => "::/0",
@@ -265,6 +280,7 @@ mod tests {
             mac: "fa:16:3e:00:00:01".to_owned(),
             addresses: Vec::new(),
             gateways: Vec::new(),
+            clients: Vec::new(),
             mtu: 1450,
             bridge: "br-int".to_owned(),
             datapath_type: "netdev".to_owned(),

@@ -12,6 +12,7 @@ use crate::api::Client;
 use crate::control::{self, HostRequest, LabStatus, Request, ServiceAction};
 use crate::error::{Error, Result};
 use crate::instance::InstanceSpec;
+use crate::nova::Known;
 use crate::spec::{LabOptions, LabSpec};
 use crate::up::{self, Owner};
 use crate::wait::wait_until;
@@ -119,6 +120,16 @@ impl Lab {
         self.host(&host, HostRequest::Unplug(instance.to_owned()))
     }
 
+    /// Lets the metadata service know an instance.
+    pub(crate) fn remember(&self, known: Known) -> Result<()> {
+        self.host(&self.spec.controller().name, HostRequest::Remember(known))
+    }
+
+    /// Lets the metadata service forget an instance.
+    pub(crate) fn forget(&self, id: &str) -> Result<()> {
+        self.host(&self.spec.controller().name, HostRequest::Forget(id.to_owned()))
+    }
+
     fn host(&self, host: &str, request: HostRequest) -> Result<()> {
         self.spec.host(host)?;
         self.ask::<Value>(&Request::Host(host.to_owned(), request)).map(drop)
@@ -201,7 +212,7 @@ impl Lab {
     /// the agents do not report.
     pub fn wait_agents(&self) -> Result<()> {
         let client = self.client("admin")?;
-        let hosts = self.spec.hosts.len();
+        let expected = self.spec.agents();
         wait_until("a report of every agent", AGENTS_TIMEOUT, || {
             if let Some(failure) = self.ended_service().map_err(|error| error.to_string())? {
                 return Ok(Err(failure));
@@ -209,7 +220,10 @@ impl Lab {
             let answer = client.get("/v2.0/agents").map_err(|error| error.to_string())?;
             let agents = answer["agents"].as_array().map_or(&[] as &[Value], Vec::as_slice);
             let alive = agents.iter().filter(|agent| agent["alive"] == true).count();
-            if alive >= hosts { Ok(Ok(())) } else { Err(format!("{alive} of {hosts} are alive")) }
+            if alive >= expected {
+                return Ok(Ok(()));
+            }
+            Err(format!("{alive} of {expected} are alive"))
         })?
     }
 

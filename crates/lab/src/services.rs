@@ -9,9 +9,10 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::config::{ML2_CONF, NEUTRON_CONF, OVS_AGENT_CONF};
+use crate::config::{DHCP_AGENT_CONF, METADATA_AGENT_CONF, ML2_CONF, NEUTRON_CONF, OVS_AGENT_CONF};
 use crate::control::{ServiceAction, ServiceStatus};
 use crate::error::{Error, Result};
+use crate::nova;
 use crate::ovs;
 use crate::spec::{HostSpec, LabSpec};
 use crate::wait::wait_until;
@@ -29,6 +30,12 @@ pub(crate) const OVS_VSWITCHD: &str = "ovs-vswitchd";
 pub(crate) const SERVER: &str = "neutron-server";
 /// The L2 agent.
 pub(crate) const OVS_AGENT: &str = "neutron-openvswitch-agent";
+/// The DHCP agent.
+pub(crate) const DHCP_AGENT: &str = "neutron-dhcp-agent";
+/// The metadata agent.
+pub(crate) const METADATA_AGENT: &str = "neutron-metadata-agent";
+/// What stands in for Nova's metadata service.
+pub(crate) const NOVA_METADATA: &str = "nova-metadata";
 
 /// A service of this host.
 struct Service {
@@ -63,10 +70,22 @@ impl Services {
         if host.is_controller() && !lab.bare {
             let command = neutrino(&["server"], &[NEUTRON_CONF, ML2_CONF]);
             list.push(Service::new(SERVER, command, "neutron"));
+            let listen = format!("{}:{}", host.management_ip(), nova::PORT);
+            let command = neutrino(&["lab", NOVA_METADATA, &listen], &[]);
+            list.push(Service::new(NOVA_METADATA, command, "nova"));
         }
         if !lab.bare {
             let command = neutrino(&["agent", "openvswitch"], &[NEUTRON_CONF, OVS_AGENT_CONF]);
             list.push(Service::new(OVS_AGENT, command, "neutron"));
+        }
+        if host.dhcp && !lab.bare {
+            for (name, role, file) in [
+                (METADATA_AGENT, "metadata", METADATA_AGENT_CONF),
+                (DHCP_AGENT, "dhcp", DHCP_AGENT_CONF),
+            ] {
+                let command = neutrino(&["agent", role], &[NEUTRON_CONF, file]);
+                list.push(Service::new(name, command, "neutron"));
+            }
         }
         let environment = ["PATH", "RUST_LOG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"]
             .iter()

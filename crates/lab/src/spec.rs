@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,66 @@ impl Datapath {
     }
 }
 
+/// Firewall driver of a host's Open vSwitch agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Firewall {
+    /// Flows of br-int.
+    #[default]
+    Openvswitch,
+    /// iptables on a bridge between instance and br-int.
+    IptablesHybrid,
+    /// None.
+    Noop,
+}
+
+impl Firewall {
+    /// `[securitygroup] firewall_driver`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Openvswitch => "openvswitch",
+            Self::IptablesHybrid => "iptables_hybrid",
+            Self::Noop => "noop",
+        }
+    }
+}
+
+/// What the user says about firewall drivers; later words win.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirewallChoice {
+    /// The same everywhere.
+    All(Firewall),
+    /// In turn: openvswitch on the first host, iptables_hybrid on the second, and so on.
+    Mixed,
+    /// On one host.
+    Host(String, Firewall),
+}
+
+impl FromStr for FirewallChoice {
+    type Err = String;
+
+    /// `DRIVER`, `mixed` or `HOST=DRIVER`.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let driver = |name: &str| {
+            [Firewall::Openvswitch, Firewall::IptablesHybrid, Firewall::Noop]
+                .into_iter()
+                .find(|driver| driver.as_str() == name)
+                .ok_or_else(|| {
+                    format!(
+                        "{name:?} is not openvswitch, iptables_hybrid or noop (nor mixed, which \
+                         no single host can be)"
+                    )
+                })
+        };
+        match text.split_once('=') {
+            Some((host, name)) => Ok(Self::Host(host.to_owned(), driver(name)?)),
+            None if text == "mixed" => Ok(Self::Mixed),
+            None => driver(text).map(Self::All),
+        }
+    }
+}
+
 /// What the user chooses about a lab.
 #[derive(Debug, Clone)]
 pub struct LabOptions {
@@ -50,6 +111,10 @@ pub struct LabOptions {
     pub hosts: Vec<String>,
     /// Datapath; chosen by what the kernel has when absent.
     pub datapath: Option<Datapath>,
+    /// Firewall drivers; openvswitch where nothing is said.
+    pub firewall: Vec<FirewallChoice>,
+    /// Hosts that run a DHCP agent and a metadata agent; the first one when absent.
+    pub dhcp_hosts: Option<Vec<String>>,
     /// Changes to the generated configuration files.
     pub overrides: Vec<Override>,
     /// Directory that keeps logs, databases and configuration after the lab.
@@ -68,6 +133,8 @@ impl Default for LabOptions {
             name: "default".to_owned(),
             hosts: ["controller0", "compute0", "compute1"].map(str::to_owned).to_vec(),
             datapath: None,
+            firewall: Vec::new(),
+            dhcp_hosts: None,
             overrides: Vec::new(),
             data_dir: None,
             bare: false,
@@ -84,6 +151,10 @@ pub struct HostSpec {
     pub name: String,
     /// Position in the lab, from 0.
     pub index: u8,
+    /// Firewall driver of its agent.
+    pub firewall: Firewall,
+    /// Runs a DHCP agent and a metadata agent.
+    pub dhcp: bool,
 }
 
 impl HostSpec {
@@ -125,6 +196,8 @@ pub struct LabSpec {
     pub password_hash: String,
     /// Secret of the message bus.
     pub bus_secret: String,
+    /// Secret of metadata agents and Nova.
+    pub metadata_secret: String,
     /// Changes to the generated configuration files.
     pub overrides: Vec<Override>,
     /// Directory that keeps logs, databases and configuration after the lab.
@@ -141,6 +214,12 @@ impl LabSpec {
     pub fn controller(&self) -> &HostSpec {
         // `hosts` refuses an empty list before a spec is made.
         &self.hosts[0]
+    }
+
+    /// How many agents report to the server.
+    #[must_use]
+    pub fn agents(&self) -> usize {
+        self.hosts.iter().map(|host| if host.dhcp { 3 } else { 1 }).sum()
     }
 
     /// The host called `name`.
@@ -173,6 +252,39 @@ impl LabSpec {
     }
 }
 
+/// The hosts that `options` describe.
+///
+/// # Errors
+/// [`Error::Usage`] saying which name is wrong.
+pub(crate) fn hosts_of(options: &LabOptions) -> Result<Vec<HostSpec>> {
+    let mut hosts = hosts(&options.hosts)?;
+    let known = options.hosts.join(", ");
+    let unknown =
+        |name: &str| Error::Usage(format!("no host {name} in this lab; there are {known}"));
+    for choice in &options.firewall {
+        match choice {
+            FirewallChoice::All(driver) => hosts.iter_mut().for_each(|h| h.firewall = *driver),
+            FirewallChoice::Mixed => {
+                for host in &mut hosts {
+                    let even = host.index.is_multiple_of(2);
+                    host.firewall =
+                        if even { Firewall::Openvswitch } else { Firewall::IptablesHybrid };
+                }
+            }
+            FirewallChoice::Host(name, driver) => {
+                let host = hosts.iter_mut().find(|host| host.name == *name);
+                host.ok_or_else(|| unknown(name))?.firewall = *driver;
+            }
+        }
+    }
+    let first = std::slice::from_ref(&options.hosts[0]);
+    for name in options.dhcp_hosts.as_deref().unwrap_or(first) {
+        let host = hosts.iter_mut().find(|host| host.name == *name);
+        host.ok_or_else(|| unknown(name))?.dhcp = true;
+    }
+    Ok(hosts)
+}
+
 /// Checks the names of the hosts and numbers them.
 ///
 /// # Errors
@@ -191,7 +303,12 @@ pub fn hosts(names: &[String]) -> Result<Vec<HostSpec>> {
     // The list is short, so the index fits.
     Ok((0..=u8::MAX)
         .zip(names)
-        .map(|(index, name)| HostSpec { name: name.clone(), index })
+        .map(|(index, name)| HostSpec {
+            name: name.clone(),
+            index,
+            firewall: Firewall::default(),
+            dhcp: false,
+        })
         .collect())
 }
 
@@ -226,5 +343,30 @@ mod tests {
         let made = hosts(&names(&["controller0", "compute0"])).expect("good names");
         assert!(made[0].is_controller() && !made[1].is_controller());
         assert_eq!(made[1].tunnel_ip().to_string(), "192.168.101.11");
+    }
+
+    #[test]
+    fn hosts_have_the_drivers_and_agents_that_were_chosen() {
+        let of = |firewall: &[&str], dhcp: Option<&[&str]>| {
+            let options = LabOptions {
+                firewall: firewall.iter().map(|text| text.parse().expect("choice")).collect(),
+                dhcp_hosts: dhcp.map(|names| names.iter().map(|n| (*n).to_owned()).collect()),
+                ..LabOptions::default()
+            };
+            let hosts = hosts_of(&options)?;
+            Ok::<_, Error>(hosts.iter().map(|h| (h.firewall.as_str(), h.dhcp)).collect::<Vec<_>>())
+        };
+        let default = of(&[], None).expect("default");
+        assert_eq!(
+            default,
+            [("openvswitch", true), ("openvswitch", false), ("openvswitch", false)]
+        );
+        let mixed = of(&["mixed", "compute1=noop"], Some(&["compute0", "compute1"]));
+        assert_eq!(
+            mixed.expect("mixed"),
+            [("openvswitch", false), ("iptables_hybrid", true), ("noop", true)]
+        );
+        assert!(of(&["nowhere=noop"], None).is_err() && of(&[], Some(&["nowhere"])).is_err());
+        assert!("iptables".parse::<FirewallChoice>().is_err());
     }
 }

@@ -18,7 +18,7 @@ use crate::control::{
 use crate::error::{Error, Result};
 use crate::host::close_on_exec;
 use crate::proxy;
-use crate::services::{OVS_AGENT, SERVER};
+use crate::services::{DHCP_AGENT, METADATA_AGENT, NOVA_METADATA, OVS_AGENT, SERVER};
 use crate::spec::{HostSpec, LabSpec};
 use crate::underlay;
 use crate::wait::wait_until;
@@ -188,6 +188,7 @@ impl Supervisor {
         let start = |service: &str| HostRequest::Service(service.to_owned(), ServiceAction::Start);
         let controller = &self.hosts[0];
         controller.ask::<Value>(&start(SERVER))?;
+        controller.ask::<Value>(&start(NOVA_METADATA))?;
         let address = SocketAddr::from((controller.spec.management_ip(), self.lab.api_port));
         wait_until("a connection to the server", SERVER_TIMEOUT, || {
             if let Ok(HostStatus { services, .. }) = controller.ask(&HostRequest::Status)
@@ -201,8 +202,12 @@ impl Supervisor {
         setup.send(&Progress::Step(format!("{}: the server runs", controller.spec.name)))?;
         for host in &self.hosts {
             host.ask::<Value>(&start(OVS_AGENT))?;
+            if host.spec.dhcp {
+                host.ask::<Value>(&start(METADATA_AGENT))?;
+                host.ask::<Value>(&start(DHCP_AGENT))?;
+            }
         }
-        setup.send(&Progress::Step("the Open vSwitch agents are started".to_owned()))
+        setup.send(&Progress::Step("the agents are started".to_owned()))
     }
 
     fn handle(&self, request: Request) -> Result<Value> {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::control::{self, Channel};
 use crate::error::{Error, Result};
-use crate::spec::{Datapath, LabOptions, LabSpec, check_name, hosts};
+use crate::spec::{Datapath, LabOptions, LabSpec, check_name, hosts_of};
 use crate::supervisor::{Descriptors, Progress};
 
 /// Programs that a lab runs.
@@ -180,13 +180,14 @@ fn specify(options: &LabOptions, api: &TcpListener, identity: &TcpListener) -> R
         .map_err(|error| Error::Lab(format!("cannot hash a password: {error}")))?;
     Ok(LabSpec {
         name: options.name.clone(),
-        hosts: hosts(&options.hosts)?,
+        hosts: hosts_of(options)?,
         datapath: options.datapath.unwrap_or_else(datapath),
         api_port: port(api)?,
         identity_port: port(identity)?,
         password,
         password_hash: hash.to_string(),
         bus_secret: Uuid::new_v4().simple().to_string(),
+        metadata_secret: Uuid::new_v4().simple().to_string(),
         overrides: options.overrides.clone(),
         data_dir: options.data_dir.as_deref().map(absolute).transpose()?,
         bare: options.bare,

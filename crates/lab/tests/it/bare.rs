@@ -25,6 +25,7 @@ fn instance(
         mac: format!("fa:16:3e:00:{network:02x}:{host:02x}"),
         addresses: vec![format!("10.0.{network}.{host}/24").parse().expect("address")],
         gateways: Vec::new(),
+        clients: Vec::new(),
         mtu,
         bridge: bridge.to_owned(),
         datapath_type: lab.spec().datapath.as_str().to_owned(),

@@ -6,7 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use neutrino_lab::api::Client;
-use neutrino_lab::{Lab, LabOptions, ServiceAction, wait::wait_until};
+use neutrino_lab::{
+    Addressing, Firewall, FirewallChoice, Lab, LabOptions, ServiceAction, wait::wait_until,
+};
 use serde_json::{Value, json};
 
 use crate::{on, stdout};
@@ -55,14 +57,21 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Starts a lab of [`HOSTS`] with changes to its configuration; agents are alive.
+    /// Starts a lab of [`HOSTS`] with changes to its configuration; agents are alive. Without
+    /// firewall and DHCP, for what concerns the L2 agents alone.
     pub fn up(name: &str, overrides: &[&str]) -> Self {
-        let options = LabOptions {
+        Self::up_with(LabOptions {
             name: format!("{name}-{}", std::process::id()),
             overrides: overrides.iter().map(|text| text.parse().expect("override")).collect(),
-            binary: Some(neutrino()),
+            firewall: vec![FirewallChoice::All(Firewall::Noop)],
+            dhcp_hosts: Some(Vec::new()),
             ..LabOptions::default()
-        };
+        })
+    }
+
+    /// Starts the lab that `options` describe with the whole program; agents are alive.
+    pub fn up_with(options: LabOptions) -> Self {
+        let options = LabOptions { binary: Some(neutrino()), ..options };
         let lab = Lab::up(&options).expect("lab up");
         lab.wait_agents().expect("agents");
         let client = lab.client("admin").expect("token");
@@ -113,7 +122,7 @@ impl Cloud {
         let port = self.create("port", json!({"network_id": network.id, "name": name}));
         let port_id = port["id"].as_str().expect("id").to_owned();
         let ip = port["fixed_ips"][0]["ip_address"].as_str().expect("address").to_owned();
-        self.lab.create_instance(name, host, &port_id).expect("instance");
+        self.lab.create_instance(name, host, &port_id, Addressing::Dhcp).expect("instance");
         self.lab.wait_active(&port_id).expect("ACTIVE");
         Instance { name: name.to_owned(), host, port_id, ip }
     }
@@ -177,6 +186,13 @@ impl Cloud {
         .join("\n")
     }
 
+    /// Kills a service and starts it again.
+    pub fn kill_and_start_unwatched(&self, host: &str, service: &str) {
+        for action in [ServiceAction::Signal(libc::SIGKILL), ServiceAction::Start] {
+            self.lab.service(host, service, action).expect(service);
+        }
+    }
+
     /// Kills services and starts them again; waits until the agents are in sync again: those
     /// among them, or all when the server is.
     pub fn kill_and_start(&self, services: &[(&str, &str)]) {
@@ -218,6 +234,14 @@ impl Cloud {
             self.client.delete(&format!("/v2.0/networks/{id}")).expect("network deleted");
         }
         for host in HOSTS {
+            wait_until("no namespace, DHCP server or packet filter left", SETTLE, || {
+                let all = "ip netns list; pgrep -a dnsmasq; ipset list -n; \
+                           iptables-save | grep -E 'physdev|:neutron-openvswi-[ios][0-9a-f]{8}'";
+                let output = self.lab.exec(host, &["sh", "-c", all]).expect("list");
+                let left = String::from_utf8_lossy(&output.stdout).into_owned();
+                if left.is_empty() { Ok(()) } else { Err(left) }
+            })
+            .expect(host);
             wait_until("the flows as before any network", SETTLE, || {
                 let now = self.flows(host);
                 let before = &self.baseline[host];

@@ -1,7 +1,9 @@
 //! Labs on this machine: real namespaces, real Open vSwitch, real packets. Needs root.
 
 mod bare;
+mod boot;
 mod cloud;
+mod dhcp_client;
 mod footprint;
 mod networks;
 
