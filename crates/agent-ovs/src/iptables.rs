@@ -64,8 +64,10 @@ pub struct Iptables {
 #[derive(Debug)]
 struct Known {
     desired: Arc<Desired>,
-    /// Whether nothing else of the agent's is there.
+    /// Whether no other rules of the agent are there.
     whole: bool,
+    /// Whether sets are left that could not be removed yet.
+    lingering: bool,
 }
 
 impl Iptables {
@@ -98,7 +100,7 @@ impl Iptables {
     pub async fn sync(&mut self, view: &HostView, all_heard: bool) -> Result<bool, IptablesError> {
         let view = view.filtered_ports();
         let known = self.known.as_ref();
-        if known.is_some_and(|known| known.whole == all_heard)
+        if known.is_some_and(|known| known.whole == all_heard && !known.lingering)
             && self.view.as_deref() == Some(&view)
         {
             return Ok(false);
@@ -119,15 +121,16 @@ impl Iptables {
         let cuts = self.view.as_deref().map(|old| Deletions::between(old, &view, zone));
         let work = Work {
             wanted: Arc::clone(&desired),
+            lingering: known.is_some_and(|known| known.lingering),
             known: self.known.take().filter(|known| known.whole).map(|known| known.desired),
             heard: (!all_heard).then(|| Heard::of(&view, &self.options.wrap)),
             cuts: cuts.unwrap_or_default(),
         };
         self.zones = Some(zones);
         // The connections of the former view are still to be cut when this fails.
-        let written = tokio::task::spawn_blocking(move || work.run()).await??;
+        let Done { written, lingering } = tokio::task::spawn_blocking(move || work.run()).await??;
         self.view = Some(Arc::new(view));
-        self.known = Some(Known { desired, whole: all_heard });
+        self.known = Some(Known { desired, whole: all_heard, lingering });
         Ok(written)
     }
 
@@ -157,17 +160,26 @@ struct Work {
     wanted: Arc<Desired>,
     /// What the kernel holds already, if that is known.
     known: Option<Arc<Desired>>,
+    /// Whether the sets are to be looked at again.
+    lingering: bool,
     /// Whose rules may go, unless all may.
     heard: Option<Heard>,
     cuts: Deletions,
 }
 
+/// What came of it.
+struct Done {
+    /// Whether anything had to be written.
+    written: bool,
+    lingering: bool,
+}
+
 impl Work {
-    fn run(self) -> Result<bool, IptablesError> {
+    fn run(self) -> Result<Done, IptablesError> {
         let (wanted, known) = (&self.wanted, self.known.as_deref());
         let mut written = false;
         let mut unused = Vec::new();
-        if known.is_none_or(|known| known.sets != wanted.sets) {
+        if self.lingering || known.is_none_or(|known| known.sets != wanted.sets) {
             let present = ipset::save()?;
             if let Some(plan) = ipset::plan(&present, &all_wanted(&wanted.sets)) {
                 ipset::restore(&plan)?;
@@ -183,16 +195,19 @@ impl Work {
                 written |= self.restore(family, tables)?;
             }
         }
+        let mut lingering = false;
         for name in unused {
-            // One that a rule still names stays.
-            written |= ipset::destroy(&name)?;
+            // One that a rule still names stays, and the kernel lets go of rules a moment later.
+            let gone = ipset::destroy(&name)?;
+            written |= gone;
+            lingering |= !gone;
         }
         // Only now: a connection cut before the rules are out could come back.
         let connections = cut_in_kernel(&self.cuts)?;
         if connections > 0 {
             tracing::info!(connections, "connections cut");
         }
-        Ok(written)
+        Ok(Done { written, lingering })
     }
 
     fn restore(&self, family: Family, wanted: &Tables) -> Result<bool, IptablesError> {

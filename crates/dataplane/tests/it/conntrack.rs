@@ -133,3 +133,38 @@ fn pair_that_is_a_network_is_cut_for_all_its_addresses() {
     assert!(!cuts.hits(&connection(5002, TCP, "10.7.3.4", "203.0.113.1")));
     assert!(!cuts.hits(&connection(5001, TCP, "192.0.2.1", "203.0.113.1")));
 }
+
+#[test]
+fn what_left_is_known_apart_from_what_is_no_longer_allowed() {
+    let zone = |port: &Port| Some(if port.id == "p1" { 5001 } else { 5002 });
+    let old = view();
+    let mut new = view();
+    group(&mut new).rules.clear();
+    assert!(Deletions::left(&old, &new, zone).is_empty());
+    new.ports.pop();
+    new.ports[0].fixed_ips.pop_first();
+    let left = Deletions::left(&old, &new, zone);
+    assert!(left.hits(&connection(5002, TCP, "203.0.113.1", "192.0.2.2")));
+    assert!(left.hits(&connection(5001, UDP, "192.0.2.1", "203.0.113.1")));
+    assert!(!left.hits(&connection(5001, UDP, "2001:db8::7", "2001:db8::1")));
+}
+
+#[test]
+fn what_came_allows_its_own_connections_again() {
+    let zone = |_: &Port| Some(5001);
+    let new = view();
+    let mut old = view();
+    group(&mut old).rules.retain(|rule| rule.protocol != Some(TCP));
+    let regained = Deletions::regained(&old, &new, zone);
+    assert!(regained.hits(&connection(5001, TCP, "203.0.113.1", "192.0.2.1")));
+    assert!(!regained.hits(&connection(5001, UDP, "203.0.113.1", "192.0.2.1")));
+    assert!(!regained.hits(&connection(5001, TCP, "192.0.2.1", "203.0.113.1")));
+    // A member that joined.
+    let mut old = view();
+    old.security_groups.members.get_mut("r").expect("members").pop_first();
+    let regained = Deletions::regained(&old, &new, zone);
+    assert!(regained.hits(&connection(5001, UDP, "192.0.2.7", "192.0.2.1")));
+    assert!(!regained.hits(&connection(5001, UDP, "198.51.100.7", "192.0.2.1")));
+    assert!(!regained.hits(&connection(5001, TCP, "192.0.2.7", "192.0.2.1")));
+    assert!(Deletions::regained(&new, &new, zone).is_empty());
+}

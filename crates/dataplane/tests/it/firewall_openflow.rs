@@ -129,6 +129,30 @@ fn what_was_heard_of_is_judged_and_nothing_else() {
 }
 
 #[test]
+fn addresses_stay_in_conjunctions_of_ports_not_heard_of() {
+    let view = case("observed");
+    let before = openflow::desired(&view, 1);
+    let installed: Installed = before.iter().map(|flow| (flow.key(), flow.clone())).collect();
+    let is_address = |flow: &&Flow| {
+        flow.fields.exact(Field::Reg5).is_none()
+            && matches!(flow.actions[..], [Action::Conjunction { .. }, ..])
+    };
+    let address = before.iter().find(is_address).expect("a remote group");
+    // Of two conjunctions the address was in, the port that is heard of knows one.
+    let mut both = address.clone();
+    both.actions.insert(0, Action::Conjunction { id: 8, clause: 1, n_clauses: 2 });
+    let mut found = installed.clone();
+    found.insert(both.key(), both.clone());
+    let kept = |all: bool| {
+        let mut desired = before.clone();
+        openflow::Heard::of(&view, all).keep_conjunctions(&found, &mut desired);
+        desired.into_iter().find(|flow| flow.key() == both.key()).expect("there").actions
+    };
+    assert_eq!(kept(false), both.actions);
+    assert_eq!(kept(true), address.actions);
+}
+
+#[test]
 fn ids_do_not_depend_on_other_groups_and_never_meet() {
     let names: Vec<String> = (0..5000).map(|n| format!("group-{n}")).collect();
     let key = |remote| openflow::ConjunctionKey {
