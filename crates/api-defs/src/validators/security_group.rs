@@ -1,49 +1,13 @@
 //! Values of security group rules: protocols, ethertypes, ports, prefixes.
 
-use neutrino_types::{ApiError, ApiResult};
+use neutrino_types::{ApiError, ApiResult, ip_protocol};
 use serde_json::Value;
 
 use super::{Check, Refusal, address, text};
 use crate::{convert, pytext, resources::security_group::ETHERTYPES};
 
-/// Protocols that have a name, in the order Neutron lists them.
-const PROTOCOLS: [(&str, u8); 25] = [
-    ("ah", 51),
-    ("dccp", 33),
-    ("egp", 8),
-    ("esp", 50),
-    ("gre", 47),
-    ("hopopt", 0),
-    ("icmp", 1),
-    ("igmp", 2),
-    ("ip", 0),
-    ("ipip", 4),
-    ("ipv6-encap", 41),
-    ("ipv6-frag", 44),
-    ("ipv6-icmp", 58),
-    ("icmpv6", 58),
-    ("ipv6-nonxt", 59),
-    ("ipv6-opts", 60),
-    ("ipv6-route", 43),
-    ("ospf", 89),
-    ("pgm", 113),
-    ("rsvp", 46),
-    ("sctp", 132),
-    ("tcp", 6),
-    ("udp", 17),
-    ("udplite", 136),
-    ("vrrp", 112),
-];
-
 /// The name that means every protocol.
 const ANY: &str = "any";
-
-/// The number of a protocol by name or number; `None` for text that is neither.
-#[must_use]
-pub fn protocol_number(protocol: &str) -> Option<u8> {
-    let named = PROTOCOLS.iter().find(|(name, _)| *name == protocol);
-    named.map_or_else(|| protocol.parse().ok(), |(_, number)| Some(*number))
-}
 
 /// A protocol: `null` for any, a name in lower case, or a number as text.
 ///
@@ -51,7 +15,8 @@ pub fn protocol_number(protocol: &str) -> Option<u8> {
 /// `SecurityGroupRuleInvalidProtocol` (400).
 pub fn protocol(value: &Value) -> ApiResult<Value> {
     let refused = || {
-        let names: Vec<String> = PROTOCOLS.iter().map(|(name, _)| format!("'{name}'")).collect();
+        let names: Vec<String> =
+            ip_protocol::NAMES.iter().map(|(name, _)| format!("'{name}'")).collect();
         ApiError::bad_request(
             "SecurityGroupRuleInvalidProtocol",
             format!(
@@ -73,7 +38,11 @@ pub fn protocol(value: &Value) -> ApiResult<Value> {
     if name == ANY {
         return Ok(Value::Null);
     }
-    if PROTOCOLS.iter().any(|(known, _)| *known == name) { Ok(name.into()) } else { Err(refused()) }
+    if ip_protocol::NAMES.iter().any(|(known, _)| *known == name) {
+        Ok(name.into())
+    } else {
+        Err(refused())
+    }
 }
 
 /// An ethertype in Neutron's spelling.
@@ -181,9 +150,6 @@ mod tests {
             "Security group rule protocol x not supported. Only protocol values (None, 'any', \
              'ah', 'dccp',"
         ));
-        assert_eq!(protocol_number("ipv6-icmp"), Some(58));
-        assert_eq!(protocol_number("58"), Some(58));
-        assert_eq!(protocol_number("x"), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What a rule may say: Neutron's checks in Neutron's order, and when two rules are the same.
 
-use neutrino_api_defs::validators::security_group::{invalid_port, protocol_number};
+use neutrino_api_defs::validators::security_group::invalid_port;
 use neutrino_db::security_groups::Traffic;
-use neutrino_types::{ApiError, ApiResult, Attrs, request};
+use neutrino_types::{ApiError, ApiResult, Attrs, ip_protocol, request};
 
 /// Protocols that have ports, as a user reads them.
 const WITH_PORTS: [(&str, u8); 5] =
@@ -79,7 +79,7 @@ fn ports(traffic: &Traffic) -> ApiResult<()> {
             "Must also specify protocol if port range is given.",
         ));
     };
-    let number = protocol_number(protocol);
+    let number = ip_protocol::number(protocol);
     if WITH_PORTS.iter().any(|(_, known)| Some(*known) == number) {
         if min == Some(0) || max == Some(0) {
             return Err(invalid_port("0"));
@@ -172,7 +172,7 @@ fn remotes(traffic: &Traffic) -> ApiResult<()> {
 pub(super) fn key(traffic: &Traffic) -> Traffic {
     let mut key = traffic.clone();
     canonical_icmp(&mut key);
-    key.protocol = key.protocol.map(|protocol| match protocol_number(&protocol) {
+    key.protocol = key.protocol.map(|protocol| match ip_protocol::number(&protocol) {
         Some(number) => number.to_string(),
         None => protocol,
     });
