@@ -78,14 +78,11 @@ pub async fn run(conf: Conf) -> Result<(), AgentError> {
 
 /// A started agent; stops when dropped. The socket's file stays, for whoever starts next replaces
 /// it.
-pub struct Running {
-    serving: JoinHandle<()>,
-    _heartbeat: Option<Heartbeat>,
-}
+pub struct Running(Vec<JoinHandle<()>>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -97,10 +94,17 @@ pub fn start(config: Config, api: ServerApi) -> Result<Running, AgentError> {
     let state = config.agent_state(api.host());
     let interval = config.report_interval;
     let mut running = serve(config, Arc::new(api.clone()))?;
-    let heartbeat = Heartbeat::spawn(api, state, interval);
-    // There is nothing to synchronise first; the first report, under way, still says start.
-    running._heartbeat = Some(heartbeat);
+    running.0.push(tokio::spawn(report(Heartbeat::spawn(api, state, interval))));
     Ok(running)
+}
+
+/// Keeps the heartbeat; only the first report the server took says that the agent has started.
+async fn report(heartbeat: Heartbeat) {
+    let mut last = heartbeat.last_status();
+    if last.wait_for(Option::is_some).await.is_ok() {
+        heartbeat.sync_done();
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Serves the socket with `ports` for a server, and reports to nobody.
@@ -120,6 +124,5 @@ pub fn serve(config: Config, ports: Arc<dyn PortDirectory>) -> Result<Running, A
         tracing::warn!("metadata_proxy_shared_secret is empty: Nova cannot trust this agent");
     }
     let site = Arc::new(socket::Site { nova: config.nova, ports });
-    let serving = tokio::spawn(socket::accept(listener, site));
-    Ok(Running { serving, _heartbeat: None })
+    Ok(Running(vec![tokio::spawn(socket::accept(listener, site))]))
 }

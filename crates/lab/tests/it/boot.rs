@@ -126,6 +126,13 @@ fn assert_own_metadata(cloud: &Cloud, booted: &Booted, other: &Booted) {
     assert_eq!(curl(cloud, name, &arguments), *id, "forged headers of {name}");
 }
 
+/// Over IPv6 the proxy sees the instance's link-local address, and knows it by the MAC in it.
+fn assert_own_metadata_over_ipv6(cloud: &Cloud, booted: &Booted) {
+    let url = "http://[fe80::a9fe:a9fe%25eth0]/latest/meta-data/instance-id";
+    let (name, id) = (&booted.instance.name, &booted.spec.id);
+    assert_eq!(curl(cloud, name, &["--globoff", url]), *id, "{name}");
+}
+
 /// With the address of another instance of its network no packet of an instance gets through.
 fn assert_no_foreign_address(cloud: &Cloud, booted: &Booted, other: &Booted) {
     let (name, ip) = (&booted.instance.name, &other.instance.ip);
@@ -183,6 +190,9 @@ fn instances_boot_and_cannot_pass_for_each_other() {
         // The next one on the same network.
         let other = &booted[n / 3 * 3 + (n + 1) % 3];
         assert_own_metadata(&cloud, this, other);
+        if this.network == "green" {
+            assert_own_metadata_over_ipv6(&cloud, this);
+        }
         assert_no_foreign_address(&cloud, this, other);
         // Instances of a project's default group reach each other, in every version of IP.
         cloud.await_answer(&this.instance, &other.instance);
