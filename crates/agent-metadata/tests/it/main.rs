@@ -2,4 +2,5 @@
 
 mod agent;
 mod proxy;
+mod server;
 mod support;
