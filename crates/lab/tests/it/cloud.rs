@@ -281,7 +281,7 @@ fn canonical(line: &str) -> Option<String> {
 }
 
 /// Lines that only one of two texts has.
-fn difference(before: &str, now: &str) -> String {
+pub fn difference(before: &str, now: &str) -> String {
     let gone = before.lines().filter(|line| !now.contains(line)).map(|line| format!("- {line}"));
     let new = now.lines().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
     gone.chain(new).collect::<Vec<_>>().join("\n")

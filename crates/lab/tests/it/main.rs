@@ -6,6 +6,9 @@ mod cloud;
 mod dhcp_client;
 mod footprint;
 mod networks;
+mod probe;
+mod security_groups;
+mod spoof;
 
 use std::path::PathBuf;
 use std::process::Output;
