@@ -1,4 +1,4 @@
-"""prepare.py DIR: what the suites expect to find: an external network, a private one, two agents; then tempest.conf."""
+"""prepare.py DIR: what the suites expect to find: an external network, a private one, agents of two hosts; then tempest.conf."""
 import json
 import os
 import sqlite3
@@ -46,14 +46,19 @@ create(demo, 'subnet', name='private-subnet', network_id=private, ip_version=4, 
 now = time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())
 with sqlite3.connect(root + '/neutron.db', timeout=30) as db:
     for n in (0, 1):
-        configurations = {'bridge_mappings': {'public': 'br-ex', 'foo': 'br-foo'}, 'datapath_type': 'system',
-                          'tunnel_types': ['vxlan', 'gre'], 'tunneling_ip': '192.0.2.%d' % n, 'l2_population': True,
-                          'integration_bridge': 'br-int'}
-        row = {'id': str(uuid.uuid4()), 'agent_type': 'Open vSwitch agent', 'binary': 'neutron-openvswitch-agent',
-               'topic': 'N/A', 'host': 'compute%d' % n, 'admin_state_up': True, 'created_at': now, 'started_at': now,
-               'heartbeat_timestamp': now, 'configurations': json.dumps(configurations)}
-        names = ','.join('"%s"' % name for name in row)
-        db.execute('INSERT INTO agents (%s) VALUES (%s)' % (names, ','.join('?' * len(row))), list(row.values()))
+        openvswitch = {'bridge_mappings': {'public': 'br-ex', 'foo': 'br-foo'}, 'datapath_type': 'system',
+                       'tunnel_types': ['vxlan', 'gre'], 'tunneling_ip': '192.0.2.%d' % n, 'l2_population': True,
+                       'integration_bridge': 'br-int'}
+        dhcp = {'dhcp_driver': 'neutron.agent.linux.dhcp.Dnsmasq', 'dhcp_lease_duration': 86400, 'networks': 0,
+                'subnets': 0, 'ports': 0, 'notifies_port_ready': True}
+        for agent_type, name, topic, zone, configurations in (
+                ('Open vSwitch agent', 'openvswitch', 'N/A', None, openvswitch),
+                ('DHCP agent', 'dhcp', 'dhcp_agent', 'nova', dhcp)):
+            row = {'id': str(uuid.uuid4()), 'agent_type': agent_type, 'binary': 'neutron-%s-agent' % name, 'topic': topic,
+                   'host': 'compute%d' % n, 'availability_zone': zone, 'admin_state_up': True, 'created_at': now,
+                   'started_at': now, 'heartbeat_timestamp': now, 'configurations': json.dumps(configurations)}
+            names = ','.join('"%s"' % column for column in row)
+            db.execute('INSERT INTO agents (%s) VALUES (%s)' % (names, ','.join('?' * len(row))), list(row.values()))
 
 listed = requests.get(NETWORK + '/v2.0/extensions', headers=admin, timeout=60).json()['extensions']
 os.makedirs(root + '/lock')
@@ -108,6 +113,7 @@ provider_vlans = foo
 provider_net_base_segm_id = 1
 available_type_drivers = flat,vlan,vxlan,gre,local
 q_agent = ovs
+agent_availability_zone = nova
 max_mtu = 1500
 create_shared_resources = true
 default_image_is_advanced = true

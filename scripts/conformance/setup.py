@@ -86,6 +86,8 @@ vni_ranges = 1:1000
 quota_network = 500
 quota_subnet = 500
 quota_port = 1000
+quota_security_group = 150
+quota_security_group_rule = 1000
 '''
 files = {'identity.toml': ''.join(toml), 'accounts.yaml': json.dumps(accounts),
          'clouds.yaml': json.dumps({'clouds': clouds}), 'neutron.conf': server.format(root=root, identity=IDENTITY)}

@@ -6,9 +6,11 @@ use serde_json::Value;
 /// The object of a policy decision, as layers of borrowed attributes: nothing is copied.
 ///
 /// Rules written for Neutron see `network:project_id` (owner of the resource's network),
-/// `security_group:project_id` (owner of a security group rule's group), `ext_parent:project_id` (owner of the parent) and, for `field:networks:shared`, the network's
+/// `security_group:project_id` (owner of the group of a security group rule),
+/// `ext_parent:project_id` (owner of the parent) and, for `field:networks:shared`, the network's
 /// `shared`. The caller provides them with [`Target::with_network`],
-/// [`Target::with_security_group`] and [`Target::with_parent`]; a rule that asks for what is not there is not fulfilled.
+/// [`Target::with_security_group`] and [`Target::with_parent`]; a rule that asks for what is not
+/// there is not fulfilled.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Target<'a> {
     attrs: Option<&'a Attrs>,

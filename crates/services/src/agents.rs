@@ -14,7 +14,7 @@ use neutrino_db::{
     agents::{self, Agent},
     list::{self, Column, ListSpec},
     schema,
-    sea_query::{Expr, Query},
+    sea_query::{Condition, Expr, Func, Query},
     time,
 };
 use neutrino_rpc::shapes::AgentState;
@@ -286,11 +286,21 @@ static SPEC: ListSpec = ListSpec {
         Column::text("availability_zone", || col(schema::Agents::AvailabilityZone)).or_null(),
         Column::bool("resources_synced", || col(schema::Agents::ResourcesSynced)).or_null(),
     ],
-    computed: list::nothing_computed,
+    computed,
     visibility: list::scope::everything,
     updated_at: None,
     tagged: false,
 };
+
+/// Types of agents are filtered by without regard to case: Neutron's databases compare texts so, and
+/// people write `DHCP Agent`.
+fn computed(_: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
+    (name == "agent_type").then(|| {
+        let types = values.iter().filter_map(Value::as_str).map(str::to_lowercase).collect();
+        let stored = Func::lower(col(schema::Agents::AgentType)).into();
+        Ok(Condition::all().add(list::any_of(stored, types)))
+    })
+}
 
 /// The value of the `alive` filter, taken out of `query`: it depends on the time, so it is applied
 /// to the page after it was read, as Neutron does.

@@ -24,6 +24,10 @@ async fn agents_are_listed_shown_changed_and_deleted() {
     for host in ["compute0", "compute1"] {
         report(&t, host).await;
     }
+    for (filter, found) in [("Open%20vSwitch%20Agent", 2), ("DHCP%20agent", 0)] {
+        let list = t.client.get(&format!("/v2.0/agents?agent_type={filter}")).await.json();
+        assert_eq!(list["agents"].as_array().map(Vec::len), Some(found), "{filter}: {list}");
+    }
     let list = t.client.get("/v2.0/agents?host=compute1").await.json();
     let agent = list["agents"][0].clone();
     for (key, expected) in [
