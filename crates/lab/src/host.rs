@@ -99,7 +99,7 @@ impl Host {
         ovs::initialise(&host.spec)?;
         host.services.act(OVS_VSWITCHD, ServiceAction::Start)?;
         ovs::create_bridges(&host.spec, host.lab.datapath)?;
-        ovs::address_tunnel_endpoint(&host.spec, host.lab.datapath)?;
+        ovs::address_tunnel_endpoint(&host.lab, &host.spec)?;
         Ok(host)
     }
 
@@ -119,7 +119,7 @@ impl Host {
                 let started = self.services.act(&name, action)?;
                 if started && name == OVS_VSWITCHD {
                     // A userspace datapath takes its devices and their addresses with it.
-                    ovs::address_tunnel_endpoint(&self.spec, self.lab.datapath)?;
+                    ovs::address_tunnel_endpoint(&self.lab, &self.spec)?;
                 }
                 Ok(Value::Null)
             }

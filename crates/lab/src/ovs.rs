@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use neutrino_linux::{Netlink, process, sysctl};
 
 use crate::error::{Error, Result};
-use crate::spec::{Datapath, HostSpec, PROVIDER_BRIDGE, TUNNEL_NIC_BRIDGE};
+use crate::spec::{Datapath, HostSpec, LabSpec, PROVIDER_BRIDGE, TUNNEL_NIC_BRIDGE};
 use crate::wait::wait_until;
 
 /// OVSDB socket, where every tool of Open vSwitch looks for it.
@@ -22,6 +22,8 @@ const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 const MANAGER: &str = "ptcp:6640:127.0.0.1";
 /// How long the daemons may take to come up.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long an unused tunnel endpoint is remembered: the most ovs-vswitchd takes.
+const NEIGHBOUR_AGING_SECS: &str = "3600";
 
 /// Command line of the OVSDB server.
 pub(crate) fn ovsdb_server_command() -> Vec<String> {
@@ -98,16 +100,15 @@ pub(crate) fn create_bridges(host: &HostSpec, datapath: Datapath) -> Result<()> 
         add(TUNNEL_NIC_BRIDGE, "eth1")?;
         // By default the bridge takes its NIC's address; then the kernel, which sees the NIC's
         // packets too, would answer for the bridge.
-        let mac =
-            format!("other-config:hwaddr=\"02:00:c0:a8:65:{:02x}\"", host.tunnel_ip().octets()[3]);
+        let mac = format!("other-config:hwaddr=\"{}\"", host.tunnel_mac());
         vsctl(["set", "Bridge", TUNNEL_NIC_BRIDGE, &mac])?;
     }
     Ok(())
 }
 
 /// Gives the tunnel endpoint its address, also after a restart of the switch.
-pub(crate) fn address_tunnel_endpoint(host: &HostSpec, datapath: Datapath) -> Result<()> {
-    let device = match datapath {
+pub(crate) fn address_tunnel_endpoint(lab: &LabSpec, host: &HostSpec) -> Result<()> {
+    let device = match lab.datapath {
         Datapath::Netdev => TUNNEL_NIC_BRIDGE,
         Datapath::System => "eth1",
     };
@@ -124,6 +125,27 @@ pub(crate) fn address_tunnel_endpoint(host: &HostSpec, datapath: Datapath) -> Re
         .map_err(|error| Error::Lab(error.to_string()))?;
     netlink.set_up(device)?;
     netlink.add_address(device, net)?;
+    if lab.datapath == Datapath::Netdev {
+        introduce(lab.hosts.iter().filter(|other| other.index != host.index))?;
+    }
+    Ok(())
+}
+
+/// Tells the switch who has the tunnel endpoints of `others`. A datapath in user space drops the
+/// packet for which it has to ask, where the kernel keeps it until the answer: without this the
+/// first packet between two hosts is lost.
+fn introduce<'a>(others: impl Iterator<Item = &'a HostSpec>) -> Result<()> {
+    appctl(["tnl/neigh/aging", NEIGHBOUR_AGING_SECS])?;
+    for other in others {
+        let (ip, mac) = (other.tunnel_ip().to_string(), other.tunnel_mac());
+        appctl(["tnl/neigh/set", TUNNEL_NIC_BRIDGE, &ip, &mac])?;
+    }
+    Ok(())
+}
+
+/// Runs `ovs-appctl` on the switch.
+fn appctl<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    process::run(Command::new("ovs-appctl").arg("--timeout=20").args(arguments))?;
     Ok(())
 }
 

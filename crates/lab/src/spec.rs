@@ -175,6 +175,13 @@ impl HostSpec {
     pub fn tunnel_ip(&self) -> Ipv4Addr {
         Ipv4Addr::new(192, 168, 101, 10 + self.index)
     }
+
+    /// MAC of that address where a bridge has it (see [`TUNNEL_NIC_BRIDGE`]).
+    #[must_use]
+    pub fn tunnel_mac(&self) -> String {
+        let [a, b, c, d] = self.tunnel_ip().octets();
+        format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+    }
 }
 
 /// A whole lab.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use neutrino_lab::{InstanceSpec, Lab, wait::wait_until};
+use neutrino_lab::{Datapath, InstanceSpec, Lab, wait::wait_until};
 use uuid::Uuid;
 
 use crate::{bare_options, inside, on, stdout};
@@ -73,6 +73,14 @@ fn packets_cross_hosts_over_every_underlay() {
                     remote(host)
                 ),
             );
+        }
+        // Nobody has to ask for anybody, so that the first packet between the hosts is the ping's.
+        for (host, other) in [(1, 2), (2, 1)] {
+            let neighbour = format!(
+                "ip neigh replace 10.0.{network}.{other} dev eth0 nud permanent \
+                 lladdr fa:16:3e:00:{network:02x}:{other:02x}"
+            );
+            inside(&lab, &format!("n{network}h{host}"), &neighbour);
         }
         ping(&lab, network, mtu);
     }
@@ -146,9 +154,19 @@ fn switch_restart_keeps_the_tunnel_endpoint() {
     }
     use neutrino_lab::ServiceAction::{Restart, Signal, Start};
     let lab = Lab::up(&bare_options("restart", &["left", "right"])).expect("lab up");
+    let knows_the_other = || {
+        if lab.spec().datapath == Datapath::Netdev {
+            let known = on(&lab, "left", "ovs-appctl tnl/neigh/show");
+            let lines = known.lines().filter(|line| line.starts_with("192.168.101."));
+            let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+            assert_eq!(words, ["192.168.101.11", "02:00:c0:a8:65:0b", "br-phy"]);
+        }
+    };
+    knows_the_other();
     for action in [Restart, Signal(9)] {
         lab.service("left", "ovs-vswitchd", action).expect("service");
         lab.service("left", "ovs-vswitchd", Start).expect("service");
+        knows_the_other();
         wait_until("an answer of the endpoint", Duration::from_secs(10), || {
             let ping = ["ping", "-c", "1", "-W", "1", "192.168.101.10"];
             let output = lab.exec("right", &ping).expect("ping");
