@@ -36,7 +36,7 @@ use crate::{
     plan::{self, DbChange},
     ports::{Record, Verdict},
     rpc::{self, Answer, Caller},
-    state::State,
+    state::{Question, State},
     status::Progress,
 };
 
@@ -521,18 +521,15 @@ impl Agent {
             state.calls.tunnels = true;
             self.parts.caller.tunnel_sync(local_ip, network_type);
         }
-        if !state.calls.details {
-            let groups = state.security_groups.ask();
-            let devices = if groups.is_empty() {
-                state.ports.ask(rpc::DETAILS_BATCH, now)
-            } else {
-                Vec::new()
-            };
-            state.calls.details = !groups.is_empty() || !devices.is_empty();
-            if !groups.is_empty() {
-                self.parts.caller.groups(groups);
-            } else if !devices.is_empty() {
-                self.parts.caller.details(devices, self.config.security_groups());
+        if !state.calls.details
+            && let Some(question) = state.next_question(now)
+        {
+            state.calls.details = true;
+            match question {
+                Question::Devices(devices) => {
+                    self.parts.caller.details(devices, self.config.security_groups());
+                }
+                Question::Groups(devices) => self.parts.caller.groups(devices),
             }
         }
         if !state.calls.report {

@@ -44,6 +44,15 @@ pub struct Calls {
     pub tunnels: bool,
 }
 
+/// What to ask the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// How to wire these devices, with what they may send and receive.
+    Devices(Vec<String>),
+    /// Only the latter, of devices that stand for all that use the same groups.
+    Groups(Vec<String>),
+}
+
 /// The agent's memory.
 #[derive(Clone, Debug, Default)]
 pub struct State {
@@ -65,6 +74,8 @@ pub struct State {
     pub connected: bool,
     /// Calls under way.
     pub calls: Calls,
+    /// Whether the question asked last was for groups alone.
+    groups_asked_last: bool,
     /// Whether the server was heard completely since the last connection.
     pub complete: bool,
     /// Whether it ever was.
@@ -257,6 +268,29 @@ impl State {
             .collect();
         view.security_groups = self.security_groups.known().clone();
         Some(view)
+    }
+
+    /// The next question; what it is about counts as asked. Devices and groups come in turn: neither
+    /// a stream of notifications nor one of new ports keeps the other waiting.
+    ///
+    /// Not to be called while an answer is awaited (see [`Calls::details`]).
+    pub fn next_question(&mut self, now: Instant) -> Option<Question> {
+        let devices_first = std::mem::take(&mut self.groups_asked_last);
+        for devices_turn in [devices_first, !devices_first] {
+            if devices_turn {
+                let devices = self.ports.ask(rpc::DETAILS_BATCH, now);
+                if !devices.is_empty() {
+                    return Some(Question::Devices(devices));
+                }
+            } else {
+                let devices = self.security_groups.ask();
+                if !devices.is_empty() {
+                    self.groups_asked_last = true;
+                    return Some(Question::Groups(devices));
+                }
+            }
+        }
+        None
     }
 
     /// Devices to report up next, and whether to ask for their networks' forwarding entries.
@@ -452,6 +486,35 @@ mod tests {
         observe(&mut state, vec![vif(1, None, None)]);
         answer_all(&mut state, &config, now);
         assert_eq!(state.vlans.iter().map(|(_, m)| m.vlan).collect::<Vec<_>>(), [1]);
+    }
+
+    #[tokio::test]
+    async fn changed_groups_and_new_devices_are_asked_for_in_turn() {
+        let now = Instant::now();
+        let mut state = State { flows_known: true, ..State::default() };
+        let info = r#"{"devices": {"p0": {"security_groups": ["web"]}},
+                       "security_groups": {"web": []}, "sg_member_ips": {}}"#;
+        state.security_groups.learn(serde_json::from_str(info).expect("of the shape"));
+        let count = u32::try_from(2 * rpc::DETAILS_BATCH).expect("small");
+        observe(&mut state, (1..=count).map(|n| vif(n, None, None)).collect());
+        let mut asked = Vec::new();
+        // Groups change faster than the server answers.
+        for _ in 0..4 {
+            state.security_groups.rules_updated(vec!["web".into()]);
+            asked.push(match state.next_question(now).expect("a question") {
+                Question::Groups(devices) => {
+                    assert_eq!(devices, ["p0"]);
+                    "groups"
+                }
+                Question::Devices(devices) => {
+                    assert_eq!(devices.len(), rpc::DETAILS_BATCH);
+                    "devices"
+                }
+            });
+        }
+        assert_eq!(asked, ["groups", "devices", "groups", "devices"]);
+        assert!(matches!(state.next_question(now), Some(Question::Groups(_))));
+        assert_eq!(state.next_question(now), None);
     }
 
     #[tokio::test]

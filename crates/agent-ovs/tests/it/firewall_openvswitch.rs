@@ -97,6 +97,25 @@ async fn member_costs_its_own_flows_and_one_question() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn changed_addresses_of_an_address_group_reach_the_switch_as_changed_rules() {
+    let server = server(2).await;
+    let mut rule = tcp(443, None);
+    rule["remote_address_group_id"] = json!(PEERS);
+    server.world().groups.rules.insert(WEB.into(), vec![tcp(80, None), rule]);
+    let (host, agent) = wired(&server, 2).await;
+    host.wait_flow("br-int", &["table=82", "nw_src=10.1.0.1", "conjunction"]).await;
+    let before = flow_mods(&agent);
+    // Its addresses may be networks, and agents are told of the groups whose rules name it.
+    let addresses = ["10.1.0.1".into(), "10.7.0.0/16".into()].into();
+    server.world().groups.members.insert(PEERS.into(), addresses);
+    server.groups_updated("rule", WEB).await;
+    host.wait_flow("br-int", &["table=82", "nw_src=10.7.0.0/16", "conjunction"]).await;
+    let flows = host.flows("br-int");
+    assert!(!flows.iter().any(|f| f.contains("10.1.0.2")), "{flows:#?}");
+    assert_eq!(flow_mods(&agent) - before, 4, "one address came, another went");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changed_rules_and_groups_reach_the_switch() {
     let server = server(2).await;
     let (host, _agent) = wired(&server, 2).await;

@@ -284,10 +284,14 @@ impl Plugin {
             let of_port = groups.of_port.get(id).cloned().unwrap_or_default();
             for group in &of_port {
                 let list = groups.rules.get(group).cloned().unwrap_or_default();
-                for remote in list.iter().filter_map(|rule| rule["remote_group_id"].as_str()) {
-                    let all = groups.members.get(remote).into_iter().flatten();
+                let remote = |rule: &Value| {
+                    let keys = ["remote_group_id", "remote_address_group_id"];
+                    keys.iter().find_map(|key| rule[*key].as_str()).map(str::to_owned)
+                };
+                for remote in list.iter().filter_map(remote) {
+                    let all = groups.members.get(&remote).into_iter().flatten();
                     let v4: Vec<Value> = all.map(|ip| json!([ip, null])).collect();
-                    members.insert(remote.into(), json!({"IPv4": v4, "IPv6": []}));
+                    members.insert(remote, json!({"IPv4": v4, "IPv6": []}));
                 }
                 rules.insert(group.clone(), json!(list));
             }
