@@ -49,19 +49,13 @@ fn visible_to(project: &str) -> Condition {
     Condition::any().add(Expr::col((G::Table, G::ProjectId)).eq(project)).add(shared)
 }
 
+const COLUMNS: [G; 7] =
+    [G::Id, G::ProjectId, G::Name, G::Description, G::RevisionNumber, G::CreatedAt, G::UpdatedAt];
+
 /// The columns [`decode`] reads.
 #[must_use]
 pub fn exprs(ctx: &Context) -> Vec<Expr> {
-    let columns = [
-        G::Id,
-        G::ProjectId,
-        G::Name,
-        G::Description,
-        G::RevisionNumber,
-        G::CreatedAt,
-        G::UpdatedAt,
-    ];
-    let mut out: Vec<Expr> = columns.into_iter().map(|c| Expr::col((G::Table, c))).collect();
+    let mut out: Vec<Expr> = COLUMNS.into_iter().map(|c| Expr::col((G::Table, c))).collect();
     let id = (G::Table, G::Id);
     out.push(rbac::granted(ObjectType::AddressGroup, id, ctx.project(), &[scope::SHARED]));
     out
@@ -179,15 +173,7 @@ fn collect(found: &mut HashMap<String, Vec<String>>, row: &RowRef<'_>) {
 /// What the database refused.
 pub async fn insert(conn: &Conn, groups: &[AddressGroup]) -> DbResult<()> {
     let mut insert = Query::insert();
-    insert.into_table(G::Table).columns([
-        G::Id,
-        G::ProjectId,
-        G::Name,
-        G::Description,
-        G::RevisionNumber,
-        G::CreatedAt,
-        G::UpdatedAt,
-    ]);
+    insert.into_table(G::Table).columns(COLUMNS);
     for g in groups {
         insert.values_panic([
             g.id.as_str().into(),

@@ -75,7 +75,7 @@ pub async fn ensure(
     Ok(())
 }
 
-/// As [`ensure`], one more for each of `owners`, who may come several times.
+/// As [`ensure`], `each` more for each of `owners`, who may come several times.
 ///
 /// # Errors
 /// `OverQuota` (409).
@@ -83,11 +83,14 @@ pub async fn ensure_each<'a>(
     conn: &Conn,
     resource: &str,
     owners: impl Iterator<Item = &'a str>,
+    each: usize,
     defaults: &QuotaDefaults,
 ) -> ApiResult<()> {
+    let each = u64::try_from(each).unwrap_or(u64::MAX);
     let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
     for owner in owners {
-        *wanted.entry(owner).or_insert(0) += 1;
+        let more = wanted.entry(owner).or_insert(0);
+        *more = more.saturating_add(each);
     }
     for (project, delta) in wanted {
         ensure(conn, project, resource, delta, defaults).await?;

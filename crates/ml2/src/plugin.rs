@@ -143,7 +143,7 @@ impl Core {
         resource: &str,
         owners: impl Iterator<Item = &'a str>,
     ) -> ApiResult<()> {
-        quotas::ensure_each(conn, resource, owners, &self.config.quotas).await
+        quotas::ensure_each(conn, resource, owners, 1, &self.config.quotas).await
     }
 }
 

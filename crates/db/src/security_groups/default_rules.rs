@@ -1,10 +1,13 @@
 //! Rules that new groups start with.
 
 use neutrino_types::{constants::PARENT_GROUP, new_id};
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Condition, Expr, ExprTrait, Iden, Query};
 
 use super::rules::{Rule, Traffic};
-use crate::{Conn, DbResult, Prepared, RowRef, schema::SecurityGroupDefaultRules as D};
+use crate::{
+    Conn, DbResult, Prepared, RowRef,
+    schema::{AddressGroups, SecurityGroupDefaultRules as D, SecurityGroups},
+};
 
 /// A rule that new groups start with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,19 +70,33 @@ impl DefaultRule {
 }
 
 /// Every default rule, or those that projects' default groups (`Some(true)`) or other groups
-/// (`Some(false)`) start with.
+/// (`Some(false)`) start with: not those about a group or address group that is gone, as nobody
+/// could make a group any more.
 ///
 /// # Errors
 /// What the database refused.
 pub async fn all(conn: &Conn, default_group: Option<bool>) -> DbResult<Vec<DefaultRule>> {
     let mut query = Query::select();
     query.columns(DefaultRule::COLUMNS).from(D::Table);
-    match default_group {
-        Some(true) => query.and_where(Expr::col(D::UsedInDefaultSg).eq(true)),
-        Some(false) => query.and_where(Expr::col(D::UsedInNonDefaultSg).eq(true)),
-        None => &mut query,
-    };
+    if let Some(default_group) = default_group {
+        let used = if default_group { D::UsedInDefaultSg } else { D::UsedInNonDefaultSg };
+        let group = has_remote(D::RemoteGroupId, SecurityGroups::Table, SecurityGroups::Id);
+        let group = group.add(Expr::col(D::RemoteGroupId).eq(PARENT_GROUP));
+        let addresses =
+            has_remote(D::RemoteAddressGroupId, AddressGroups::Table, AddressGroups::Id);
+        query.and_where(Expr::col(used).eq(true)).cond_where(group).cond_where(addresses);
+    }
     conn.fetch_map(&query, DefaultRule::decode).await
+}
+
+/// The condition that `remote` names nothing, or something in `table`.
+fn has_remote<T: Iden + Copy + 'static>(remote: D, table: T, id: T) -> Condition {
+    let there = Query::select()
+        .expr(Expr::val(1))
+        .from(table)
+        .and_where(Expr::col((table, id)).equals((D::Table, remote)))
+        .to_owned();
+    Condition::any().add(Expr::col(remote).is_null()).add(Expr::exists(there))
 }
 
 /// The rules `group` of `project` starts with.

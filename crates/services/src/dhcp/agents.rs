@@ -106,12 +106,12 @@ impl DhcpScheduler {
     }
 
     /// Sets the DHCP ports of `host` (those on `networks`, if given) aside for whichever agent
-    /// serves their network next, so that it keeps the addresses; answers their networks.
+    /// serves their network next, so that it keeps the addresses.
     pub(super) async fn reserve_ports(
         &self,
         host: &str,
         networks: Option<&[&str]>,
-    ) -> ApiResult<Vec<String>> {
+    ) -> ApiResult<()> {
         let ctx = Context::admin();
         let mut query = ListQuery::filter("device_owner", [device_owner::DHCP]);
         query.filters.push(("binding:host_id".into(), vec![host.into()]));
@@ -119,13 +119,11 @@ impl DhcpScheduler {
             let networks = networks.iter().map(|n| Value::from(*n)).collect();
             query.filters.push(("network_id".into(), networks));
         }
-        let mut out = Vec::new();
         for port in self.0.ports.list(&ctx, &query).await? {
             let text = |key: &str| port.get(key).and_then(Value::as_str).unwrap_or_default();
             if text("device_id") == device_id::RESERVED_DHCP_PORT {
                 continue;
             }
-            out.push(text("network_id").to_string());
             let mut changes = Attrs::new();
             changes.insert("device_id".into(), device_id::RESERVED_DHCP_PORT.into());
             match self.0.ports.update(&ctx, text("id"), changes, None).await {
@@ -135,7 +133,7 @@ impl DhcpScheduler {
                 Err(error) => return Err(error),
             }
         }
-        Ok(out)
+        Ok(())
     }
 }
 

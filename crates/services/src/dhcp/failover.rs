@@ -66,8 +66,7 @@ impl DhcpScheduler {
         let tx = self.0.db.begin().await?;
         dhcp_bindings::remove(&tx, &agent.id, networks).await?;
         tx.commit().await?;
-        self.reserve_ports(&agent.host, Some(networks)).await?;
-        Ok(())
+        self.reserve_ports(&agent.host, Some(networks)).await
     }
 
     async fn give(&self, networks: &[&str]) -> ApiResult<()> {
@@ -81,14 +80,20 @@ impl DhcpScheduler {
         Ok(())
     }
 
-    /// An operator deleted an agent: its ports are set aside and its networks go to others.
+    /// An operator deleted an agent: its ports are set aside, and networks that lack agents now go
+    /// to others, whether it had made ports on them or not.
     pub(super) async fn agent_deleted(&self, agent: &Attrs) -> ApiResult<()> {
         let text = |key: &str| agent.get(key).and_then(Value::as_str);
-        let (Some(agent_type::DHCP), Some(host)) = (text("agent_type"), text("host")) else {
+        let (Some(agent_type::DHCP), Some(id), Some(host)) =
+            (text("agent_type"), text("id"), text("host"))
+        else {
             return Ok(());
         };
-        let networks = self.reserve_ports(host, None).await?;
-        let networks: Vec<&str> = networks.iter().map(String::as_str).collect();
+        self.reserve_ports(host, None).await?;
+        let conn = self.0.db.read().await?;
+        let short = dhcp_bindings::short_of_agents(&conn, id, self.0.config.per_network).await?;
+        drop(conn);
+        let networks: Vec<&str> = short.iter().map(String::as_str).collect();
         if networks.is_empty() { Ok(()) } else { self.give(&networks).await }
     }
 }

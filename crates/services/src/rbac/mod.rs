@@ -181,7 +181,7 @@ impl ResourcePlugin for RbacPolicies {
         let policies = built.collect::<ApiResult<Vec<Policy>>>()?;
         let tx = self.db.begin().await?;
         let owners = policies.iter().map(|p| p.project_id.as_str());
-        quotas::ensure_each(&tx, "rbac_policy", owners, &self.quotas).await?;
+        quotas::ensure_each(&tx, "rbac_policy", owners, 1, &self.quotas).await?;
         for policy in &policies {
             let verdict = check(&tx, ctx, policy, Change::Create).await;
             verdict.map_err(|veto| veto.into_error(ApiError::invalid_input))?;

@@ -75,21 +75,14 @@ fn listed_project<'a>(ctx: &'a Context, query: &'a ListQuery) -> Option<&'a str>
 }
 
 impl Core {
-    /// Refuses `number` more of `resource` for each of `projects` when its quota is used up.
-    async fn ensure_quota(
+    /// Refuses `each` more of `resource` for each of `owners` past their quotas.
+    async fn ensure_quota<'a>(
         &self,
         conn: &Conn,
         resource: &str,
-        projects: impl IntoIterator<Item = &str>,
-        number: usize,
+        owners: impl Iterator<Item = &'a str>,
+        each: usize,
     ) -> ApiResult<()> {
-        let mut wanted: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
-        for project in projects {
-            *wanted.entry(project).or_default() += u64::try_from(number).unwrap_or(u64::MAX);
-        }
-        for (project, delta) in wanted {
-            quotas::ensure(conn, project, resource, delta, &self.quotas).await?;
-        }
-        Ok(())
+        quotas::ensure_each(conn, resource, owners, each, &self.quotas).await
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::server::{TestServer, assert_error, text};
+use crate::support::server::{TestServer, assert_error, create, text};
 
 const PATH: &str = "/v2.0/default-security-group-rules";
 
@@ -74,5 +74,35 @@ async fn only_administrators_change_them() {
     let partial = json!({"default_security_group_rule": {"direction": "ingress"}});
     let refused = t.client.post(PATH, &partial).await;
     assert_error(&refused, 400, "HTTPBadRequest", "Required attribute 'used_in_default_sg'");
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn a_rule_about_something_gone_keeps_nobody_from_a_group() {
+    let t = TestServer::start().await;
+    let name = json!({ "name": "short-lived" });
+    let group = create(&t.client, "security-groups", name.clone()).await;
+    let addresses = create(&t.client, "address-groups", name).await;
+    for (key, remote) in [("remote_group_id", &group), ("remote_address_group_id", &addresses)] {
+        let rule = json!({"default_security_group_rule": {
+            "direction": "ingress", key: remote["id"], "used_in_default_sg": true,
+            "used_in_non_default_sg": true}});
+        assert_eq!(t.client.post(PATH, &rule).await.status, 201);
+    }
+    let remotes = |project: &'static str| {
+        let member = t.user(project, "member,reader");
+        async move {
+            let body = json!({"security_group": {"name": "g"}});
+            let made = member.post("/v2.0/security-groups", &body).await;
+            assert_eq!(made.status, 201, "{}", made.json());
+            let list = member.get("/v2.0/security-group-rules?direction=ingress").await.json();
+            list["security_group_rules"].as_array().map(Vec::len)
+        }
+    };
+    // Its default group lets its members in, and both groups have both rules.
+    assert_eq!(remotes("p1").await, Some(6));
+    let path = format!("/v2.0/security-groups/{}", text(&group, "id"));
+    assert_eq!(t.client.delete(&path).await.status, 204);
+    assert_eq!(remotes("p2").await, Some(4));
     t.stop().await;
 }

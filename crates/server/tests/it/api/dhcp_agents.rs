@@ -157,10 +157,15 @@ async fn a_deleted_agents_networks_go_to_another_with_their_port() {
     let agent = dhcp_agent(&t, "node1", "nova").await;
     let (net, _) = network(&t.client, "blue", "10.0.0.0/24").await;
     let port = dhcp_port(&t, &net, "node1").await;
+    let (untouched, _) = network(&t.client, "green", "10.0.1.0/24").await;
     dhcp_agent(&t, "node2", "nova").await;
-    assert_eq!(hosts(&t, &net).await, ["node1"]);
+    for net in [&net, &untouched] {
+        assert_eq!(hosts(&t, net).await, ["node1"]);
+    }
     assert_eq!(t.client.delete(&format!("/v2.0/agents/{agent}")).await.status, 204);
-    assert_eq!(hosts(&t, &net).await, ["node2"]);
+    for net in [&net, &untouched] {
+        assert_eq!(hosts(&t, net).await, ["node2"]);
+    }
     let shown = t.client.get(&format!("/v2.0/ports/{}", text(&port, "id"))).await.json();
     assert_eq!(shown["port"]["device_id"], "reserved_dhcp_port");
     assert_eq!(shown["port"]["fixed_ips"], port["fixed_ips"]);

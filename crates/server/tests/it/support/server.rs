@@ -73,10 +73,10 @@ impl TestServer {
 
 /// Creates one resource and answers it.
 pub async fn create(client: &Client, collection: &str, body: Value) -> Value {
-    let member = &collection[..collection.len() - 1];
-    let answer = client.post(&format!("/v2.0/{collection}"), &json!({member: body})).await;
+    let member = collection[..collection.len() - 1].replace('-', "_");
+    let answer = client.post(&format!("/v2.0/{collection}"), &json!({&member: body})).await;
     assert_eq!(answer.status, 201, "{}", answer.json());
-    answer.json()[member].clone()
+    answer.json()[&member].clone()
 }
 
 /// A network with an IPv4 subnet: (network, subnet).
