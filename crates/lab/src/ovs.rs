@@ -135,7 +135,10 @@ pub(crate) fn address_tunnel_endpoint(lab: &LabSpec, host: &HostSpec) -> Result<
 /// packet for which it has to ask, where the kernel keeps it until the answer: without this the
 /// first packet between two hosts is lost.
 fn introduce<'a>(others: impl Iterator<Item = &'a HostSpec>) -> Result<()> {
-    appctl(["tnl/neigh/aging", NEIGHBOUR_AGING_SECS])?;
+    // A switch that starts has its devices before it has all its commands.
+    wait_until("the switch's neighbours", START_TIMEOUT, || {
+        appctl(["tnl/neigh/aging", NEIGHBOUR_AGING_SECS]).map_err(|error| error.to_string())
+    })?;
     for other in others {
         let (ip, mac) = (other.tunnel_ip().to_string(), other.tunnel_mac());
         appctl(["tnl/neigh/set", TUNNEL_NIC_BRIDGE, &ip, &mac])?;
