@@ -5,8 +5,11 @@
 //! Blocking, for use in `spawn_blocking`.
 
 use std::{
+    collections::HashSet,
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use neutrino_dataplane::{
@@ -16,11 +19,18 @@ use neutrino_dataplane::{
     },
     view::HostView,
 };
-use neutrino_linux::{Error as LinuxError, Family, conntrack::Conntrack};
+use neutrino_linux::{
+    Error as LinuxError, Family,
+    conntrack::{Conntrack, Entry},
+};
 use neutrino_types::ip_protocol;
 
 use crate::unixctl::{Unixctl, UnixctlError, switch_socket};
 
+/// When cut connections are looked for the first time; each pause is twice as long as the last.
+const FIRST_LOOK: Duration = Duration::from_millis(25);
+/// How often: half a minute in all.
+const LOOKS: u32 = 10;
 /// Where ovs-vswitchd runs unless told otherwise.
 const RUN_DIRECTORY: &str = "/var/run/openvswitch";
 
@@ -94,30 +104,61 @@ impl Tracker {
     }
 }
 
-/// Cuts connections in the kernel's tracker of this network namespace; how many were cut.
+/// Cuts connections in the kernel's tracker of this network namespace; those that were cut.
 ///
 /// # Errors
 /// When the kernel refuses to list or cut.
-pub fn cut_in_kernel(deletions: &Deletions) -> Result<usize, LinuxError> {
+pub fn cut_in_kernel(deletions: &Deletions) -> Result<Vec<Entry>, LinuxError> {
     if deletions.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
+    cut_those(|entry| {
+        let connection = Connection {
+            zone: entry.zone,
+            protocol: entry.protocol,
+            source: entry.source,
+            destination: entry.destination,
+        };
+        deletions.hits(&connection)
+    })
+}
+
+fn cut_those(mut hits: impl FnMut(&Entry) -> bool) -> Result<Vec<Entry>, LinuxError> {
     let mut conntrack = Conntrack::open()?;
-    let mut cut = 0;
+    let mut cut = Vec::new();
     for family in [Family::V4, Family::V6] {
         for entry in conntrack.list(family)? {
-            let connection = Connection {
-                zone: entry.zone,
-                protocol: entry.protocol,
-                source: entry.source,
-                destination: entry.destination,
-            };
-            if deletions.hits(&connection) {
-                cut += usize::from(conntrack.delete(&entry)?);
+            if hits(&entry) && conntrack.delete(&entry)? {
+                cut.push(entry);
             }
         }
     }
     Ok(cut)
+}
+
+/// Keeps connections cut in the kernel's tracker. An answer that was under way when its connection
+/// was cut leaves the instance as a new one, if it may send, and then both directions pass again.
+/// Looks for such connections for half a minute and cuts them too: one on which both sides talk in
+/// turn ends, one on which the instance itself never stops sending does not.
+pub async fn keep_cut(connections: Vec<Entry>) {
+    let connections = Arc::new(connections);
+    let mut pause = FIRST_LOOK;
+    for _ in 0..LOOKS {
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+        let connections = Arc::clone(&connections);
+        let look = move || {
+            let answers: HashSet<_> = connections.iter().map(Entry::answer_key).collect();
+            cut_those(|entry| answers.contains(&entry.key()))
+        };
+        match tokio::task::spawn_blocking(look).await {
+            Ok(Ok(cut)) if cut.is_empty() => {}
+            Ok(Ok(cut)) => tracing::info!(connections = cut.len(), "connections cut again"),
+            Ok(Err(error)) => tracing::warn!(%error, "cut connections may come back"),
+            // The agent stops.
+            Err(_) => return,
+        }
+    }
 }
 
 /// Cuts connections in the tracker of the switch's datapath, be it the kernel's or its own; how

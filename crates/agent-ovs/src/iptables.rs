@@ -22,11 +22,16 @@ use neutrino_dataplane::{
 };
 use neutrino_linux::{
     Family,
+    conntrack::Entry,
     ipset::{self, Wanted},
     iptables::available,
 };
+use tokio::task::JoinSet;
 
-use crate::{config::Config, connections::cut_in_kernel};
+use crate::{
+    config::Config,
+    connections::{cut_in_kernel, keep_cut},
+};
 
 /// Whose chains these are.
 const BINARY: &str = "neutron-openvswitch-agent";
@@ -57,6 +62,8 @@ pub struct Iptables {
     view: Option<Arc<HostView>>,
     /// What is in the kernel, as far as known.
     known: Option<Known>,
+    /// What keeps cut connections from coming back; ends with this.
+    cutting: JoinSet<()>,
     prepared: bool,
 }
 
@@ -83,6 +90,7 @@ impl Iptables {
             zones: None,
             view: None,
             known: None,
+            cutting: JoinSet::new(),
             prepared: false,
         }
     }
@@ -128,7 +136,12 @@ impl Iptables {
         };
         self.zones = Some(zones);
         // The connections of the former view are still to be cut when this fails.
-        let Done { written, lingering } = tokio::task::spawn_blocking(move || work.run()).await??;
+        let done = tokio::task::spawn_blocking(move || work.run()).await??;
+        let Done { written, lingering, cut } = done;
+        while self.cutting.try_join_next().is_some() {}
+        if !cut.is_empty() {
+            self.cutting.spawn(keep_cut(cut));
+        }
         self.view = Some(Arc::new(view));
         self.known = Some(Known { desired, whole: all_heard, lingering });
         Ok(written)
@@ -172,6 +185,8 @@ struct Done {
     /// Whether anything had to be written.
     written: bool,
     lingering: bool,
+    /// Connections that were cut.
+    cut: Vec<Entry>,
 }
 
 impl Work {
@@ -203,11 +218,11 @@ impl Work {
             lingering |= !gone;
         }
         // Only now: a connection cut before the rules are out could come back.
-        let connections = cut_in_kernel(&self.cuts)?;
-        if connections > 0 {
-            tracing::info!(connections, "connections cut");
+        let cut = cut_in_kernel(&self.cuts)?;
+        if !cut.is_empty() {
+            tracing::info!(connections = cut.len(), "connections cut");
         }
-        Ok(Done { written, lingering })
+        Ok(Done { written, lingering, cut })
     }
 
     fn restore(&self, family: Family, wanted: &Tables) -> Result<bool, IptablesError> {

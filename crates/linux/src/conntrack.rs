@@ -30,6 +30,7 @@ const NESTED: u16 = 1 << 15;
 /// Attributes of a connection (`CTA_*`).
 mod attribute {
     pub const TUPLE_ORIG: u16 = 1;
+    pub const TUPLE_REPLY: u16 = 2;
     pub const ID: u16 = 12;
     pub const ZONE: u16 = 18;
 }
@@ -64,7 +65,24 @@ pub struct Entry {
     pub destination: IpAddr,
     /// The kernel's own words for it.
     tuple: Vec<u8>,
+    /// Those for what answers it.
+    reply: Vec<u8>,
     id: Option<[u8; 4]>,
+}
+
+impl Entry {
+    /// Zone and first packet: no other connection of its network namespace has the same.
+    #[must_use]
+    pub fn key(&self) -> (u16, &[u8]) {
+        (self.zone, &self.tuple)
+    }
+
+    /// The key of a connection that begins with an answer to this one, because nobody knows any
+    /// more what it answers.
+    #[must_use]
+    pub fn answer_key(&self) -> (u16, &[u8]) {
+        (self.zone, &self.reply)
+    }
 }
 
 /// A socket to the connection tracking of one network namespace.
@@ -142,12 +160,13 @@ fn push(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
 /// Reads a connection; none when it lacks what names it.
 fn entry(message: &[u8]) -> std::result::Result<Option<Entry>, DecodeError> {
     let body = message.get(GENERIC_HEADER_LEN..).unwrap_or_default();
-    let (mut zone, mut id, mut tuple) = (0, None, None);
+    let (mut zone, mut id, mut tuple, mut reply) = (0, None, None, Vec::new());
     for attribute in NlasIterator::new(body) {
         let attribute = attribute?;
         let value = attribute.value();
         match attribute.kind() {
             attribute::TUPLE_ORIG => tuple = Some(value.to_vec()),
+            attribute::TUPLE_REPLY => reply = value.to_vec(),
             attribute::ZONE => zone = value.try_into().map_or(0, u16::from_be_bytes),
             attribute::ID => id = value.try_into().ok(),
             _ => {}
@@ -171,7 +190,7 @@ fn entry(message: &[u8]) -> std::result::Result<Option<Entry>, DecodeError> {
     let (Some(source), Some(destination), Some(protocol)) = (source, destination, protocol) else {
         return Ok(None);
     };
-    Ok(Some(Entry { zone, protocol, source, destination, tuple, id }))
+    Ok(Some(Entry { zone, protocol, source, destination, tuple, reply, id }))
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

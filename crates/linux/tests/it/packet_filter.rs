@@ -267,3 +267,26 @@ fn connections_are_listed_and_cut_by_zone() {
         assert!(left.contains("dport=4001") && !left.contains("dport=4000"), "{left}");
     });
 }
+
+#[test]
+fn answer_to_a_connection_that_was_cut_is_known_as_one() {
+    inside(|| {
+        Netlink::open().expect("netlink").set_up("lo").expect("up");
+        shell("iptables -A INPUT -m state --state NEW -j ACCEPT");
+        let [client, server] =
+            ["127.0.0.1", "127.0.0.2"].map(|own| UdpSocket::bind((own, 0)).expect("bind"));
+        let client_address = client.local_addr().expect("address");
+        client.send_to(b"x", server.local_addr().expect("address")).expect("sent");
+        let mut conntrack = Conntrack::open().expect("socket");
+        let mut list = || conntrack.list(Family::V4).expect("list");
+        let [cut] = &list()[..] else { panic!("one connection") };
+        let cut = cut.clone();
+        assert!(Conntrack::open().expect("socket").delete(&cut).expect("cut"));
+        assert!(list().is_empty());
+        server.send_to(b"y", client_address).expect("sent");
+        let [answer] = &list()[..] else { panic!("one connection") };
+        assert_eq!(answer.source, cut.destination);
+        assert_eq!(answer.key(), cut.answer_key());
+        assert_ne!(answer.key(), cut.key());
+    });
+}
