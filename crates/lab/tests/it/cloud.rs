@@ -222,6 +222,28 @@ impl Cloud {
         ping.assert_none_lost();
     }
 
+    /// Restarts the switch of every host; they come back with the same flows.
+    pub fn restart_switches(&self) {
+        let before = self.flows_of_all();
+        for host in HOSTS {
+            self.lab.service(host, "ovs-vswitchd", ServiceAction::Restart).expect("ovs-vswitchd");
+        }
+        for host in HOSTS {
+            wait_until("the bridges", SETTLE, || {
+                let show =
+                    "for b in br-int br-tun br-provider; do ovs-ofctl show $b || exit 1; done";
+                let shown = self.lab.exec(host, &["sh", "-c", show]).expect("sh");
+                if shown.status.success() { Ok(()) } else { Err(format!("{shown:?}")) }
+            })
+            .expect(host);
+            wait_until("the flows as before", SETTLE, || {
+                let (before, now) = (&before[host], self.flows(host));
+                if now == *before { Ok(()) } else { Err(difference(before, &now)) }
+            })
+            .expect(host);
+        }
+    }
+
     /// Deletes everything, then nothing of it is left on any host.
     pub fn finish(self, instances: &[&Instance]) {
         for instance in instances {

@@ -360,9 +360,14 @@ fn assert_closed_from_the_start(village: &Village, number: u8, agent_runs: bool)
     for station in &stations {
         cloud.lab.wait_active(&station.instance.port_id).expect("ACTIVE");
     }
-    for station in &stations {
-        assert_eq!(datagrams(village, station), [0, 0], "{} was open", station.instance.name);
-    }
+    let assert_silence = |when: &str| {
+        for station in &stations {
+            assert_eq!(datagrams(village, station), [0, 0], "{} {when}", station.instance.name);
+        }
+    };
+    assert_silence("was open when new");
+    cloud.restart_switches();
+    assert_silence("was open while its switch came back");
     for ethertype in ["IPv4", "IPv6"] {
         let rule = json!({"security_group_id": closed, "direction": "ingress",
             "protocol": "udp", "ethertype": ethertype});

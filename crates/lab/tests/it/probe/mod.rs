@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -29,7 +29,6 @@ impl Drop for Guard {
 /// A program in an instance; ended when this goes.
 pub struct Program {
     child: Guard,
-    input: ChildStdin,
     lines: BufReader<ChildStdout>,
 }
 
@@ -43,7 +42,7 @@ impl Program {
         let mut theirs = child.stdin.take().expect("piped");
         writeln!(theirs, "{input}").expect("the program reads");
         let lines = BufReader::new(child.stdout.take().expect("piped"));
-        Self { child: Guard(child), input: theirs, lines }
+        Self { child: Guard(child), lines }
     }
 
     /// The next line; blocks.
@@ -84,14 +83,12 @@ pub struct Attempt {
     pub port: u16,
     /// Bytes of payload.
     pub size: u16,
-    /// Says nothing while its [`Streams`] are quiet.
-    pub shy: bool,
 }
 
 fn to_json(attempts: &[Attempt]) -> Value {
     let one = |attempt: &Attempt| {
         json!({"id": attempt.id, "kind": attempt.protocol.as_str(), "address": attempt.address,
-            "port": attempt.port, "size": attempt.size, "shy": attempt.shy})
+            "port": attempt.port, "size": attempt.size})
     };
     attempts.iter().map(one).collect()
 }
@@ -124,7 +121,6 @@ pub fn probe<'a>(
 /// Connections that are held open and used ten times a second.
 pub struct Streams {
     latest: Arc<Mutex<BTreeMap<String, Value>>>,
-    input: ChildStdin,
     _child: Guard,
 }
 
@@ -132,8 +128,7 @@ impl Streams {
     /// Opens connections from an instance.
     pub fn open(lab: &Lab, instance: &str, attempts: &[Attempt]) -> Self {
         let input = to_json(attempts);
-        let Program { child, input, lines } =
-            Program::start(lab, instance, TRAFFIC, "stream", &input);
+        let Program { child, lines } = Program::start(lab, instance, TRAFFIC, "stream", &input);
         let none = attempts.iter().map(|attempt| (attempt.id.clone(), Value::Null)).collect();
         let latest = Arc::new(Mutex::new(none));
         let seen = Arc::clone(&latest);
@@ -143,12 +138,7 @@ impl Streams {
                 *seen.lock().expect("no panic holds it") = now;
             }
         });
-        Self { latest, input, _child: child }
-    }
-
-    /// Turns the shy ones quiet, or busy again.
-    pub fn toggle(&mut self) {
-        writeln!(self.input, "toggle").expect("the program reads");
+        Self { latest, _child: child }
     }
 
     /// How many answers each connection had.
@@ -190,7 +180,7 @@ impl Capture {
     pub fn start(lab: &Lab, instance: &str) -> Self {
         let mut program = Program::start(lab, instance, FRAMES, "capture", &json!([]));
         assert_eq!(program.line(), "ready");
-        let Program { child, lines, .. } = program;
+        let Program { child, lines } = program;
         let names = Arc::new(Mutex::new(BTreeSet::new()));
         let heard = Arc::clone(&names);
         thread::spawn(move || {

@@ -2,18 +2,16 @@
 
   serve   echoes TCP and UDP on ports given as JSON [[kind, port], ...]; prints "ready"
   probe   makes every attempt of a JSON list at the same time, prints which were answered
-  stream  keeps connections of a JSON list open and busy, prints how many answers each has had; a
-          line of input turns those that are "shy" quiet, another one busy again
+  stream  keeps connections of a JSON list open and busy, prints how many answers each has had
 
-An attempt is {"id", "kind", "address", "port", "size", "shy"}; kind is tcp, udp or icmp, size the
-bytes of payload. The JSON is one line of standard input. Packets that get no answer are sent again: what is
+An attempt is {"id", "kind", "address", "port", "size"}; kind is tcp, udp or icmp, size the bytes of
+payload. The JSON is one line of standard input. Packets that get no answer are sent again: what is
 allowed must not fail for one lost packet, what is denied must fail every time.
 """
 
 import json
 import os
 import random
-import select
 import selectors
 import socket
 import struct
@@ -43,7 +41,6 @@ class Attempt:
         self.id, self.kind, self.size = spec["id"], spec["kind"], spec["size"]
         self.family = socket.AF_INET6 if ":" in spec["address"] else socket.AF_INET
         self.target = (spec["address"], spec["port"])
-        self.shy = spec["shy"]
         self.answers = 0
         self.sent = 0
         self.failed = None
@@ -183,14 +180,10 @@ def probe():
 def stream():
     attempts = [Attempt(spec) for spec in json.loads(sys.stdin.readline())]
     selector = watched(attempts)
-    quiet = False
     due = time.monotonic()
     while True:
-        if select.select([0], [], [], 0)[0]:
-            os.read(0, 100)
-            quiet = not quiet
         for attempt in attempts:
-            if attempt.connected and not attempt.failed and not (quiet and attempt.shy):
+            if attempt.connected and not attempt.failed:
                 attempt.send()
         due = max(due + TICK, time.monotonic())
         while (left := due - time.monotonic()) > 0:
