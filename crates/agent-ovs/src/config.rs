@@ -176,6 +176,7 @@ impl Config {
     /// # Errors
     /// A setting this release cannot honour.
     pub fn from_conf(host: &str, conf: &Conf) -> Result<Self, ConfigError> {
+        refuse_unsupported(conf)?;
         let tunnel_types = tunnel_types(&conf.get(&opts::agent::TUNNEL_TYPES))?;
         let local_ip = match conf.get(&opts::ovs::LOCAL_IP) {
             Some(text) => Some(text.parse().map_err(|_| ConfigError::BadLocalIp(text))?),
@@ -183,12 +184,6 @@ impl Config {
         };
         if !tunnel_types.is_empty() && local_ip.is_none() {
             return Err(ConfigError::NoLocalIp);
-        }
-        if conf.get(&opts::agent::ENABLE_DISTRIBUTED_ROUTING) {
-            return Err(ConfigError::DistributedRouting);
-        }
-        if let Some(first) = conf.get(&opts::agent::EXTENSIONS).into_iter().next() {
-            return Err(ConfigError::Extension(first));
         }
         let bridge_mappings = conf.get(&opts::ovs::BRIDGE_MAPPINGS);
         let mut bridges = BTreeSet::new();
@@ -275,6 +270,17 @@ impl Config {
     #[must_use]
     pub fn agent_id(&self) -> String {
         format!("ovs-agent-{}", self.host)
+    }
+}
+
+/// What this agent cannot do must not seem to be done.
+fn refuse_unsupported(conf: &Conf) -> Result<(), ConfigError> {
+    if conf.get(&opts::agent::ENABLE_DISTRIBUTED_ROUTING) {
+        return Err(ConfigError::DistributedRouting);
+    }
+    match conf.get(&opts::agent::EXTENSIONS).into_iter().next() {
+        Some(first) => Err(ConfigError::Extension(first)),
+        None => Ok(()),
     }
 }
 

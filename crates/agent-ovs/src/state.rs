@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use neutrino_dataplane::names;
 use neutrino_dataplane::{
     diff::Removal,
-    view::{HostView, LocalVlan, Options, PhysicalBridge, Segment, TunnelPort},
+    names,
+    view::{HostView, LocalVlan, Options, PhysicalBridge, Port, Segment, TunnelPort},
 };
 use neutrino_rpc::RpcError;
 use neutrino_types::NetworkType;
@@ -21,7 +21,7 @@ use crate::{
     flows::Removals,
     local_vlans::{LocalVlans, NetworkKey},
     observe::{Bridge, Vif},
-    ports::{Ports, Verdict},
+    ports::{Ports, Record, Verdict},
     rpc,
     security_groups::SecurityGroups,
 };
@@ -254,20 +254,19 @@ impl State {
                 fdb: self.fdb.table(key),
             })
             .collect();
-        view.ports = self
-            .ports
-            .iter()
-            .filter_map(|record| {
-                let network = record.network();
-                let vlan = network.and_then(|key| Some(self.vlans.get(&key)?.vlan));
-                let mut port = record.view(vlan)?;
-                let groups = self.security_groups.of_port(&port.id);
-                port.security_groups = groups.cloned().unwrap_or_default();
-                Some(port)
-            })
-            .collect();
+        view.ports = self.ports.iter().filter_map(|record| self.port_view(record)).collect();
         view.security_groups = self.security_groups.known().clone();
         Some(view)
+    }
+
+    /// The port in its network's VLAN and with its groups.
+    fn port_view(&self, record: &Record) -> Option<Port> {
+        let network = record.network();
+        let vlan = network.and_then(|key| Some(self.vlans.get(&key)?.vlan));
+        let mut port = record.view(vlan)?;
+        let groups = self.security_groups.of_port(&port.id);
+        port.security_groups = groups.cloned().unwrap_or_default();
+        Some(port)
     }
 
     /// The next question; what it is about counts as asked. Devices and groups come in turn: neither
