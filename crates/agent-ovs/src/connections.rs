@@ -65,7 +65,7 @@ impl Cuts {
 pub struct Tracker {
     run_directory: PathBuf,
     /// What the flows were last made of.
-    view: Option<HostView>,
+    view: Option<Arc<HostView>>,
 }
 
 impl Tracker {
@@ -79,13 +79,12 @@ impl Tracker {
 
     /// Takes note that the flows are made of `view` and cuts what that leaves. A failure is
     /// logged only: the firewall itself is as it should be, and connections end.
-    pub async fn sync(&mut self, view: &HostView) {
-        let view = view.filtered_ports();
-        if self.view.as_ref() == Some(&view) {
+    pub async fn sync(&mut self, view: &Arc<HostView>) {
+        if self.view.as_ref().is_some_and(|old| old.filters_as(view)) {
             return;
         }
-        let cuts = self.view.as_ref().map(|old| Cuts::between(old, &view)).unwrap_or_default();
-        self.view = Some(view);
+        let cuts = self.view.as_ref().map(|old| Cuts::between(old, view)).unwrap_or_default();
+        self.view = Some(Arc::clone(view));
         if cuts.is_empty() {
             return;
         }

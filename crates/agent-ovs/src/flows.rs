@@ -4,7 +4,10 @@
 //! from the data plane crate. A new connection, the canary's absence or the regular audit throw
 //! the record away, and everything is read again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use neutrino_dataplane::{
     br_int, br_phys, br_tun,
@@ -111,7 +114,7 @@ pub struct BridgeFlows {
     installed: Option<Installed>,
     cookie: Option<u64>,
     /// What the installed flows were last made of.
-    last: Option<(HostView, Removals)>,
+    last: Option<(Arc<HostView>, Removals)>,
     connection: Option<u64>,
     drop_on_start: bool,
 }
@@ -152,7 +155,7 @@ impl BridgeFlows {
         &mut self,
         switch: &Switch,
         seen: &Bridge,
-        view: &HostView,
+        view: &Arc<HostView>,
         removals: Removals,
     ) -> Result<usize, FlowsError> {
         let connection = switch.connection_id();
@@ -176,7 +179,7 @@ impl BridgeFlows {
         &mut self,
         switch: &Switch,
         seen: &Bridge,
-        view: &HostView,
+        view: &Arc<HostView>,
         removals: Removals,
     ) -> Result<usize, FlowsError> {
         let mut mods = Vec::new();
@@ -214,7 +217,7 @@ impl BridgeFlows {
             tracing::info!(bridge = self.name, changes = count, "flows changed");
         }
         self.installed = Some(installed);
-        self.last = Some((view.clone(), removals));
+        self.last = Some((Arc::clone(view), removals));
         Ok(count)
     }
 

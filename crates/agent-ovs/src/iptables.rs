@@ -105,11 +105,14 @@ impl Iptables {
     ///
     /// # Errors
     /// A tool failed; the next sync reads anew.
-    pub async fn sync(&mut self, view: &HostView, all_heard: bool) -> Result<bool, IptablesError> {
-        let view = view.filtered_ports();
+    pub async fn sync(
+        &mut self,
+        view: &Arc<HostView>,
+        all_heard: bool,
+    ) -> Result<bool, IptablesError> {
         let known = self.known.as_ref();
         if known.is_some_and(|known| known.whole == all_heard && !known.lingering)
-            && self.view.as_deref() == Some(&view)
+            && self.view.as_ref().is_some_and(|old| old.filters_as(view))
         {
             return Ok(false);
         }
@@ -124,14 +127,14 @@ impl Iptables {
         for port_id in zones.assign(filtered.map(|port| port.id.as_str())) {
             tracing::error!(port_id, "no connection tracking zone is free, using the host's own");
         }
-        let desired = Arc::new(iptables::desired(&view, &zones, &self.options));
+        let desired = Arc::new(iptables::desired(view, &zones, &self.options));
         let zone = |port: &Port| zones.of(&port.id);
-        let cuts = self.view.as_deref().map(|old| Deletions::between(old, &view, zone));
+        let cuts = self.view.as_deref().map(|old| Deletions::between(old, view, zone));
         let work = Work {
             wanted: Arc::clone(&desired),
             lingering: known.is_some_and(|known| known.lingering),
             known: self.known.take().filter(|known| known.whole).map(|known| known.desired),
-            heard: (!all_heard).then(|| Heard::of(&view, &self.options.wrap)),
+            heard: (!all_heard).then(|| Heard::of(view, &self.options.wrap)),
             cuts: cuts.unwrap_or_default(),
         };
         self.zones = Some(zones);
@@ -142,7 +145,7 @@ impl Iptables {
         if !cut.is_empty() {
             self.cutting.spawn(keep_cut(cut));
         }
-        self.view = Some(Arc::new(view));
+        self.view = Some(Arc::clone(view));
         self.known = Some(Known { desired, whole: all_heard, lingering });
         Ok(written)
     }

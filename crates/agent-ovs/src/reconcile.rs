@@ -340,6 +340,7 @@ impl Agent {
             .state
             .view(&self.config, &seen)
             .ok_or_else(|| PassError::NoPatchPorts(self.config.integration_bridge.clone()))?;
+        let view = Arc::new(view);
         // Before its flows go: without them a port would be open until it is isolated.
         self.write(&self.isolations()).await?;
         let failed = self.sync_flows(&seen, &view).await?;
@@ -349,10 +350,10 @@ impl Agent {
         self.sync_iptables(&seen, &view).await?;
         let mut changes = self.bindings();
         let mut wired = BTreeSet::new();
-        for (network, bridge) in view.physical {
-            if !failed.contains_key(&network) {
+        for (network, bridge) in &view.physical {
+            if !failed.contains_key(network) {
                 changes.extend(plan::connect_physical(&self.config, &seen, &bridge.bridge));
-                wired.insert(network);
+                wired.insert(network.clone());
             }
         }
         self.write(&changes).await?;
@@ -450,7 +451,7 @@ impl Agent {
     async fn sync_flows(
         &mut self,
         seen: &BTreeMap<String, Bridge>,
-        view: &HostView,
+        view: &Arc<HostView>,
     ) -> Result<BTreeMap<String, PassError>, PassError> {
         let mut failed = BTreeMap::new();
         let removals = self.state.flow_removals();
@@ -489,7 +490,7 @@ impl Agent {
     async fn sync_iptables(
         &mut self,
         seen: &BTreeMap<String, Bridge>,
-        view: &HostView,
+        view: &Arc<HostView>,
     ) -> Result<(), PassError> {
         let all_heard = self.state.ports.all_heard();
         let int = seen.get(&self.config.integration_bridge);
@@ -500,7 +501,7 @@ impl Agent {
             }
             // Ports plugged for that driver are filtered by the switch now.
             Driver::Openvswitch if cleaned.is_some() && all_heard => {
-                self.iptables.sync(&HostView::default(), true).await?;
+                self.iptables.sync(&Arc::default(), true).await?;
             }
             Driver::Noop | Driver::Openvswitch => return Ok(()),
         }

@@ -200,15 +200,12 @@ impl Port {
 }
 
 impl HostView {
-    /// The part of the view that a firewall outside the switch depends on, and connections do.
+    /// Whether all that a firewall outside the switch depends on, and connections do, is the same.
     #[must_use]
-    pub fn filtered_ports(&self) -> Self {
-        Self {
-            options: self.options.clone(),
-            ports: self.ports.clone(),
-            security_groups: self.security_groups.clone(),
-            ..Self::default()
-        }
+    pub fn filters_as(&self, other: &Self) -> bool {
+        self.options == other.options
+            && self.ports == other.ports
+            && self.security_groups == other.security_groups
     }
 
     /// The local VLANs carried in tunnels of `network_type`.

@@ -23,8 +23,7 @@ mod rules;
 use std::collections::HashMap;
 
 use neutrino_openflow::{
-    Action, Ct, CtZone, Field, Flow, FlowKey, Match, Subfield, matching::ct_state,
-    message::Fragments,
+    Action, Ct, CtZone, Field, Flow, Match, Subfield, matching::ct_state, message::Fragments,
 };
 
 pub use self::{
@@ -92,9 +91,19 @@ pub fn changes(old: &HostView, new: &HostView, cookie: u64) -> Changes {
         come.extend(new_common);
     }
     let (old, new) = (plan::contexts(before.as_ref()), plan::contexts(after.as_ref()));
-    for (id, context) in old.iter().filter(|(id, context)| new.get(*id) != Some(*context)) {
-        gone.extend(port_flows(context));
-        come.extend(new.get(id).map(port_flows).unwrap_or_default());
+    for (id, context) in &old {
+        match new.get(id) {
+            Some(now) if now == context => {}
+            // Most changes are of rules, and most flows are not.
+            Some(now) if now.differs_in_rules_only(context) => {
+                gone.extend(port::rule_flows(context));
+                come.extend(port::rule_flows(now));
+            }
+            now => {
+                gone.extend(port_flows(context));
+                come.extend(now.map(port_flows).unwrap_or_default());
+            }
+        }
     }
     for (_, context) in new.iter().filter(|(id, _)| !old.contains_key(*id)) {
         come.extend(port_flows(context));
@@ -110,20 +119,23 @@ pub fn changes(old: &HostView, new: &HostView, cookie: u64) -> Changes {
     subtract(gone, come, cookie)
 }
 
+/// What tells a switch one flow from another.
+fn identity(flow: &Flow) -> (u8, u16, &Match) {
+    (flow.table, flow.priority, &flow.fields)
+}
+
 /// Leaves out what is the same before and after.
 fn subtract(gone: Vec<Flow>, come: Vec<Flow>, cookie: u64) -> Changes {
-    let mut gone: HashMap<FlowKey, Flow> =
-        gone.into_iter().map(|flow| (flow.key(), flow)).collect();
-    let mut out = Changes::default();
-    for flow in come {
-        match gone.remove(&flow.key()) {
-            Some(old) if old.same(&flow) => {}
-            _ => out.add.push(flow.with_cookie(cookie)),
-        }
-    }
-    out.remove = gone.into_values().collect();
-    out.remove.sort_by_cached_key(Flow::key);
-    out
+    let mut left: HashMap<_, &Flow> = gone.iter().map(|flow| (identity(flow), flow)).collect();
+    let is_new = come.iter().map(|flow| {
+        let old = left.remove(&identity(flow));
+        !old.is_some_and(|old| old.same(flow))
+    });
+    let new: Vec<bool> = is_new.collect();
+    let mut remove: Vec<Flow> = left.into_values().cloned().collect();
+    remove.sort_unstable_by(|a, b| identity(a).cmp(&identity(b)));
+    let add = come.into_iter().zip(new).filter(|(_, new)| *new);
+    Changes { add: add.map(|(flow, _)| flow.with_cookie(cookie)).collect(), remove }
 }
 
 /// Flows that are there whatever the ports: what no other flow allows is dropped.

@@ -63,6 +63,31 @@ pub struct PortContext<'a> {
     pub direct: Option<Direct>,
 }
 
+impl PortContext<'_> {
+    /// Whether two contexts of a port have the same flows but for those of its rules.
+    pub(super) fn differs_in_rules_only(&self, other: &PortContext<'_>) -> bool {
+        // All fields, so that none that comes is forgotten.
+        let Self {
+            port,
+            vlan,
+            receives,
+            rules: _,
+            ids: _,
+            permitted_ethertypes,
+            fragments,
+            direct,
+        } = self;
+        let port_but_groups =
+            Port { security_groups: other.port.security_groups.clone(), ..(*port).clone() };
+        port_but_groups == *other.port
+            && *vlan == other.vlan
+            && *receives == other.receives
+            && *permitted_ethertypes == other.permitted_ethertypes
+            && *fragments == other.fragments
+            && *direct == other.direct
+    }
+}
+
 /// The firewall of a host, before its flows are spelt out.
 #[derive(Debug)]
 pub struct Plan<'a> {

@@ -46,8 +46,7 @@ pub fn port_flows(context: &PortContext<'_>) -> Vec<Flow> {
         port.base_ingress();
         port.connections(Direction::Egress);
         port.connections(Direction::Ingress);
-        rules::port_flows(context, &mut port.flows);
-        conjunctions::port_flows(context, &mut port.flows);
+        port.flows.extend(rule_flows(context));
     } else {
         port.enter(int::ACCEPT_OR_INGRESS_TABLE);
         port.leave();
@@ -56,6 +55,14 @@ pub fn port_flows(context: &PortContext<'_>) -> Vec<Flow> {
         port.direct(*direct);
     }
     port.flows
+}
+
+/// Those of them that its rules make; none for a port that is not protected, which has none.
+pub(super) fn rule_flows(context: &PortContext<'_>) -> Vec<Flow> {
+    let mut flows = Vec::new();
+    rules::port_flows(context, &mut flows);
+    conjunctions::port_flows(context, &mut flows);
+    flows
 }
 
 struct PortFlows<'a, 'b> {
