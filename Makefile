@@ -34,12 +34,13 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) xtask all
 
-# The API benchmark against a server in noauth mode (BENCH is api_bench.py), the wiring figures in a lab, and what changed security
-# groups cost an agent.
+# The API benchmark against a server in noauth mode (BENCH is api_bench.py), the wiring figures in a lab, what changed security
+# groups cost an agent, and the DHCP agent with 250 networks.
 bench: build
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-api.sh
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-wiring.sh
 	scripts/bench-firewall.sh
+	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-dhcp.sh
 
 clean:
 	$(CARGO) clean

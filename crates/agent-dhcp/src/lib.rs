@@ -180,6 +180,7 @@ pub async fn start(mut config: Config, rpc_config: &AgentConfig) -> Result<Runni
     };
     let state = status::agent_state(&config);
     let interval = config.report_interval;
+    let (died, deaths) = mpsc::unbounded_channel();
     let worker = Worker {
         proxy: MetadataProxy::new(config.metadata.clone()),
         config: Arc::new(config),
@@ -187,10 +188,11 @@ pub async fn start(mut config: Config, rpc_config: &AgentConfig) -> Result<Runni
         interfaces,
         counters: Arc::default(),
         proxies: Proxies::default(),
+        deaths: died,
     };
     let (ready, ports) = mpsc::unbounded_channel();
     let reporter = ready::report(worker.api.clone(), ports);
-    let agent = Agent::new(Parts { worker, notifications, ready }, State::new(pace, local));
+    let agent = Agent::new(Parts { worker, notifications, ready, deaths }, State::new(pace, local));
     let progress = agent.progress();
     let heartbeat = heartbeat(api, state, interval, progress.clone());
     let tasks = [tokio::spawn(agent.run()), tokio::spawn(reporter), tokio::spawn(heartbeat)];

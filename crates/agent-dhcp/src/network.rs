@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr, SocketAddrV6},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use neutrino_agent::{
@@ -19,6 +20,7 @@ use neutrino_dataplane::dhcp::{
     view::{Network, Port, Subnet},
 };
 use neutrino_linux::{NetNs, Netlink};
+use tokio::sync::mpsc;
 
 use crate::{
     apply::{self, ApplyError, Site},
@@ -29,6 +31,10 @@ use crate::{
     state::{Goal, Job, Outcome, Source},
     status::Counters,
 };
+
+/// How long a dnsmasq is watched after it was told to read its files again. dnsmasq 2.90 crashes
+/// then when it has served a port with options of its own.
+const RELOAD_WATCH: Duration = Duration::from_secs(2);
 
 /// Why a network is not served right.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +85,8 @@ pub struct Worker {
     pub counters: Arc<Counters>,
     /// Running proxies by network.
     pub proxies: Proxies,
+    /// Takes the networks whose dnsmasq did not survive reading its files again.
+    pub deaths: mpsc::UnboundedSender<String>,
 }
 
 /// The metadata proxies that listen, by network.
@@ -259,7 +267,22 @@ impl Worker {
             namespace: vif.namespace.clone(),
             device: vif.device.clone(),
         };
-        apply::dnsmasq(&site, plan).await
+        let reloads = plan.process == Process::Reload;
+        apply::dnsmasq(&site, plan).await?;
+        if reloads {
+            self.watch_reload(&network.id);
+        }
+        Ok(())
+    }
+
+    fn watch_reload(&self, network_id: &str) {
+        let (daemon, deaths) = (self.daemon(network_id), self.deaths.clone());
+        tokio::spawn(async move {
+            if !daemon.survives(RELOAD_WATCH).await {
+                // An error means that the agent stops.
+                let _ = deaths.send(daemon.id);
+            }
+        });
     }
 
     /// Starts, changes or stops the network's metadata proxy.

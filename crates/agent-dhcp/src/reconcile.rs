@@ -8,20 +8,25 @@
 //!                          +--------------------------+---------------------+
 //! ```
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use neutrino_agent::{Notification, interface::blocking};
 use neutrino_dataplane::dhcp::view::Network;
 use neutrino_linux::Netlink;
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{self, JoinSet},
     time::{Instant, sleep_until},
 };
 
 use crate::{
     config::{Config, OnDeath},
     network::Worker,
+    ready::Ready,
     rpc,
     state::{Outcome, State},
     status::Progress,
@@ -42,7 +47,9 @@ pub struct Parts {
     /// What the server says.
     pub notifications: mpsc::Receiver<Notification>,
     /// Takes the ports whose addresses are served.
-    pub ready: mpsc::UnboundedSender<Vec<String>>,
+    pub ready: mpsc::UnboundedSender<Ready>,
+    /// Networks whose dnsmasq did not survive reading its files again.
+    pub deaths: mpsc::UnboundedReceiver<String>,
 }
 
 /// The reconciler.
@@ -50,7 +57,9 @@ pub struct Agent {
     config: Arc<Config>,
     parts: Parts,
     state: State,
-    jobs: JoinSet<(String, Outcome)>,
+    jobs: JoinSet<Outcome>,
+    /// What the jobs work on.
+    networks: HashMap<task::Id, String>,
     syncs: JoinSet<Networks>,
     progress: watch::Sender<Progress>,
     /// When the host is to be looked at because Open vSwitch changed.
@@ -69,6 +78,7 @@ impl Agent {
             parts,
             state,
             jobs: JoinSet::new(),
+            networks: HashMap::new(),
             syncs: JoinSet::new(),
             progress: watch::channel(Progress::default()).0,
             look_at: None,
@@ -95,14 +105,21 @@ impl Agent {
                     Some(notification) => self.notified(notification),
                     None => return,
                 },
-                Some(done) = self.jobs.join_next() => match done {
-                    Ok((id, outcome)) => self.done(&id, outcome),
-                    Err(error) => tracing::error!(%error, "a job on a network did not end"),
+                Some(done) = self.jobs.join_next_with_id() => match done {
+                    Ok((task, outcome)) => self.done(task, outcome),
+                    Err(error) => self.done(error.id(), Outcome::Failed(error.to_string())),
                 },
                 Some(answer) = self.syncs.join_next() => match answer {
                     Ok(answer) => self.synced(answer),
-                    Err(error) => tracing::error!(%error, "asking for all networks did not end"),
+                    Err(error) => {
+                        tracing::error!(%error, "asking for all networks did not end");
+                        self.state.sync_failed(Instant::now());
+                    }
                 },
+                Some(network_id) = self.parts.deaths.recv() => {
+                    tracing::warn!(network_id, "dnsmasq died of reading its files again");
+                    self.state.check(&network_id);
+                }
                 alive = changes.changed() => {
                     if !alive {
                         return;
@@ -141,8 +158,9 @@ impl Agent {
         }
     }
 
-    fn done(&mut self, network_id: &str, outcome: Outcome) {
-        let ready = self.state.done(network_id, outcome, Instant::now());
+    fn done(&mut self, task: task::Id, outcome: Outcome) {
+        let Some(network_id) = self.networks.remove(&task) else { return };
+        let ready = self.state.done(&network_id, outcome, Instant::now());
         if !ready.is_empty() {
             // An error means that the agent stops.
             let _ = self.parts.ready.send(ready);
@@ -174,10 +192,9 @@ impl Agent {
         }
         for job in self.state.take(now) {
             let worker = self.parts.worker.clone();
-            self.jobs.spawn(async move {
-                let id = job.network_id.clone();
-                (id, worker.run(job).await)
-            });
+            let id = job.network_id.clone();
+            let task = self.jobs.spawn(async move { worker.run(job).await });
+            self.networks.insert(task.id(), id);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the agent asks of the server, in the terms of the data plane.
 
+use std::collections::BTreeSet;
+
 use neutrino_agent::ServerApi;
 use neutrino_dataplane::dhcp::{
     device::WantedIp,
@@ -151,7 +153,7 @@ impl DhcpApi {
     ///
     /// # Errors
     /// The call failed.
-    pub async fn ready_on_ports(&self, port_ids: &[String]) -> Result<()> {
+    pub async fn ready_on_ports(&self, port_ids: &BTreeSet<String>) -> Result<()> {
         let args = json!({ "port_ids": port_ids });
         Ok(self.0.call::<Value>(methods::DHCP_READY_ON_PORTS, args).await.map(drop)?)
     }

@@ -13,6 +13,8 @@ use neutrino_agent::DhcpEvent;
 use neutrino_dataplane::dhcp::view::Network;
 use tokio::time::Instant;
 
+use crate::ready::Ready;
+
 /// Networks worked on at a time because something happened to them (Neutron's pool).
 const EVENT_JOBS: usize = 32;
 /// First pause before a network that failed is tried again.
@@ -73,9 +75,6 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// Ports whose addresses are served now.
-type Ready = BTreeSet<String>;
-
 #[derive(Clone, Debug, Default)]
 struct Entry {
     remove: bool,
@@ -83,7 +82,7 @@ struct Entry {
     given: Option<Arc<Network>>,
     known: Option<Arc<Network>>,
     /// Ports to tell the server of when the network is served, beside new ones.
-    ports: Ready,
+    ports: BTreeSet<String>,
     all_ports: bool,
     /// The same, of the job under way.
     job: Option<RunningJob>,
@@ -100,7 +99,7 @@ struct Entry {
 struct RunningJob {
     wake: Wake,
     remove: bool,
-    ports: Ready,
+    ports: BTreeSet<String>,
     all_ports: bool,
 }
 
@@ -195,7 +194,7 @@ impl State {
     /// Something of a served network on the host may be wrong.
     pub fn check(&mut self, network_id: &str) {
         if let Some(entry) = self.networks.get_mut(network_id)
-            && entry.known.is_some()
+            && (entry.known.is_some() || entry.job.is_some())
         {
             entry.wake = entry.wake.max(Some(Wake::Check));
             entry.not_before = None;
@@ -273,36 +272,38 @@ impl State {
     }
 
     /// Takes the end of a job in. Answers the ports whose addresses are served now.
-    pub fn done(&mut self, network_id: &str, outcome: Outcome, now: Instant) -> Vec<String> {
+    pub fn done(&mut self, network_id: &str, outcome: Outcome, now: Instant) -> Ready {
         let pace = self.pace;
-        let Some(entry) = self.networks.get_mut(network_id) else { return Vec::new() };
-        let Some(job) = entry.job.take() else { return Vec::new() };
-        let mut ready = Vec::new();
+        let mut ready = Ready::default();
+        let Some(entry) = self.networks.get_mut(network_id) else { return ready };
+        let Some(job) = entry.job.take() else { return ready };
         match outcome {
             Outcome::Served(network) => {
                 ready = entry.served(&network, &job);
                 entry.known = Some(network);
-                entry.succeeded();
+                entry.succeeded(network_id);
                 if !pace.bulk_reload_interval.is_zero() {
                     entry.not_before = Some(now + pace.bulk_reload_interval);
                 }
             }
             Outcome::Removed => {
                 entry.known = None;
-                entry.succeeded();
+                entry.succeeded(network_id);
                 if entry.wake.is_none() {
                     self.networks.remove(network_id);
                 }
             }
-            Outcome::Waiting => entry.succeeded(),
+            Outcome::Waiting => {
+                entry.succeeded(network_id);
+                entry.keep_ports(job);
+            }
             Outcome::Failed(error) => {
                 let pause = FIRST_PAUSE * 2_u32.saturating_pow(entry.failures.min(16));
                 entry.failures += 1;
                 entry.not_before = Some(now + pause.min(pace.resync_interval));
                 entry.wake = entry.wake.max(Some(job.wake));
                 entry.stale |= job.wake != Wake::Check;
-                entry.ports.extend(job.ports);
-                entry.all_ports |= job.all_ports;
+                entry.keep_ports(job);
                 if entry.error.as_ref() != Some(&error) {
                     tracing::warn!(
                         network_id,
@@ -378,28 +379,35 @@ impl Entry {
         Job { network_id: id.to_string(), goal, source }
     }
 
-    fn succeeded(&mut self) {
+    /// The ports that a job should have told of are told of by a later one.
+    fn keep_ports(&mut self, job: RunningJob) {
+        self.ports.extend(job.ports);
+        self.all_ports |= job.all_ports;
+    }
+
+    fn succeeded(&mut self, network_id: &str) {
         self.failures = 0;
         self.not_before = None;
         if self.error.take().is_some() {
-            tracing::info!("network is served right again");
+            tracing::info!(network_id, "network is served right again");
         }
     }
 
     /// Ports to tell the server of: those asked for, and those it does not know the agent has.
-    fn served(&self, network: &Network, job: &RunningJob) -> Vec<String> {
+    fn served(&self, network: &Network, job: &RunningJob) -> Ready {
         if job.remove {
-            return Vec::new();
+            return Ready::default();
         }
         let before: BTreeSet<&str> =
             self.known.iter().flat_map(|known| &known.ports).map(|port| port.id.as_str()).collect();
-        network
+        let (first, rest): (BTreeSet<&str>, BTreeSet<&str>) = network
             .ports
             .iter()
             .map(|port| port.id.as_str())
             .filter(|id| job.all_ports || job.ports.contains(*id) || !before.contains(id))
-            .map(str::to_string)
-            .collect()
+            .partition(|id| job.ports.contains(*id));
+        let owned = |ids: BTreeSet<&str>| ids.into_iter().map(str::to_string).collect();
+        Ready { first: owned(first), rest: owned(rest) }
     }
 }
 
@@ -480,5 +488,71 @@ mod tests {
         state.connected = false;
         state.check("a");
         assert_eq!(state.take(now)[0].source, Source::Known(network("a")));
+    }
+
+    fn with_ports(id: &str, ports: &[&str]) -> Arc<Network> {
+        let ports = ports.iter().map(|id| {
+            let port = serde_json::json!({"id": id, "mac_address": "fa:16:3e:00:00:01"});
+            serde_json::from_value(port).expect("a port")
+        });
+        Arc::new(Network { id: id.into(), ports: ports.collect(), ..Network::default() })
+    }
+
+    fn port_event(network_id: &str, port_id: &str) -> DhcpEvent {
+        DhcpEvent::Port { network_id: network_id.into(), port_id: port_id.into() }
+    }
+
+    #[tokio::test]
+    async fn many_notifications_are_one_job_and_their_ports_go_first() {
+        let now = Instant::now();
+        let mut state = heard(&["a"], &[], now);
+        state.take(now);
+        state.done("a", Outcome::Served(with_ports("a", &["old"])), now);
+        for port in ["p1", "p2", "p1"] {
+            state.event(&port_event("a", port), now);
+        }
+        assert_eq!(ids(&state.take(now)), ["a"]);
+        state.event(&port_event("a", "p3"), now);
+        assert!(state.take(now).is_empty(), "one job at a time");
+        let served = Outcome::Served(with_ports("a", &["old", "p1", "p2", "other"]));
+        let ready = state.done("a", served, now);
+        assert_eq!(ready.first, ["p1", "p2"].map(String::from).into());
+        assert_eq!(ready.rest, ["other"].map(String::from).into());
+        assert_eq!(ids(&state.take(now)), ["a"], "for what came meanwhile");
+    }
+
+    #[tokio::test]
+    async fn bulk_reload_interval_gathers_what_happens_in_it() {
+        let now = Instant::now();
+        let interval = Duration::from_secs(3);
+        let mut state = heard(&["a"], &[], now);
+        state.pace.bulk_reload_interval = interval;
+        state.take(now);
+        state.done("a", Outcome::Served(network("a")), now);
+        state.event(&port_event("a", "p"), now);
+        assert!(state.take(now).is_empty());
+        assert_eq!(state.next_deadline(now), Some(now + interval));
+        // A dnsmasq that died does not wait.
+        state.check("a");
+        assert_eq!(ids(&state.take(now)), ["a"]);
+        state.done("a", Outcome::Served(network("a")), now);
+        state.event(&port_event("a", "q"), now);
+        assert_eq!(ids(&state.take(now + interval)), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn a_network_without_addresses_waits_for_a_change_and_forgets_no_port() {
+        let now = Instant::now();
+        let mut state = heard(&["a"], &[], now);
+        state.take(now);
+        state.done("a", Outcome::Served(with_ports("a", &["old"])), now);
+        state.event(&port_event("a", "old"), now);
+        state.take(now);
+        assert!(state.done("a", Outcome::Waiting, now).is_empty());
+        assert!(state.take(now + Duration::from_secs(60)).is_empty(), "nothing has changed");
+        state.event(&DhcpEvent::PortGone { network_id: "a".into() }, now);
+        assert_eq!(ids(&state.take(now)), ["a"], "an address is free");
+        let ready = state.done("a", Outcome::Served(with_ports("a", &["old"])), now);
+        assert_eq!(ready.first, ["old"].map(String::from).into());
     }
 }

@@ -69,6 +69,18 @@ impl Daemon {
         self.running().is_some_and(|running| process::signal(running.pid, process::Signal::SIGHUP))
     }
 
+    /// Whether it runs all the time for as long as `time`.
+    pub async fn survives(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if self.running().is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Ends the daemon, patiently at first. Not running is fine. Answers whether it is gone.
     pub async fn stop(&self) -> bool {
         use process::Signal::{SIGKILL, SIGTERM};

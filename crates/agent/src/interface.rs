@@ -277,8 +277,8 @@ pub fn ipv6_enabled() -> bool {
         .is_ok_and(|text| text.trim() == "0")
 }
 
-/// Makes a namespace whose devices take no addresses from router advertisements and whose
-/// processes may listen on addresses that are still to come.
+/// Makes a namespace whose devices take no addresses from router advertisements and use those they
+/// have without asking around, and whose processes may listen on addresses that are still to come.
 ///
 /// # Errors
 /// The kernel refuses the namespace.
@@ -290,8 +290,11 @@ pub fn ensure_namespace(name: &str) -> Result<NetNs> {
         nonlocal()?;
     }
     if ipv6_enabled() {
-        let path = ["net", "ipv6", "conf", "default", "accept_ra"];
-        namespace.run(|| sysctl::set(&path, "0"))?;
+        // Who has which address is the server's to say. The port of a host that is dead comes here
+        // with its MAC: the kernel would not use a link-local address that the dead host has still.
+        for name in ["accept_ra", "accept_dad"] {
+            namespace.run(|| sysctl::set(&["net", "ipv6", "conf", "default", name], "0"))?;
+        }
     }
     Ok(namespace)
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use neutrino_types::constants::device_id::RESERVED_DHCP_PORT;
 use sha1::{Digest, Sha1};
 
 use super::{
@@ -13,8 +14,6 @@ use super::{
     view::{FixedIp, Ipv6Mode, Network, Port, Settings, Subnet},
 };
 
-/// `device_id` of a port set aside for whichever agent comes first.
-pub const RESERVED_DEVICE_ID: &str = "reserved_dhcp_port";
 /// Prefix of the namespaces' names.
 pub const NAMESPACE_PREFIX: &str = "qdhcp-";
 /// `uuid.NAMESPACE_DNS`.
@@ -97,7 +96,7 @@ pub fn port_plan(network: &Network, device_id: &str) -> PortPlan {
         let fixed_ips = kept.chain(served.difference(&has).map(any)).collect();
         return PortPlan::Update { port_id: port.id.clone(), fixed_ips };
     }
-    match network.port_of_device(RESERVED_DEVICE_ID) {
+    match network.port_of_device(RESERVED_DHCP_PORT) {
         Some(port) => PortPlan::TakeOver { port_id: port.id.clone() },
         None => PortPlan::Create { fixed_ips: served.iter().map(any).collect() },
     }

@@ -126,6 +126,12 @@ pub(crate) fn prepare_host() -> Result<()> {
 /// itself and ends with the instance.
 pub(crate) fn start(client: DhcpClient, pid: u32) -> Result<()> {
     let namespaces = Namespaces::open(format!("/proc/{pid}"))?;
+    if client == DhcpClient::V6Stateless {
+        // dhclient -S needs a link-local address at once and does not call its script for it.
+        let mut script = Command::new(format!("{STATE}/dhclient-script"));
+        script.envs([("reason", "PREINIT6"), ("interface", "eth0")]);
+        process::run(namespaces.enter(&mut script))?;
+    }
     let mut command = client.command("eth0");
     process::run(namespaces.enter(&mut command))?;
     Ok(())

@@ -1,13 +1,12 @@
 //! Instances that boot: address, route, MTU and DNS by a real DHCP client, metadata by curl, under
 //! both firewall drivers.
 
-use neutrino_lab::{DhcpClient, InstanceSpec, LabOptions, wait::wait_until};
+use neutrino_lab::{DhcpClient, InstanceSpec, LabOptions};
 use serde_json::{Value, json};
 
-use crate::cloud::{AGENT, Cloud, HOSTS, Instance, Network, SETTLE};
-use crate::{inside, on};
+use crate::cloud::{AGENT, Cloud, DHCP_AGENT, HOSTS, Instance, Network};
+use crate::inside;
 
-const DHCP_AGENT: &str = "neutron-dhcp-agent";
 const METADATA_AGENT: &str = "neutron-metadata-agent";
 const CONTROLLER: &str = "controller0";
 const INSTANCE_ID: &str = "http://169.254.169.254/latest/meta-data/instance-id";
@@ -142,32 +141,6 @@ fn assert_no_foreign_address(cloud: &Cloud, booted: &Booted, other: &Booted) {
     inside(&cloud.lab, name, &format!("ip address del {ip}/32 dev eth0"));
 }
 
-/// What the agents keep on a host beside flows.
-fn kept(cloud: &Cloud, host: &str) -> String {
-    let script = "iptables-save | grep -v '^#' | sed 's/\\[[0-9]*:[0-9]*\\]//'; \
-        ip6tables-save | grep -v '^#' | sed 's/\\[[0-9]*:[0-9]*\\]//'; ipset list | grep -v References; \
-        pgrep -a dnsmasq; for n in $(ip netns list | cut -d' ' -f1); do echo $n; \
-        ip -n $n route; ip -n $n -6 route; ip -n $n -o address | sed 's/valid_lft.*//'; done";
-    let output = cloud.lab.exec(host, &["sh", "-c", script]).expect("sh");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Restarts an agent of the controller that says `line` when it is ready.
-fn restart(cloud: &Cloud, agent: &str, line: &str) {
-    let count = || {
-        on(&cloud.lab, CONTROLLER, &format!("cat /var/log/neutron/{agent}.log"))
-            .matches(line)
-            .count()
-    };
-    let before = count();
-    cloud.kill_and_start_unwatched(CONTROLLER, agent);
-    wait_until(line, SETTLE, || match count() {
-        now if now > before => Ok(()),
-        now => Err(format!("said {now} times")),
-    })
-    .expect(agent);
-}
-
 #[test]
 fn instances_boot_and_cannot_pass_for_each_other() {
     if !neutrino_privilege::granted() {
@@ -202,13 +175,13 @@ fn instances_boot_and_cannot_pass_for_each_other() {
         }
     }
 
-    let before = HOSTS.map(|host| (cloud.flows(host), kept(&cloud, host)));
+    let before = HOSTS.map(|host| (cloud.flows(host), cloud.kept(host)));
     let ping = cloud.start_ping(&booted[0].instance, &booted[1].instance, 150, 84);
-    restart(&cloud, DHCP_AGENT, "in sync with the server");
-    restart(&cloud, METADATA_AGENT, "metadata agent listens");
+    cloud.kill_and_await(CONTROLLER, DHCP_AGENT, "in sync with the server");
+    cloud.kill_and_await(CONTROLLER, METADATA_AGENT, "metadata agent listens");
     cloud.kill_and_start(&HOSTS.map(|host| (host, AGENT)));
     ping.assert_none_lost();
-    let after = HOSTS.map(|host| (cloud.flows(host), kept(&cloud, host)));
+    let after = HOSTS.map(|host| (cloud.flows(host), cloud.kept(host)));
     for (host, (before, after)) in HOSTS.iter().zip(before.iter().zip(&after)) {
         assert_eq!(before.0, after.0, "flows of {host}");
         assert_eq!(before.1, after.1, "what agents keep on {host}");

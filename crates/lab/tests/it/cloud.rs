@@ -17,6 +17,8 @@ use crate::{on, stdout};
 pub const AGENT: &str = "neutron-openvswitch-agent";
 /// The server's service name.
 pub const SERVER: &str = "neutron-server";
+/// The DHCP agent's service name.
+pub const DHCP_AGENT: &str = "neutron-dhcp-agent";
 /// The first host runs the server, the others only an agent.
 pub const HOSTS: [&str; 3] = ["controller0", "compute0", "compute1"];
 /// How long anything may take to converge.
@@ -184,6 +186,30 @@ impl Cloud {
             text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
         })
         .join("\n")
+    }
+
+    /// What the agents keep on a host beside flows.
+    pub fn kept(&self, host: &str) -> String {
+        let script = "iptables-save | grep -v '^#' | sed 's/\\[[0-9]*:[0-9]*\\]//'; \
+            ip6tables-save | grep -v '^#' | sed 's/\\[[0-9]*:[0-9]*\\]//'; \
+            ipset list | grep -v References; \
+            pgrep -a dnsmasq; for n in $(ip netns list | cut -d' ' -f1); do echo $n; \
+            ip -n $n route; ip -n $n -6 route; ip -n $n -o address | sed 's/valid_lft.*//'; done";
+        let output = self.lab.exec(host, &["sh", "-c", script]).expect("sh");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Kills a service and starts it again; waits until its log has `line` once more.
+    pub fn kill_and_await(&self, host: &str, service: &str, line: &str) {
+        let log = format!("cat /var/log/neutron/{service}.log");
+        let count = || on(&self.lab, host, &log).matches(line).count();
+        let before = count();
+        self.kill_and_start_unwatched(host, service);
+        wait_until(line, SETTLE, || match count() {
+            now if now > before => Ok(()),
+            now => Err(format!("said {now} times")),
+        })
+        .expect(service);
     }
 
     /// Kills a service and starts it again.

@@ -3,6 +3,7 @@
 mod bare;
 mod boot;
 mod cloud;
+mod dhcp;
 mod dhcp_client;
 mod footprint;
 mod networks;
