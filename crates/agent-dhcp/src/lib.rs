@@ -24,14 +24,13 @@ pub mod status;
 
 use std::{process::Command, sync::Arc, time::Duration};
 
-use neutrino_agent::{AgentConfig, Heartbeat, ServerApi, interface::Interfaces};
+use neutrino_agent::{AgentConfig, Heartbeat, ServerApi, Signals, interface::Interfaces};
 use neutrino_agent_metadata::proxy::MetadataProxy;
 use neutrino_conf::Conf;
 use neutrino_linux::process;
 use neutrino_ovsdb::{ClientOptions, OvsdbClient, OvsdbError};
 use neutrino_rpc::{RpcError, shapes::AgentState};
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinHandle,
 };
@@ -85,20 +84,11 @@ pub enum AgentError {
 /// # Errors
 /// It cannot start: a setting, no dnsmasq, or Open vSwitch not running.
 pub async fn run(conf: Conf) -> Result<(), AgentError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(AgentError::Signals)?;
+    let mut signals = Signals::install().map_err(AgentError::Signals)?;
     let mut running = start_from_conf(&conf).await?;
-    loop {
-        tokio::select! {
-            // Cancel-safe: each arm waits for one event and loses none.
-            () = running.finished() => return Ok(()),
-            _ = hangup.recv() => {
-                tracing::warn!("hangup: the configuration is read at start only, restart instead");
-            }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        }
+    tokio::select! {
+        () = running.finished() => return Ok(()),
+        () = signals.stop() => {}
     }
     tracing::info!("stopping, networks are served on");
     running.stop().await;

@@ -32,15 +32,12 @@ pub mod unixctl;
 
 use std::time::Duration;
 
-use neutrino_agent::{AgentConfig, Heartbeat, Notification, ServerApi};
+use neutrino_agent::{AgentConfig, Heartbeat, Notification, ServerApi, Signals};
 use neutrino_conf::{Conf, opts};
 use neutrino_ofconn::{OfController, OfError, Timing};
 use neutrino_ovsdb::{ClientOptions, OvsdbClient, OvsdbError, Replica};
 use neutrino_rpc::{RpcError, shapes::AgentState, topics};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
-};
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     config::{Config, ConfigError},
@@ -102,20 +99,11 @@ pub async fn run(conf: Conf) -> Result<(), AgentError> {
     let config = Config::from_conf(&rpc_config.host, &conf)?;
     config.check_host()?;
     let timeout = u64::try_from(conf.get(&opts::ovs::OVSDB_TIMEOUT)).unwrap_or(10).max(1);
-    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(AgentError::Signals)?;
+    let mut signals = Signals::install().map_err(AgentError::Signals)?;
     let mut running = start(config, &rpc_config, Duration::from_secs(timeout)).await?;
-    loop {
-        tokio::select! {
-            // Cancel-safe: each arm waits for one event and loses none.
-            () = running.finished() => return Ok(()),
-            _ = hangup.recv() => {
-                tracing::warn!("hangup: the configuration is read at start only, restart instead");
-            }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        }
+    tokio::select! {
+        () = running.finished() => return Ok(()),
+        () = signals.stop() => {}
     }
     tracing::info!("stopping, the host stays as it is");
     running.stop().await;

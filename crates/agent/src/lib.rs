@@ -15,6 +15,7 @@ pub mod external_process;
 pub mod heartbeat;
 pub mod interface;
 pub mod notification;
+mod signals;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub use api::{AgentStatus, ServerApi};
 pub use config::{AgentConfig, ConfigError};
 pub use heartbeat::Heartbeat;
 pub use notification::{DhcpEvent, Notification, ResyncReason};
+pub use signals::Signals;
 
 /// Notifications waiting for the agent's loop; further ones wait in the server's queue, where
 /// they are merged.

@@ -16,13 +16,10 @@ mod socket;
 
 use std::{path::PathBuf, sync::Arc};
 
-use neutrino_agent::{AgentConfig, Heartbeat, ServerApi};
+use neutrino_agent::{AgentConfig, Heartbeat, ServerApi, Signals};
 use neutrino_conf::Conf;
 use neutrino_rpc::RpcError;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::JoinHandle,
-};
+use tokio::task::JoinHandle;
 
 use config::{Config, SettingError};
 use identify::PortDirectory;
@@ -61,16 +58,11 @@ pub async fn run(conf: Conf) -> Result<(), AgentError> {
     // No topics: nobody notifies a metadata agent.
     let bus = AgentConfig::from_conf(&conf, "neutron-metadata-agent", "metadata-agent", vec![])?;
     let config = Config::from_conf(&conf, bus.report_interval)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;
+    let mut signals = Signals::install().map_err(AgentError::Signals)?;
     // The stream tells only of the connection; calls fail by themselves while there is none.
     let (api, _) = neutrino_agent::connect(&bus).await?;
     let running = start(config, api)?;
-    tokio::select! {
-        // Cancel-safe: each arm waits for one event, and one is enough.
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.stop().await;
     tracing::info!("stopping");
     drop(running);
     Ok(())

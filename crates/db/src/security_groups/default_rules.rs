@@ -123,24 +123,13 @@ pub fn from_default_rules(
 /// Stores a default rule.
 #[must_use]
 pub fn insert_default(rule: &DefaultRule) -> Prepared {
-    let t = &rule.traffic;
+    let rest: [Expr; 3] =
+        [rule.description.as_str().into(), rule.in_default.into(), rule.in_others.into()];
+    let values = std::iter::once(rule.id.as_str().into()).chain(rule.traffic.values()).chain(rest);
     let statement = Query::insert()
         .into_table(D::Table)
         .columns(DefaultRule::COLUMNS)
-        .values_panic([
-            rule.id.as_str().into(),
-            t.direction.as_str().into(),
-            t.ethertype.as_str().into(),
-            t.protocol.clone().into(),
-            t.port_range_min.into(),
-            t.port_range_max.into(),
-            t.remote_ip_prefix.clone().into(),
-            t.remote_group_id.clone().into(),
-            t.remote_address_group_id.clone().into(),
-            rule.description.as_str().into(),
-            rule.in_default.into(),
-            rule.in_others.into(),
-        ])
+        .values_panic(values)
         .to_owned();
     Prepared::new(&statement)
 }

@@ -32,6 +32,22 @@ pub struct Traffic {
     pub remote_address_group_id: Option<String>,
 }
 
+impl Traffic {
+    /// What is stored of it, in the order of the columns of rules and of default rules.
+    pub(super) fn values(&self) -> [Expr; 8] {
+        [
+            self.direction.as_str().into(),
+            self.ethertype.as_str().into(),
+            self.protocol.clone().into(),
+            self.port_range_min.into(),
+            self.port_range_max.into(),
+            self.remote_ip_prefix.clone().into(),
+            self.remote_group_id.clone().into(),
+            self.remote_address_group_id.clone().into(),
+        ]
+    }
+}
+
 /// A rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
@@ -207,25 +223,16 @@ pub fn insert_rules<'a>(rules: impl Iterator<Item = &'a Rule>) -> Option<Prepare
     let mut rows = 0;
     for r in rules {
         rows += 1;
-        let t = &r.traffic;
-        statement.values_panic([
-            r.id.as_str().into(),
-            r.project_id.as_str().into(),
-            r.group_id.as_str().into(),
-            t.direction.as_str().into(),
-            t.ethertype.as_str().into(),
-            t.protocol.clone().into(),
-            t.port_range_min.into(),
-            t.port_range_max.into(),
-            t.remote_ip_prefix.clone().into(),
-            t.remote_group_id.clone().into(),
-            t.remote_address_group_id.clone().into(),
+        let owner: [Expr; 3] =
+            [r.id.as_str().into(), r.project_id.as_str().into(), r.group_id.as_str().into()];
+        let rest: [Expr; 5] = [
             r.normalized_cidr.clone().into(),
             r.description.clone().into(),
             r.revision.into(),
             r.created_at.as_str().into(),
             r.updated_at.as_str().into(),
-        ]);
+        ];
+        statement.values_panic(owner.into_iter().chain(r.traffic.values()).chain(rest));
     }
     (rows > 0).then(|| Prepared::new(&statement))
 }
