@@ -48,7 +48,7 @@ pub fn side(package: &str) -> Option<Side> {
         "ovsdb" | "ofconn" | "linux" => HostIo,
         "db" => Store,
         "callbacks" | "ml2" | "services" | "server" => Server,
-        "agent" | "agent-ovs" | "agent-dhcp" | "agent-metadata" => Agent,
+        "agent" | "agent-ovs" | "agent-dhcp" | "agent-l3" | "agent-metadata" => Agent,
         "lab" | "neutrino" => Top,
         "ovs-sandbox" | "privilege" | "xtask" => DevTool,
         _ => return None,

@@ -13,6 +13,7 @@ pub mod dhcp;
 pub mod diff;
 pub mod firewall;
 pub mod iptables;
+pub mod l3;
 pub mod names;
 pub mod tables;
 pub mod view;

@@ -148,6 +148,68 @@ pub const PORT_DELETE_END: Method = method(topics::DHCP_AGENT, "port_delete_end"
 /// The administrative state of the DHCP (or L3) agent changed.
 pub const DHCP_AGENT_UPDATED: Method = method(topics::DHCP_AGENT, "agent_updated", "1.0");
 
+/// Version of the L3 interface served on [`topics::L3_PLUGIN`] (`L3RpcCallback`).
+pub const L3_VERSION: &str = "1.13";
+/// Version of the DVR interface served on [`topics::PLUGIN`] (`DVRServerRpcCallback`).
+pub const DVR_VERSION: &str = "1.1";
+/// Version of the interface an L3 agent serves on [`topics::L3_AGENT`].
+pub const L3_AGENT_VERSION: &str = "1.4";
+
+/// Ids of the routers a host is to have; schedules those nobody has.
+pub const GET_ROUTER_IDS: Method = method(topics::L3_PLUGIN, "get_router_ids", "1.9");
+/// Routers as an L3 agent needs them.
+pub const SYNC_ROUTERS: Method = method(topics::L3_PLUGIN, "sync_routers", "1.0");
+/// How far an agent got with a router's floating IPs.
+pub const UPDATE_FLOATINGIP_STATUSES: Method =
+    method(topics::L3_PLUGIN, "update_floatingip_statuses", "1.1");
+/// Ports with an address of a subnet (DVR: permanent neighbours).
+pub const GET_PORTS_BY_SUBNET: Method = method(topics::L3_PLUGIN, "get_ports_by_subnet", "1.2");
+/// The port through which a host reaches floating IPs of an external network; made if missing.
+pub const GET_AGENT_GATEWAY_PORT: Method =
+    method(topics::L3_PLUGIN, "get_agent_gateway_port", "1.2");
+/// Gives the port of [`GET_AGENT_GATEWAY_PORT`] up.
+pub const DELETE_AGENT_GATEWAY_PORT: Method =
+    method(topics::L3_PLUGIN, "delete_agent_gateway_port", "1.7");
+/// Aliases of the server's service plugins.
+pub const GET_SERVICE_PLUGIN_LIST: Method =
+    method(topics::L3_PLUGIN, "get_service_plugin_list", "1.3");
+/// Networks by filters (L3 agent).
+pub const GET_NETWORKS: Method = method(topics::L3_PLUGIN, "get_networks", "1.12");
+
+/// These routers changed, come and look.
+pub const ROUTERS_UPDATED: Method = method(topics::L3_AGENT, "routers_updated", "1.1");
+/// A router is gone.
+pub const ROUTER_DELETED: Method = method(topics::L3_AGENT, "router_deleted", "1.0");
+/// A router is no longer this agent's.
+pub const ROUTER_REMOVED_FROM_AGENT: Method =
+    method(topics::L3_AGENT, "router_removed_from_agent", "1.0");
+/// These routers are this agent's now.
+pub const ROUTER_ADDED_TO_AGENT: Method = method(topics::L3_AGENT, "router_added_to_agent", "1.0");
+/// A permanent neighbour of a distributed router.
+pub const ADD_ARP_ENTRY: Method = method(topics::L3_AGENT, "add_arp_entry", "1.2");
+/// A permanent neighbour of a distributed router that is gone.
+pub const DEL_ARP_ENTRY: Method = method(topics::L3_AGENT, "del_arp_entry", "1.2");
+/// Nobody needs the `fip-` namespace of an external network any more.
+pub const FIPNAMESPACE_DELETE_ON_EXT_NET: Method =
+    method(topics::L3_AGENT, "fipnamespace_delete_on_ext_net", "1.3");
+/// The administrative state of the L3 agent changed.
+pub const L3_AGENT_UPDATED: Method = method(topics::L3_AGENT, "agent_updated", "1.0");
+
+/// The MAC of a host's routers, made if missing.
+pub const GET_DVR_MAC_ADDRESS_BY_HOST: Method =
+    method(topics::PLUGIN, "get_dvr_mac_address_by_host", "1.0");
+/// The MACs of all hosts' routers.
+pub const GET_DVR_MAC_ADDRESS_LIST: Method =
+    method(topics::PLUGIN, "get_dvr_mac_address_list", "1.0");
+/// Ports of a host with an address of a subnet, those a distributed router serves.
+pub const GET_PORTS_ON_HOST_BY_SUBNET: Method =
+    method(topics::PLUGIN, "get_ports_on_host_by_subnet", "1.0");
+/// A subnet with the MAC of its gateway.
+pub const GET_SUBNET_FOR_DVR: Method = method(topics::PLUGIN, "get_subnet_for_dvr", "1.0");
+/// The MACs of all hosts' routers changed.
+pub const DVR_MAC_ADDRESS_UPDATE: Method =
+    method(topics::DVR_UPDATE, "dvr_mac_address_update", "1.0");
+
 /// What a queued notification is about, if a later one about the same makes it superfluous.
 ///
 /// A slow agent's queue keeps only the newest notification of each key. Only notifications that

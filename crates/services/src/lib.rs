@@ -8,6 +8,7 @@ pub mod address_groups;
 pub mod agents;
 pub mod availability_zones;
 pub mod dhcp;
+pub mod l3;
 pub mod quotas;
 pub mod rbac;
 mod read_only;

@@ -20,6 +20,7 @@ mod m0001_first_light;
 mod m0002_security_groups;
 mod m0003_address_groups;
 mod m0004_dhcp_scheduling;
+mod m0005_l3;
 
 /// One step of the schema.
 pub struct Migration {
@@ -52,6 +53,11 @@ pub const ALL: &[Migration] = &[
         revision: "0004_dhcp_scheduling",
         title: "scheduling of networks to DHCP agents",
         steps: m0004_dhcp_scheduling::steps,
+    },
+    Migration {
+        revision: "0005_l3",
+        title: "routers, floating IPs, port forwardings, distributed routing",
+        steps: m0005_l3::steps,
     },
 ];
 

@@ -46,12 +46,14 @@ macro_rules! tables {
 }
 
 pub mod core;
+pub mod l3;
 pub mod ml2;
 pub mod rbac;
 pub mod security_groups;
 pub mod services;
 
 pub use core::*;
+pub use l3::*;
 pub use ml2::*;
 pub use rbac::*;
 pub use security_groups::*;
