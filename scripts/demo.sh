@@ -252,7 +252,7 @@ flows() {
 }
 # Flows without what differs between two dumps of the same: statistics, cookies, learned entries.
 canonical_flows() {
-    for bridge in br-int br-tun br-provider; do
+    for bridge in br-int br-tun br-ex; do
         echo "$bridge"
         on compute0 ovs-ofctl --no-stats dump-flows "$bridge" |
             grep -v 'table=20, hard_timeout' | sed 's/cookie=[^,]*,//g' | sort

@@ -11,8 +11,8 @@ use crate::config::Override;
 use crate::control::{self, LabStatus, ServiceAction};
 use crate::error::{Error, Result};
 use crate::lab::Lab;
-use crate::spec::{Datapath, FirewallChoice, LabOptions};
-use crate::{host, instance, nova, supervisor};
+use crate::spec::{Datapath, FirewallChoice, L3Choice, LabOptions};
+use crate::{host, instance, nova, outside, supervisor};
 
 /// A datacentre on this machine: hosts with Open vSwitch, server, agents, instances.
 #[derive(Debug, Args)]
@@ -64,7 +64,7 @@ enum LabCommand {
     Exec {
         #[command(flatten)]
         lab: Name,
-        /// Host
+        /// Host; upstream and internet are those outside the cloud
         host: String,
         /// Command and arguments
         #[arg(last = true, required = true)]
@@ -97,6 +97,9 @@ enum LabCommand {
     /// Life of the controller's stand-in for Nova's metadata service
     #[command(hide = true)]
     NovaMetadata { listen: SocketAddr },
+    /// Life of the init of a host outside the cloud
+    #[command(hide = true)]
+    OutsideInit { name: String },
     /// Life of an instance's init
     #[command(hide = true)]
     InstanceInit { name: String },
@@ -121,6 +124,13 @@ struct Up {
     /// No DHCP agent and no metadata agent
     #[arg(long, conflicts_with = "dhcp_hosts")]
     no_dhcp: bool,
+    /// L3 agents, each HOST=MODE (legacy, dvr, dvr_snat, dvr_no_external); with --dvr by default
+    /// dvr_snat on the first host and dvr on the others
+    #[arg(long, value_delimiter = ',', value_name = "HOST=MODE")]
+    l3: Option<Vec<L3Choice>>,
+    /// Routers are distributed
+    #[arg(long)]
+    dvr: bool,
     /// Keep logs, database and configuration of each host under this directory
     #[arg(long)]
     data_dir: Option<PathBuf>,
@@ -217,6 +227,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         LabCommand::HostInit { fd, .. } => host::init(fd).map(|()| ExitCode::SUCCESS),
         LabCommand::NovaMetadata { listen } => nova::serve(listen).map(|()| ExitCode::SUCCESS),
+        LabCommand::OutsideInit { name } => outside::init(&name).map(|()| ExitCode::SUCCESS),
         LabCommand::InstanceInit { name } => instance::init(&name).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -228,6 +239,8 @@ fn run_up(up: Up) -> Result<ExitCode> {
         datapath: up.datapath,
         firewall: up.firewall,
         dhcp_hosts: if up.no_dhcp { Some(Vec::new()) } else { up.dhcp_hosts },
+        l3: up.l3,
+        dvr: up.dvr,
         overrides: up.overrides,
         data_dir: up.data_dir,
         bare: up.bare,

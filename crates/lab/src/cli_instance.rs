@@ -124,7 +124,7 @@ pub(crate) fn run(command: InstanceCommand) -> Result<ExitCode> {
 /// How an instance gets its addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressing {
-    /// From DHCP, where the subnet and the lab have it.
+    /// From DHCP and router advertisements, where the subnet and the lab have them.
     Dhcp,
     /// By hand.
     Static,
@@ -224,6 +224,8 @@ fn create(
     if addressing == Addressing::Static || !lab.spec().hosts.iter().any(|host| host.dhcp) {
         spec.clients.clear();
     }
+    let routed = lab.spec().hosts.iter().any(|host| host.l3.is_some());
+    spec.advertised &= addressing == Addressing::Dhcp && routed;
     lab.remember(known(&spec, &text(&bound, "project_id")))?;
     lab.plug(host, spec.clone())?;
     Ok(spec)
@@ -263,10 +265,13 @@ fn describe(client: &Client, lab: &Lab, name: &str, port: &Value) -> Result<Inst
     let mut addresses = Vec::new();
     let mut gateways = Vec::new();
     let mut clients = BTreeSet::new();
+    let mut advertised = false;
     for fixed in port["fixed_ips"].as_array().into_iter().flatten() {
         let subnet = client.get(&format!("/v2.0/subnets/{}", text(fixed, "subnet_id")))?;
         let subnet = &subnet["subnet"];
         clients.extend(DhcpClient::of_subnet(subnet));
+        let mode = subnet["ipv6_address_mode"].as_str();
+        advertised |= mode.is_some_and(|mode| ["slaac", "dhcpv6-stateless"].contains(&mode));
         let cidr = text(subnet, "cidr");
         let length = cidr.split('/').next_back().unwrap_or_default();
         let address = format!("{}/{length}", text(fixed, "ip_address"));
@@ -285,6 +290,7 @@ fn describe(client: &Client, lab: &Lab, name: &str, port: &Value) -> Result<Inst
         addresses,
         gateways,
         clients: clients.into_iter().collect(),
+        advertised,
         mtu: network["network"]["mtu"].as_u64().and_then(|m| u32::try_from(m).ok()).unwrap_or(1500),
         bridge: or(&details["bridge_name"], "br-int"),
         datapath_type: or(&details["datapath_type"], lab.spec().datapath.as_str()),

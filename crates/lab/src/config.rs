@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::nova;
-use crate::spec::{BUS_PORT, HostSpec, LabSpec, PHYSICAL_NETWORK, PROVIDER_BRIDGE};
+use crate::spec::{BUS_PORT, HostSpec, L3Mode, LabSpec, PHYSICAL_NETWORK, PROVIDER_BRIDGE};
 
 /// Common configuration of server and agents.
 pub const NEUTRON_CONF: &str = "/etc/neutron/neutron.conf";
@@ -16,6 +16,8 @@ pub const ML2_CONF: &str = "/etc/neutron/plugins/ml2/ml2_conf.ini";
 pub const OVS_AGENT_CONF: &str = "/etc/neutron/plugins/ml2/openvswitch_agent.ini";
 /// Configuration of the DHCP agent.
 pub const DHCP_AGENT_CONF: &str = "/etc/neutron/dhcp_agent.ini";
+/// Configuration of the L3 agent.
+pub const L3_AGENT_CONF: &str = "/etc/neutron/l3_agent.ini";
 /// Configuration of the metadata agent.
 pub const METADATA_AGENT_CONF: &str = "/etc/neutron/metadata_agent.ini";
 /// Users and projects of the built-in identity.
@@ -38,13 +40,20 @@ impl FromStr for Override {
             format!(
                 "{text:?} is not FILE:SECTION.KEY=VALUE, such as \
                  ml2_conf.ini:ml2.path_mtu=1450 (files: neutron.conf, ml2_conf.ini, \
-                 openvswitch_agent.ini, dhcp_agent.ini, metadata_agent.ini)"
+                 openvswitch_agent.ini, dhcp_agent.ini, l3_agent.ini, metadata_agent.ini)"
             )
         };
         let (name, value) = text.split_once('=').ok_or_else(wrong)?;
         let (file, option) = name.split_once(':').ok_or_else(wrong)?;
         let (section, key) = option.split_once('.').ok_or_else(wrong)?;
-        let files = [NEUTRON_CONF, ML2_CONF, OVS_AGENT_CONF, DHCP_AGENT_CONF, METADATA_AGENT_CONF];
+        let files = [
+            NEUTRON_CONF,
+            ML2_CONF,
+            OVS_AGENT_CONF,
+            DHCP_AGENT_CONF,
+            L3_AGENT_CONF,
+            METADATA_AGENT_CONF,
+        ];
         if !files.iter().any(|path| path.rsplit('/').next() == Some(file)) {
             return Err(wrong());
         }
@@ -110,6 +119,11 @@ pub fn files(lab: &LabSpec, host: &HostSpec) -> Vec<(&'static str, String)> {
     ];
     if host.dhcp {
         files.push(dhcp_agent(lab).finish(&lab.overrides));
+    }
+    if let Some(mode) = host.l3 {
+        files.push(l3_agent(lab, mode).finish(&lab.overrides));
+    }
+    if host.metadata() {
         files.push(metadata_agent(lab).finish(&lab.overrides));
     }
     if host.is_controller() {
@@ -118,6 +132,11 @@ pub fn files(lab: &LabSpec, host: &HostSpec) -> Vec<(&'static str, String)> {
         files.push((IDENTITY, identity(lab)));
     }
     files
+}
+
+/// As oslo.config writes it.
+fn boolean(value: bool) -> &'static str {
+    if value { "True" } else { "False" }
 }
 
 fn neutron_conf(lab: &LabSpec, host: &HostSpec) -> Ini {
@@ -131,6 +150,8 @@ fn neutron_conf(lab: &LabSpec, host: &HostSpec) -> Ini {
         ini.set("DEFAULT", "auth_strategy", "local");
         ini.set("DEFAULT", "bind_port", lab.api_port);
         ini.set("DEFAULT", "global_physnet_mtu", 1500);
+        ini.set("DEFAULT", "enable_dvr", boolean(lab.dvr));
+        ini.set("DEFAULT", "router_distributed", boolean(lab.dvr));
         ini.set("database", "connection", "sqlite:////var/lib/neutron/neutron.sqlite");
         ini.set("local_identity", "config_file", IDENTITY);
         ini.set("local_identity", "bind_port", lab.identity_port);
@@ -163,6 +184,7 @@ fn openvswitch_agent(lab: &LabSpec, host: &HostSpec) -> Ini {
     ini.set("agent", "tunnel_types", "vxlan,gre");
     ini.set("agent", "l2_population", "True");
     ini.set("agent", "arp_responder", "True");
+    ini.set("agent", "enable_distributed_routing", boolean(lab.dvr));
     ini.set("securitygroup", "firewall_driver", host.firewall.as_str());
     ini
 }
@@ -171,6 +193,14 @@ fn dhcp_agent(lab: &LabSpec) -> Ini {
     let mut ini = Ini::new(DHCP_AGENT_CONF);
     ini.set("DEFAULT", "interface_driver", "openvswitch");
     ini.set("DEFAULT", "enable_isolated_metadata", "True");
+    ini.set("ovs", "datapath_type", lab.datapath.as_str());
+    ini
+}
+
+fn l3_agent(lab: &LabSpec, mode: L3Mode) -> Ini {
+    let mut ini = Ini::new(L3_AGENT_CONF);
+    ini.set("DEFAULT", "interface_driver", "openvswitch");
+    ini.set("DEFAULT", "agent_mode", mode.as_str());
     ini.set("ovs", "datapath_type", lab.datapath.as_str());
     ini
 }
@@ -209,6 +239,7 @@ mod tests {
             name: "t".to_owned(),
             hosts: hosts(&["controller0".to_owned(), "compute0".to_owned()]).expect("names"),
             datapath: Datapath::Netdev,
+            dvr: false,
             api_port: 19696,
             identity_port: 15000,
             password: "p".to_owned(),
@@ -239,9 +270,25 @@ mod tests {
         let agent = text(&lab, 1, OVS_AGENT_CONF).expect("compute");
         assert!(agent.contains("local_ip = 192.168.101.11\n"));
         assert!(text(&lab, 1, ML2_CONF).is_none());
+        assert!(agent.contains("enable_distributed_routing = False\n"));
         let identity = text(&lab, 0, IDENTITY).expect("controller");
         let parsed: toml::Table = identity.parse().expect("TOML");
         assert_eq!(parsed["users"].as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn files_of_distributed_routers() {
+        let mut lab = lab(&[]);
+        lab.dvr = true;
+        lab.hosts[1].l3 = Some(L3Mode::DvrNoExternal);
+        let conf = text(&lab, 0, NEUTRON_CONF).expect("controller");
+        assert!(conf.contains("enable_dvr = True\nrouter_distributed = True\n"), "{conf}");
+        assert!(text(&lab, 0, L3_AGENT_CONF).is_none());
+        let agent = text(&lab, 1, L3_AGENT_CONF).expect("compute");
+        assert!(agent.contains("agent_mode = dvr_no_external\n"), "{agent}");
+        assert!(text(&lab, 1, METADATA_AGENT_CONF).is_some() && lab.hosts[1].agents() == 3);
+        let switch = text(&lab, 1, OVS_AGENT_CONF).expect("compute");
+        assert!(switch.contains("enable_distributed_routing = True\n"), "{switch}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::error::{Error, Result};
 use crate::instance::InstanceSpec;
 use crate::nova::Known;
+use crate::outside::OutsideStatus;
 use crate::spec::{HostSpec, LabSpec};
 
 /// What a client asks of the supervisor.
@@ -70,6 +71,8 @@ pub struct LabStatus {
     pub name: String,
     /// Hosts in order.
     pub hosts: Vec<HostStatus>,
+    /// What is outside the cloud.
+    pub outside: Vec<OutsideStatus>,
 }
 
 /// What runs on a host.

@@ -5,18 +5,17 @@
 //! tap-qbr-qvb-qvo chain when the binding asks for hybrid plugging.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use ipnet::IpNet;
-use neutrino_linux::{CloneFlags, NamespaceProcess, NetNs, Netlink, ethtool, mount, sysctl};
+use neutrino_linux::{NetNs, Netlink, ethtool, sysctl};
 use serde::{Deserialize, Serialize};
 
 use crate::control::InstanceStatus;
 use crate::dhcp::{self, DhcpClient};
 use crate::error::{Error, Result};
+use crate::guest;
 use crate::ovs::vsctl;
 
 /// What to plug, all taken from the port and its network.
@@ -31,12 +30,14 @@ pub struct InstanceSpec {
     /// MAC of the port.
     pub mac: String,
     /// Fixed IPs with the prefix length of their subnets. Assigned statically unless a DHCP client
-    /// serves their family.
+    /// serves their family or a router advertises them.
     pub addresses: Vec<IpNet>,
     /// Gateways of the subnets, likewise.
     pub gateways: Vec<IpAddr>,
     /// DHCP clients to run.
     pub clients: Vec<DhcpClient>,
+    /// IPv6 addresses and gateways come from a router's advertisements.
+    pub advertised: bool,
     /// MTU of the network in bytes.
     pub mtu: u32,
     /// Bridge to plug into: `vif_details.bridge_name`.
@@ -58,9 +59,9 @@ impl InstanceSpec {
         self.device(if self.hybrid { "qvo" } else { "tap" })
     }
 
-    /// Whether a DHCP client brings addresses of that family.
+    /// Whether addresses of that family come by themselves.
     fn is_served(&self, ipv6: bool) -> bool {
-        self.clients.iter().any(|client| client.serves(ipv6))
+        self.advertised && ipv6 || self.clients.iter().any(|client| client.serves(ipv6))
     }
 
     /// The port's MAC as bytes.
@@ -97,7 +98,7 @@ impl Instances {
             return Err(Error::Usage(format!("instance {} exists already", spec.name)));
         }
         let mac = spec.mac_bytes()?;
-        let pid = start(binary, &spec.name)?;
+        let pid = guest::start(binary, "instance-init", &spec.name)?;
         let name = spec.name.clone();
         self.0.insert(name.clone(), InstanceStatus { spec: spec.clone(), pid });
         let plugged = plug_devices(&spec, mac, pid)
@@ -138,53 +139,9 @@ impl Instances {
     }
 }
 
-/// Starts the instance's first process in namespaces of its own.
-fn start(binary: &Path, name: &str) -> Result<u32> {
-    let attempt = || format!("start instance {name}");
-    let (mut ready, theirs) = std::io::pipe().map_err(Error::io(attempt()))?;
-    let null = std::fs::File::open("/dev/null").map_err(Error::io(attempt()))?;
-    let flags = CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWNET;
-    let pid = NamespaceProcess::new(binary, flags)
-        .args(["lab", "instance-init", name])
-        .stdio(0, null.as_fd())
-        .stdio(1, theirs.as_fd())
-        .spawn()?;
-    drop(theirs);
-    let mut told = String::new();
-    ready.read_to_string(&mut told).map_err(Error::io(attempt()))?;
-    if told == READY {
-        return Ok(pid);
-    }
-    Err(Error::Lab(format!("instance {name} did not start: {told}")))
-}
-
-/// What an instance writes when it may be plugged.
-const READY: &str = "ready";
-
 /// Life of an instance: its own view of the system, then nothing but reaping.
 pub(crate) fn init(name: &str) -> Result<()> {
-    mount::make_private()?;
-    mount::proc_and_sys()?;
-    dhcp::prepare()?;
-    nix::unistd::sethostname(name).map_err(|errno| Error::io("set the host name")(errno.into()))?;
-    Netlink::open()?.set_up("lo")?;
-    // One write, then end of file: the host waits for both.
-    print!("{READY}");
-    std::io::Write::flush(&mut std::io::stdout()).map_err(Error::io("tell the host"))?;
-    let null = std::fs::File::open("/dev/null").map_err(Error::io("open /dev/null"))?;
-    nix::unistd::dup2_stdout(&null)
-        .map_err(|errno| Error::io("close standard output")(errno.into()))?;
-    loop {
-        // SAFETY: waits for any child and keeps nothing of it.
-        let reaped = unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) };
-        if reaped < 0 {
-            // Nobody to wait for now: sleep until a process is adopted and ends.
-            std::thread::sleep(std::time::Duration::from_millis(500));
-        }
-    }
+    guest::init(name, dhcp::prepare)
 }
 
 /// Makes the devices between the instance and the bridge.
@@ -281,6 +238,7 @@ mod tests {
             addresses: Vec::new(),
             gateways: Vec::new(),
             clients: Vec::new(),
+            advertised: false,
             mtu: 1450,
             bridge: "br-int".to_owned(),
             datapath_type: "netdev".to_owned(),

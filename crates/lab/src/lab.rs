@@ -149,13 +149,18 @@ impl Lab {
         Err(Error::Usage(format!("no instance {name} in lab {}", self.spec.name)))
     }
 
-    /// Makes `command` run on a host.
+    /// Makes `command` run on a host, also one of those outside the cloud.
     ///
     /// # Errors
     /// [`Error::Usage`] when there is no such host.
     pub fn enter_host(&self, host: &str, command: &mut Command) -> Result<()> {
-        self.spec.host(host)?;
         let status = self.status()?;
+        if let Some(outside) = status.outside.iter().find(|outside| outside.name == host) {
+            let directory = format!("{}/{}", self.proc_dir(), outside.pid);
+            Namespaces::open(directory)?.enter(command);
+            return Ok(());
+        }
+        self.spec.host(host)?;
         let pid = status.hosts.iter().find(|h| h.name == host).map_or(0, |h| h.pid);
         let directory = format!("{}/{pid}", self.proc_dir());
         Namespaces::open(directory)?.enter(command);

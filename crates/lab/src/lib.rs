@@ -11,7 +11,8 @@
 //!                                +─ host-init     pid 1 of controller0: ovsdb-server, ovs-vswitchd,
 //!                                |                neutrino server, neutrino agent openvswitch
 //!                                +─ host-init     pid 1 of compute0: ..., instances
-//!                                     +─ instance-init   pid 1 of an instance
+//!                                |    +─ instance-init   pid 1 of an instance
+//!                                +─ outside-init  pid 1 of upstream, and of internet
 //! ```
 //!
 //! Killing the supervisor ends its pid namespace and with it every process, mount, interface and
@@ -24,10 +25,12 @@ pub mod config;
 mod control;
 mod dhcp;
 mod error;
+mod guest;
 mod host;
 mod instance;
 mod lab;
 mod nova;
+mod outside;
 mod ovs;
 mod proxy;
 mod services;
@@ -44,4 +47,8 @@ pub use dhcp::DhcpClient;
 pub use error::{Error, Result};
 pub use instance::InstanceSpec;
 pub use lab::Lab;
-pub use spec::{Datapath, Firewall, FirewallChoice, HostSpec, LabOptions, LabSpec};
+pub use outside::OutsideStatus;
+pub use spec::{
+    Datapath, Firewall, FirewallChoice, HostSpec, INTERNET, L3Choice, L3Mode, LabOptions, LabSpec,
+    UPSTREAM,
+};

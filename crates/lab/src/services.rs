@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::config::{DHCP_AGENT_CONF, METADATA_AGENT_CONF, ML2_CONF, NEUTRON_CONF, OVS_AGENT_CONF};
+use crate::config::{
+    DHCP_AGENT_CONF, L3_AGENT_CONF, METADATA_AGENT_CONF, ML2_CONF, NEUTRON_CONF, OVS_AGENT_CONF,
+};
 use crate::control::{ServiceAction, ServiceStatus};
 use crate::error::{Error, Result};
 use crate::nova;
@@ -32,6 +34,8 @@ pub(crate) const SERVER: &str = "neutron-server";
 pub(crate) const OVS_AGENT: &str = "neutron-openvswitch-agent";
 /// The DHCP agent.
 pub(crate) const DHCP_AGENT: &str = "neutron-dhcp-agent";
+/// The L3 agent.
+pub(crate) const L3_AGENT: &str = "neutron-l3-agent";
 /// The metadata agent.
 pub(crate) const METADATA_AGENT: &str = "neutron-metadata-agent";
 /// What stands in for Nova's metadata service.
@@ -44,6 +48,24 @@ struct Service {
     log: &'static str,
     child: Option<Child>,
     ended: Option<String>,
+}
+
+/// What `host` runs beside its L2 agent, in start order: name, role, configuration file.
+fn other_agents(
+    host: &HostSpec,
+) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    [
+        (host.metadata(), (METADATA_AGENT, "metadata", METADATA_AGENT_CONF)),
+        (host.dhcp, (DHCP_AGENT, "dhcp", DHCP_AGENT_CONF)),
+        (host.l3.is_some(), (L3_AGENT, "l3", L3_AGENT_CONF)),
+    ]
+    .into_iter()
+    .filter_map(|(runs, agent)| runs.then_some(agent))
+}
+
+/// Names of the agents of `host` in start order.
+pub(crate) fn agents(host: &HostSpec) -> impl Iterator<Item = &'static str> {
+    [OVS_AGENT].into_iter().chain(other_agents(host).map(|(name, _, _)| name))
 }
 
 /// All services of this host, in start order.
@@ -78,11 +100,8 @@ impl Services {
             let command = neutrino(&["agent", "openvswitch"], &[NEUTRON_CONF, OVS_AGENT_CONF]);
             list.push(Service::new(OVS_AGENT, command, "neutron"));
         }
-        if host.dhcp && !lab.bare {
-            for (name, role, file) in [
-                (METADATA_AGENT, "metadata", METADATA_AGENT_CONF),
-                (DHCP_AGENT, "dhcp", DHCP_AGENT_CONF),
-            ] {
+        if !lab.bare {
+            for (name, role, file) in other_agents(host) {
                 let command = neutrino(&["agent", role], &[NEUTRON_CONF, file]);
                 list.push(Service::new(name, command, "neutron"));
             }

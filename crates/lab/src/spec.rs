@@ -12,12 +12,18 @@ use crate::error::{Error, Result};
 
 /// Physical network of the provider underlay, as in OpenStack's installation guide.
 pub const PHYSICAL_NETWORK: &str = "provider";
-/// Bridge of the provider underlay on each host.
-pub const PROVIDER_BRIDGE: &str = "br-provider";
+/// Bridge of the provider underlay on each host; external networks are there.
+pub const PROVIDER_BRIDGE: &str = "br-ex";
 /// Bridge that holds the tunnel NIC and the tunnel endpoint address in a userspace datapath.
 pub const TUNNEL_NIC_BRIDGE: &str = "br-phy";
 /// Port of the message bus, inside the lab only.
 pub const BUS_PORT: u16 = 9697;
+/// The router behind the provider underlay.
+pub const UPSTREAM: &str = "upstream";
+/// A host behind that router.
+pub const INTERNET: &str = "internet";
+/// What a lab has outside the cloud.
+pub const OUTSIDE: [&str; 2] = [UPSTREAM, INTERNET];
 /// Most hosts of one lab: what the underlays' /24 networks hold.
 const MAX_HOSTS: usize = 200;
 
@@ -102,6 +108,55 @@ impl FromStr for FirewallChoice {
     }
 }
 
+/// `agent_mode` of a host's L3 agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum L3Mode {
+    /// Centralised routers.
+    Legacy,
+    /// The local part of distributed routers.
+    Dvr,
+    /// That, and their centralised SNAT.
+    DvrSnat,
+    /// The local part without floating IPs, which are centralised.
+    DvrNoExternal,
+}
+
+impl L3Mode {
+    /// `[DEFAULT] agent_mode`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Dvr => "dvr",
+            Self::DvrSnat => "dvr_snat",
+            Self::DvrNoExternal => "dvr_no_external",
+        }
+    }
+}
+
+/// An L3 agent that the user wants: `HOST=MODE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct L3Choice {
+    /// Host name.
+    pub host: String,
+    /// Mode of its agent.
+    pub mode: L3Mode,
+}
+
+impl FromStr for L3Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (host, mode) =
+            text.split_once('=').ok_or_else(|| format!("{text:?} is not HOST=MODE"))?;
+        let mode = clap::ValueEnum::from_str(mode, false)
+            .map_err(|_| format!("{mode:?} is not legacy, dvr, dvr_snat or dvr_no_external"))?;
+        Ok(Self { host: host.to_owned(), mode })
+    }
+}
+
 /// What the user chooses about a lab.
 #[derive(Debug, Clone)]
 pub struct LabOptions {
@@ -115,6 +170,11 @@ pub struct LabOptions {
     pub firewall: Vec<FirewallChoice>,
     /// Hosts that run a DHCP agent and a metadata agent; the first one when absent.
     pub dhcp_hosts: Option<Vec<String>>,
+    /// L3 agents; when absent none, or with `dvr` a dvr_snat one on the first host and a dvr one
+    /// on each other.
+    pub l3: Option<Vec<L3Choice>>,
+    /// Routers are distributed.
+    pub dvr: bool,
     /// Changes to the generated configuration files.
     pub overrides: Vec<Override>,
     /// Directory that keeps logs, databases and configuration after the lab.
@@ -135,6 +195,8 @@ impl Default for LabOptions {
             datapath: None,
             firewall: Vec::new(),
             dhcp_hosts: None,
+            l3: None,
+            dvr: false,
             overrides: Vec::new(),
             data_dir: None,
             bare: false,
@@ -153,11 +215,25 @@ pub struct HostSpec {
     pub index: u8,
     /// Firewall driver of its agent.
     pub firewall: Firewall,
-    /// Runs a DHCP agent and a metadata agent.
+    /// Runs a DHCP agent.
     pub dhcp: bool,
+    /// Runs an L3 agent in this mode.
+    pub l3: Option<L3Mode>,
 }
 
 impl HostSpec {
+    /// Runs a metadata agent, which proxies of the DHCP and the L3 agent need.
+    #[must_use]
+    pub fn metadata(&self) -> bool {
+        self.dhcp || self.l3.is_some()
+    }
+
+    /// How many agents it runs.
+    #[must_use]
+    pub fn agents(&self) -> usize {
+        1 + usize::from(self.dhcp) + usize::from(self.l3.is_some()) + usize::from(self.metadata())
+    }
+
     /// Runs the server.
     #[must_use]
     pub fn is_controller(&self) -> bool {
@@ -193,6 +269,8 @@ pub struct LabSpec {
     pub hosts: Vec<HostSpec>,
     /// Datapath of every Open vSwitch.
     pub datapath: Datapath,
+    /// Routers are distributed.
+    pub dvr: bool,
     /// Port of the network API, the same inside the lab and on the user's loopback address.
     pub api_port: u16,
     /// Port of the identity API, likewise.
@@ -226,7 +304,7 @@ impl LabSpec {
     /// How many agents report to the server.
     #[must_use]
     pub fn agents(&self) -> usize {
-        self.hosts.iter().map(|host| if host.dhcp { 3 } else { 1 }).sum()
+        self.hosts.iter().map(HostSpec::agents).sum()
     }
 
     /// The host called `name`.
@@ -289,7 +367,30 @@ pub(crate) fn hosts_of(options: &LabOptions) -> Result<Vec<HostSpec>> {
         let host = hosts.iter_mut().find(|host| host.name == *name);
         host.ok_or_else(|| unknown(name))?.dhcp = true;
     }
+    for L3Choice { host: name, mode } in l3_of(options) {
+        if mode != L3Mode::Legacy && !options.dvr {
+            let mode = mode.as_str();
+            return Err(Error::Usage(format!("an L3 agent in mode {mode} needs --dvr")));
+        }
+        let host = hosts.iter_mut().find(|host| host.name == name);
+        host.ok_or_else(|| unknown(&name))?.l3 = Some(mode);
+    }
     Ok(hosts)
+}
+
+/// The L3 agents of a lab.
+fn l3_of(options: &LabOptions) -> Vec<L3Choice> {
+    if let Some(chosen) = &options.l3 {
+        return chosen.clone();
+    }
+    let distributed = [L3Mode::DvrSnat].into_iter().chain(std::iter::repeat(L3Mode::Dvr));
+    options
+        .hosts
+        .iter()
+        .zip(distributed)
+        .map(|(host, mode)| L3Choice { host: host.clone(), mode })
+        .filter(|_| options.dvr)
+        .collect()
 }
 
 /// Checks the names of the hosts and numbers them.
@@ -303,6 +404,9 @@ pub fn hosts(names: &[String]) -> Result<Vec<HostSpec>> {
     let mut seen = BTreeSet::new();
     for name in names {
         check_name("host", name)?;
+        if OUTSIDE.contains(&name.as_str()) {
+            return Err(Error::Usage(format!("every lab has a host {name} outside already")));
+        }
         if !seen.insert(name) {
             return Err(Error::Usage(format!("host {name} is named twice")));
         }
@@ -315,6 +419,7 @@ pub fn hosts(names: &[String]) -> Result<Vec<HostSpec>> {
             index,
             firewall: Firewall::default(),
             dhcp: false,
+            l3: None,
         })
         .collect())
 }
@@ -375,5 +480,25 @@ mod tests {
         );
         assert!(of(&["nowhere=noop"], None).is_err() && of(&[], Some(&["nowhere"])).is_err());
         assert!("iptables".parse::<FirewallChoice>().is_err());
+    }
+
+    #[test]
+    fn hosts_have_the_l3_agents_that_were_chosen() {
+        let of = |l3: Option<&[&str]>, dvr: bool| {
+            let chosen = |list: &[&str]| list.iter().map(|t| t.parse().expect("choice")).collect();
+            let options = LabOptions { l3: l3.map(chosen), dvr, ..LabOptions::default() };
+            let modes = hosts_of(&options)?.into_iter().map(|h| h.l3.map(L3Mode::as_str));
+            Ok::<_, Error>(modes.collect::<Vec<_>>())
+        };
+        let distributed = [Some("dvr_snat"), Some("dvr"), Some("dvr")];
+        assert_eq!(of(None, true).expect("default"), distributed);
+        let chosen = of(Some(&["controller0=legacy", "compute1=dvr_no_external"]), true);
+        assert_eq!(chosen.expect("chosen"), [Some("legacy"), None, Some("dvr_no_external")]);
+        assert!(of(Some(&["compute0=dvr"]), false).is_err(), "without --dvr");
+        assert!(of(Some(&["nowhere=legacy"]), false).is_err());
+        for text in ["legacy", "compute0=ha", "compute0="] {
+            assert!(text.parse::<L3Choice>().is_err(), "{text}");
+        }
+        assert!(hosts(&["upstream".to_owned()]).is_err());
     }
 }

@@ -17,8 +17,9 @@ use crate::control::{
 };
 use crate::error::{Error, Result};
 use crate::host::close_on_exec;
+use crate::outside::{self, OutsideStatus};
 use crate::proxy;
-use crate::services::{DHCP_AGENT, METADATA_AGENT, NOVA_METADATA, OVS_AGENT, SERVER};
+use crate::services::{self, NOVA_METADATA, SERVER};
 use crate::spec::{HostSpec, LabSpec};
 use crate::underlay;
 use crate::wait::wait_until;
@@ -73,6 +74,7 @@ impl HostHandle {
 struct Supervisor {
     lab: LabSpec,
     hosts: Vec<HostHandle>,
+    outside: Vec<OutsideStatus>,
 }
 
 /// Life of the supervisor.
@@ -141,6 +143,7 @@ fn build(lab: LabSpec, setup: &mut Channel) -> Result<Supervisor> {
         .map_err(|errno| Error::io("set the host name")(errno.into()))?;
     let mut netlink = Netlink::open()?;
     underlay::create(&mut netlink)?;
+    let outside = outside::start(&mut netlink, &lab.binary)?;
     let mut hosts = Vec::with_capacity(lab.hosts.len());
     for spec in &lab.hosts {
         let host = start_host(&lab, spec)?;
@@ -160,7 +163,7 @@ fn build(lab: LabSpec, setup: &mut Channel) -> Result<Supervisor> {
         let step = format!("{}: Open vSwitch runs ({})", host.spec.name, lab.datapath.as_str());
         setup.send(&Progress::Step(step))?;
     }
-    let supervisor = Supervisor { lab, hosts };
+    let supervisor = Supervisor { lab, hosts, outside };
     if !supervisor.lab.bare {
         supervisor.start_services(setup)?;
     }
@@ -201,10 +204,8 @@ impl Supervisor {
         })??;
         setup.send(&Progress::Step(format!("{}: the server runs", controller.spec.name)))?;
         for host in &self.hosts {
-            host.ask::<Value>(&start(OVS_AGENT))?;
-            if host.spec.dhcp {
-                host.ask::<Value>(&start(METADATA_AGENT))?;
-                host.ask::<Value>(&start(DHCP_AGENT))?;
+            for agent in services::agents(&host.spec) {
+                host.ask::<Value>(&start(agent))?;
             }
         }
         setup.send(&Progress::Step("the agents are started".to_owned()))
@@ -220,7 +221,8 @@ impl Supervisor {
                     status.pid = host.pid;
                     hosts.push(status);
                 }
-                Ok(json!(LabStatus { name: self.lab.name.clone(), hosts }))
+                let (name, outside) = (self.lab.name.clone(), self.outside.clone());
+                Ok(json!(LabStatus { name, hosts, outside }))
             }
             Request::Host(name, request) => {
                 self.lab.host(&name)?;

@@ -44,13 +44,30 @@ pub(crate) fn create(netlink: &mut Netlink) -> Result<()> {
 pub(crate) fn join(netlink: &mut Netlink, host: &HostSpec, namespace: &NetNs) -> Result<()> {
     for (nic, bridge) in UNDERLAYS.iter().enumerate() {
         let port = format!("{}{}", &bridge[..3], host.index);
-        let far = format!("{port}-eth{nic}");
-        netlink.add_veth(&port, &far)?;
-        sysctl::disable_ipv6(&port)?;
-        netlink.set_master(&port, bridge)?;
-        netlink.set_up(&port)?;
-        netlink.move_to(&far, namespace)?;
-        Netlink::open_in(namespace)?.rename(&far, &format!("eth{nic}"))?;
+        plug(netlink, bridge, &port, namespace, &format!("eth{nic}"))?;
     }
+    Ok(())
+}
+
+/// Joins what is outside the cloud to the provider underlay, as its `eth0` in `namespace`.
+pub(crate) fn join_provider(netlink: &mut Netlink, port: &str, namespace: &NetNs) -> Result<()> {
+    plug(netlink, UNDERLAYS[2], port, namespace, "eth0")
+}
+
+/// Makes `nic` in `namespace`, its other end being `port` of an underlay.
+fn plug(
+    netlink: &mut Netlink,
+    bridge: &str,
+    port: &str,
+    namespace: &NetNs,
+    nic: &str,
+) -> Result<()> {
+    let far = format!("{port}-{nic}");
+    netlink.add_veth(port, &far)?;
+    sysctl::disable_ipv6(port)?;
+    netlink.set_master(port, bridge)?;
+    netlink.set_up(port)?;
+    netlink.move_to(&far, namespace)?;
+    Netlink::open_in(namespace)?.rename(&far, nic)?;
     Ok(())
 }

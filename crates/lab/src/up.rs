@@ -182,6 +182,7 @@ fn specify(options: &LabOptions, api: &TcpListener, identity: &TcpListener) -> R
         name: options.name.clone(),
         hosts: hosts_of(options)?,
         datapath: options.datapath.unwrap_or_else(datapath),
+        dvr: options.dvr,
         api_port: port(api)?,
         identity_port: port(identity)?,
         password,

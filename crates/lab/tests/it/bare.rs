@@ -26,6 +26,7 @@ fn instance(
         addresses: vec![format!("10.0.{network}.{host}/24").parse().expect("address")],
         gateways: Vec::new(),
         clients: Vec::new(),
+        advertised: false,
         mtu,
         bridge: bridge.to_owned(),
         datapath_type: lab.spec().datapath.as_str().to_owned(),
@@ -85,7 +86,7 @@ fn packets_cross_hosts_over_every_underlay() {
         ping(&lab, network, mtu);
     }
 
-    let ports = plug(&lab, 3, "br-provider", 1500, false);
+    let ports = plug(&lab, 3, "br-ex", 1500, false);
     for (host, port) in ["left", "right"].iter().zip(&ports) {
         on(&lab, host, &format!("ovs-vsctl set Port {port} tag=101"));
     }
@@ -100,8 +101,40 @@ fn packets_cross_hosts_over_every_underlay() {
     let seen = stdout(capture.wait_with_output().expect("tcpdump ends"));
     assert!(seen.contains("vlan 101,") && seen.contains("10.0.3.1 > 10.0.3.2"), "{seen}");
 
-    plug(&lab, 4, "br-provider", 1500, false);
+    plug(&lab, 4, "br-ex", 1500, false);
     ping(&lab, 4, 1500);
+    lab.down().expect("down");
+}
+
+/// What has an address of the external network reaches the host behind its gateway.
+#[test]
+fn outside_is_reached_over_the_provider_underlay() {
+    if !neutrino_privilege::granted() {
+        return;
+    }
+    let lab = Lab::up(&bare_options("outside", &["solo"])).expect("lab up");
+    let mut spec = instance(&lab, 1, 1, "br-ex", 1500, false);
+    let net = |text: &str| text.parse().expect("network");
+    spec.addresses = vec![net("172.25.250.10/24"), net("2001:db8:250::10/64")];
+    spec.gateways =
+        ["172.25.250.254", "2001:db8:250::254"].map(|ip| ip.parse().expect("ip")).into();
+    lab.plug("solo", spec).expect("plug");
+    for (near, far) in
+        [("172.25.250.254", "198.51.100.1"), ("2001:db8:250::254", "2001:db8:100::1")]
+    {
+        wait_until(far, Duration::from_secs(10), || {
+            let ping = ["ping", "-c", "1", "-W", "1", far];
+            let output = lab.exec_instance("n1h1", &ping).expect("ping");
+            let seen = String::from_utf8_lossy(&output.stdout).into_owned();
+            if output.status.success() { Ok(()) } else { Err(seen) }
+        })
+        .expect(near);
+    }
+    // Nobody but the gateway's own network is known to it.
+    let routes = on(&lab, "upstream", "ip route");
+    assert_eq!(routes.lines().count(), 2, "{routes}");
+    let refused = lab.exec("nowhere", &["true"]).expect_err("unknown").to_string();
+    assert!(refused.contains("there are solo"), "{refused}");
     lab.down().expect("down");
 }
 

@@ -159,7 +159,7 @@ impl Cloud {
     /// The flows of a host's bridges without what differs between two dumps of the same.
     pub fn flows(&self, host: &str) -> String {
         let mut text = String::new();
-        for bridge in ["br-int", "br-tun", "br-provider"] {
+        for bridge in ["br-int", "br-tun", "br-ex"] {
             let dump = on(&self.lab, host, &format!("ovs-ofctl --no-stats dump-flows {bridge}"));
             let mut lines: Vec<String> = dump.lines().filter_map(canonical).collect();
             lines.sort_unstable();
@@ -256,8 +256,7 @@ impl Cloud {
         }
         for host in HOSTS {
             wait_until("the bridges", SETTLE, || {
-                let show =
-                    "for b in br-int br-tun br-provider; do ovs-ofctl show $b || exit 1; done";
+                let show = "for b in br-int br-tun br-ex; do ovs-ofctl show $b || exit 1; done";
                 let shown = self.lab.exec(host, &["sh", "-c", show]).expect("sh");
                 if shown.status.success() { Ok(()) } else { Err(format!("{shown:?}")) }
             })

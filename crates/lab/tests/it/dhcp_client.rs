@@ -60,6 +60,7 @@ fn lease_becomes_addresses_routes_mtu_and_resolver() {
         addresses: ["10.0.0.5/24", "fd00::5/64"].map(|a| a.parse().expect("address")).to_vec(),
         gateways: Vec::new(),
         clients: vec![DhcpClient::V4, DhcpClient::V6Stateful { prefix: 64 }],
+        advertised: false,
         mtu: 1442,
         bridge: "br-x".to_owned(),
         datapath_type: datapath.to_owned(),

@@ -85,7 +85,7 @@ fn labs_live_side_by_side_and_end_one_by_one() {
     first.down().expect("down");
     assert_untouched(&one.name, &before);
     let text = second.exec("solo", &["ovs-vsctl", "list-br"]).expect("exec");
-    assert_eq!(String::from_utf8_lossy(&text.stdout), "br-phy\nbr-provider\n");
+    assert_eq!(String::from_utf8_lossy(&text.stdout), "br-ex\nbr-phy\n");
     // Dropping the handle is how a lab ends whose test has failed or was killed.
     drop(second);
     wait_until("the end of the second lab", Duration::from_secs(10), || {
