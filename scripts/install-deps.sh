@@ -49,6 +49,8 @@ conntrack:conntrack
 jq:jq
 ps:procps
 ping:iputils-ping
+arping:iputils-arping
+radvd:radvd
 python3:python3
 cc:gcc
 "

@@ -317,7 +317,7 @@ pub fn layer3(netlink: &mut Netlink, device: &str) -> Result<Layer3> {
     let automatic = IpAddr::V6(MacAddr(link.mac).link_local());
     let addresses = netlink.addresses()?.into_iter().filter(|a| a.index == link.index);
     let addresses = addresses.map(|a| a.net).filter(|net| net.addr() != automatic).collect();
-    let gateways = defaults(netlink, link.index)?.iter().filter_map(|r| r.gateway).collect();
+    let gateways = defaults(netlink, link.index)?.iter().filter_map(Route::gateway).collect();
     Ok(Layer3 { addresses, gateways })
 }
 
@@ -325,7 +325,7 @@ fn defaults(netlink: &mut Netlink, device: u32) -> Result<Vec<Route>> {
     let routes = netlink.routes()?;
     Ok(routes
         .into_iter()
-        .filter(|r| r.destination.prefix_len() == 0 && r.device == Some(device) && r.is_static)
+        .filter(|r| r.destination.prefix_len() == 0 && r.device() == Some(device) && r.is_static)
         .collect())
 }
 
@@ -360,18 +360,18 @@ pub fn set_gateway(
     let of_family = |route: &Route| route.destination.addr().is_ipv6() == v6;
     let has: Vec<Route> = defaults(netlink, index)?.into_iter().filter(of_family).collect();
     let wanted = gateway.map(|(ip, _)| ip);
-    for route in has.iter().filter(|route| route.gateway != wanted) {
+    for route in has.iter().filter(|route| route.gateway() != wanted) {
         netlink.delete_route(route)?;
         // The way to a gateway outside the subnets goes with it.
-        let old = route.gateway.map(IpNet::from);
+        let old = route.gateway().map(IpNet::from);
         let routes = netlink.routes()?;
-        let on_link = routes.iter().find(|r| Some(r.destination) == old && r.gateway.is_none());
+        let on_link = routes.iter().find(|r| Some(r.destination) == old && r.gateway().is_none());
         if let Some(on_link) = on_link.filter(|r| r.is_static) {
             netlink.delete_route(on_link)?;
         }
     }
     if let Some((ip, on_link)) = gateway
-        && !has.iter().any(|route| route.gateway == Some(ip))
+        && !has.iter().any(|route| route.gateway() == Some(ip))
     {
         if on_link {
             netlink.add_on_link_route(IpNet::from(ip), device)?;

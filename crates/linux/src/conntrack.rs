@@ -49,8 +49,11 @@ mod ip {
     pub const V6_DST: u16 = 4;
 }
 
-/// Attribute of a tuple's protocol (`CTA_PROTO_NUM`).
-const PROTO_NUM: u16 = 1;
+/// Attributes of a tuple's protocol (`CTA_PROTO_*`).
+mod protocol {
+    pub const NUM: u16 = 1;
+    pub const DST_PORT: u16 = 3;
+}
 
 /// A tracked connection, by its first packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +66,10 @@ pub struct Entry {
     pub source: IpAddr,
     /// To whom.
     pub destination: IpAddr,
+    /// To which port, of protocols that have ports.
+    pub destination_port: Option<u16>,
+    /// To whom answers are sent: the address that the sender's was translated to, if it was.
+    pub answered_to: Option<IpAddr>,
     /// The kernel's own words for it.
     tuple: Vec<u8>,
     /// Those for what answers it.
@@ -173,24 +180,55 @@ fn entry(message: &[u8]) -> std::result::Result<Option<Entry>, DecodeError> {
         }
     }
     let Some(tuple) = tuple else { return Ok(None) };
-    let (mut source, mut destination, mut protocol) = (None, None, None);
-    for part in NlasIterator::new(&tuple[..]) {
+    let first = ends(&tuple)?;
+    let (Some(source), Some(destination), Some(protocol)) =
+        (first.source, first.destination, first.protocol)
+    else {
+        return Ok(None);
+    };
+    let destination_port = first.destination_port;
+    let answered_to = ends(&reply)?.destination;
+    Ok(Some(Entry {
+        zone,
+        protocol,
+        source,
+        destination,
+        destination_port,
+        answered_to,
+        tuple,
+        reply,
+        id,
+    }))
+}
+
+/// What a tuple says.
+#[derive(Default)]
+struct Ends {
+    source: Option<IpAddr>,
+    destination: Option<IpAddr>,
+    protocol: Option<u8>,
+    destination_port: Option<u16>,
+}
+
+fn ends(tuple: &[u8]) -> std::result::Result<Ends, DecodeError> {
+    let mut out = Ends::default();
+    for part in NlasIterator::new(tuple) {
         let part = part?;
         for attribute in NlasIterator::new(part.value()) {
             let attribute = attribute?;
             let value = attribute.value();
             match (part.kind(), attribute.kind()) {
-                (tuple::IP, ip::V4_SRC | ip::V6_SRC) => source = address(value),
-                (tuple::IP, ip::V4_DST | ip::V6_DST) => destination = address(value),
-                (tuple::PROTO, PROTO_NUM) => protocol = value.first().copied(),
+                (tuple::IP, ip::V4_SRC | ip::V6_SRC) => out.source = address(value),
+                (tuple::IP, ip::V4_DST | ip::V6_DST) => out.destination = address(value),
+                (tuple::PROTO, protocol::NUM) => out.protocol = value.first().copied(),
+                (tuple::PROTO, protocol::DST_PORT) => {
+                    out.destination_port = value.try_into().ok().map(u16::from_be_bytes);
+                }
                 _ => {}
             }
         }
     }
-    let (Some(source), Some(destination), Some(protocol)) = (source, destination, protocol) else {
-        return Ok(None);
-    };
-    Ok(Some(Entry { zone, protocol, source, destination, tuple, reply, id }))
+    Ok(out)
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
@@ -240,7 +278,8 @@ mod tests {
         let (mut ips, mut proto, mut tuple) = (Vec::new(), Vec::new(), Vec::new());
         push(&mut ips, ip::V4_SRC, &[192, 0, 2, 1]);
         push(&mut ips, ip::V4_DST, &[192, 0, 2, 2]);
-        push(&mut proto, PROTO_NUM, &[17]);
+        push(&mut proto, protocol::NUM, &[17]);
+        push(&mut proto, protocol::DST_PORT, &53u16.to_be_bytes());
         push(&mut tuple, tuple::IP | NESTED, &ips);
         push(&mut tuple, tuple::PROTO | NESTED, &proto);
         let mut body = generic_header(Family::V4).to_vec();
@@ -253,6 +292,7 @@ mod tests {
     fn connection_is_read() {
         let entry = entry(&message()).expect("well formed").expect("complete");
         assert_eq!((entry.zone, entry.protocol), (4097, 17));
+        assert_eq!((entry.destination_port, entry.answered_to), (Some(53), None));
         assert_eq!(
             (entry.source.to_string(), entry.destination.to_string()),
             ("192.0.2.1".into(), "192.0.2.2".into())

@@ -5,6 +5,7 @@
 //! plain threads or wrap them in `spawn_blocking`.
 
 mod address;
+pub mod arp;
 pub mod conntrack;
 mod error;
 pub mod ethtool;
@@ -14,10 +15,12 @@ pub mod iptables;
 mod link;
 pub mod mount;
 mod namespace;
+mod neighbour;
 mod netlink;
 mod netns;
 pub mod process;
 mod route;
+mod rule;
 pub mod sysctl;
 
 pub use address::{Address, interface_has_address};
@@ -25,6 +28,8 @@ pub use error::{Error, Result};
 pub use family::Family;
 pub use link::Link;
 pub use namespace::{CloneFlags, NamespaceProcess, Namespaces};
+pub use neighbour::{Neighbour, ProxyNeighbour};
 pub use netlink::Netlink;
 pub use netns::NetNs;
-pub use route::Route;
+pub use route::{Hop, MAIN_TABLE, Route};
+pub use rule::Rule;

@@ -1,6 +1,6 @@
 //! Network interfaces: list, create, change, move, delete.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
@@ -76,7 +76,17 @@ impl Netlink {
     /// # Errors
     /// [`Error::Kernel`] when the kernel refuses.
     pub fn find_link(&mut self, name: &str) -> Result<Option<Link>> {
-        Ok(self.links()?.into_iter().find(|link| link.name == name))
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        let request = RouteNetlinkMessage::GetLink(message);
+        let answer = match self.get(&format!("look for the interface {name}"), request) {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other?,
+        };
+        Ok(answer.iter().find_map(|message| match message {
+            RouteNetlinkMessage::NewLink(link) => Some(Link::from_message(link)),
+            _ => None,
+        }))
     }
 
     /// The interface called `name`.
@@ -104,8 +114,26 @@ impl Netlink {
     /// # Errors
     /// [`Error::Kernel`], `EEXIST` when a name is taken.
     pub fn add_veth(&mut self, name: &str, peer: &str) -> Result<()> {
+        self.add_veth_pair(name, peer, None)
+    }
+
+    /// Creates a veth pair, `name` in this namespace and `peer` in `namespace`.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`], `EEXIST` when a name is taken.
+    pub fn add_veth_into(&mut self, name: &str, peer: &str, namespace: &impl AsFd) -> Result<()> {
+        self.add_veth_pair(name, peer, Some(namespace.as_fd()))
+    }
+
+    fn add_veth_pair(
+        &mut self,
+        name: &str,
+        peer: &str,
+        namespace: Option<BorrowedFd<'_>>,
+    ) -> Result<()> {
         let mut far = LinkMessage::default();
         far.attributes.push(LinkAttribute::IfName(peer.to_owned()));
+        far.attributes.extend(namespace.map(|fd| LinkAttribute::NetNsFd(fd.as_raw_fd())));
         let mut near = LinkMessage::default();
         near.attributes.push(LinkAttribute::IfName(name.to_owned()));
         near.attributes.push(LinkAttribute::LinkInfo(vec![

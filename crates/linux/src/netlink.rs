@@ -65,6 +65,16 @@ impl Netlink {
         self.0.exchange(attempt, message, NLM_F_REQUEST | NLM_F_ACK | extra).map(drop)
     }
 
+    /// Asks for one object; its absence is the kernel's refusal.
+    pub(crate) fn get(
+        &mut self,
+        attempt: &str,
+        message: RouteNetlinkMessage,
+    ) -> Result<Vec<RouteNetlinkMessage>> {
+        // The acknowledgement tells that the answer is complete.
+        self.0.exchange(attempt, message, NLM_F_REQUEST | NLM_F_ACK)
+    }
+
     /// Sends a dump request and collects every object of the answer.
     pub(crate) fn dump(
         &mut self,

@@ -5,6 +5,21 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
+/// Reads a parameter of the caller's namespaces ([`crate::NetNs::run`] for another network
+/// namespace), without the final line end. The path is as in [`set`].
+///
+/// # Errors
+/// [`Error::Kernel`] when there is no such parameter.
+pub fn get(path: &[&str]) -> Result<String> {
+    let file = file(path);
+    let text = fs::read_to_string(&file).map_err(Error::kernel(format!("read {}", file.display())));
+    Ok(text?.trim_end().to_owned())
+}
+
+fn file(path: &[&str]) -> PathBuf {
+    ["/proc/sys"].iter().chain(path).collect()
+}
+
 /// Writes a parameter of the caller's namespaces.
 ///
 /// The path is given in parts because an interface name may hold a dot:
@@ -13,7 +28,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Kernel`] when there is no such parameter or it refuses the value.
 pub fn set(path: &[&str], value: &str) -> Result<()> {
-    let file: PathBuf = ["/proc/sys"].iter().chain(path).collect();
+    let file = file(path);
     fs::write(&file, value).map_err(Error::kernel(format!("set {} to {value}", file.display())))
 }
 

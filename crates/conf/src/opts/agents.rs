@@ -53,6 +53,7 @@ group! {
         EXTENSIONS: Vec<String> = "extensions", "Extensions of the L2 agent.";
         EXPLICITLY_EGRESS_DIRECT: bool = "explicitly_egress_direct", "Send accepted egress straight to its port instead of leaving it to NORMAL; firewall driver openvswitch only.", default("false");
         COMMENT_IPTABLES_RULES: bool = "comment_iptables_rules", "Say in each iptables rule what it is for.", default("true");
+        USE_RANDOM_FULLY: bool = "use_random_fully", "Draw the ports of translated connections at random.", default("true");
         AVAILABILITY_ZONE: String = "availability_zone", "Availability zone of this DHCP or L3 agent.", default("nova");
         CHECK_CHILD_PROCESSES_INTERVAL: i64 = "check_child_processes_interval", "Seconds between looks whether daemons an agent started still run; 0 to not look.", default("60"), range(0, 86_400);
         CHECK_CHILD_PROCESSES_ACTION: String = "check_child_processes_action", "What to do when a daemon has died.", default("respawn"), choices(&["respawn", "exit"]);

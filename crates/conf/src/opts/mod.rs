@@ -2,11 +2,13 @@
 
 mod agents;
 mod dhcp_agent;
+mod l3_agent;
 mod metadata;
 mod server;
 
 pub use agents::{agent, openvswitch_agent_ini, ovs, securitygroup};
 pub use dhcp_agent::{dhcp, dhcp_agent_ini, interface};
+pub use l3_agent::{external_process, l3, l3_agent_ini, ra};
 pub use metadata::{
     metadata_agent, metadata_agent_ini, metadata_haproxy, metadata_proxy, metadata_rate_limiting,
 };
@@ -20,7 +22,14 @@ use crate::AnyOpt;
 /// All options, group by group.
 #[must_use]
 pub fn all() -> Vec<&'static dyn AnyOpt> {
-    [server::all(), agents::openvswitch_agent_ini(), metadata::all(), dhcp_agent::all()].concat()
+    [
+        server::all(),
+        agents::openvswitch_agent_ini(),
+        metadata::all(),
+        dhcp_agent::all(),
+        l3_agent::all(),
+    ]
+    .concat()
 }
 
 /// The option that answers to `name` in `group`.

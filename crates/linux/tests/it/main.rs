@@ -2,6 +2,7 @@
 
 mod hybrid_port;
 mod packet_filter;
+mod routing;
 
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
