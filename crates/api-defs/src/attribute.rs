@@ -86,6 +86,8 @@ pub enum Convert {
     None,
     /// Booleans, 0/1 and words such as `true`, `yes`, `off`.
     Boolean,
+    /// As [`Convert::Boolean`]; `null` stays.
+    BooleanOrNone,
     /// Whole numbers, also from strings.
     Int,
     /// `null` becomes `[]`.
@@ -171,6 +173,9 @@ pub enum Validate {
     NameNotDefault(usize),
     /// A list of distinct strings that fits the column of availability zone hints.
     AvailabilityZoneHints,
+    /// `{network_id, external_fixed_ips, enable_snat}` of a router's gateway; nothing, or what
+    /// Python takes for false, for none.
+    GatewayInfo,
     /// A list of `{provider:network_type, provider:physical_network, provider:segmentation_id}`.
     Segments,
 }

@@ -20,6 +20,8 @@ impl Convert {
         match self {
             Self::None => Ok(value),
             Self::Boolean => boolean(&value).map(Value::Bool),
+            Self::BooleanOrNone if value.is_null() => Ok(value),
+            Self::BooleanOrNone => boolean(&value).map(Value::Bool),
             Self::Int => integer(&value).map(Value::from),
             Self::NoneToEmptyList => Ok(none_to_empty_list(value)),
             Self::Ip => Ok(canonical_ip(value)),

@@ -116,10 +116,22 @@ const ALL: &[Extension] = &[
         "Which DHCP agents serve which networks.",
     ),
     extension(
+        "dvr",
+        "Distributed Virtual Router",
+        "2014-06-1T10:00:00-00:00",
+        "Routers that every host carries its part of.",
+    ),
+    extension(
         "empty-string-filtering",
         "Empty String Filtering Extension",
         "2018-05-01T10:00:00-00:00",
         "Filters that match the empty string.",
+    ),
+    extension(
+        "ext-gw-mode",
+        "Neutron L3 Configurable external gateway mode",
+        "2013-03-28T10:00:00-00:00",
+        "Gateways with or without address translation.",
     ),
     extension(
         "external-net",
@@ -244,6 +256,18 @@ const ALL: &[Extension] = &[
         "Changes bound to a revision number.",
     ),
     extension(
+        "router",
+        "Neutron L3 Router",
+        "2012-07-20T10:00:00-00:00",
+        "Routers between networks, and from them to external networks.",
+    ),
+    extension(
+        "router_availability_zone",
+        "Router Availability Zone",
+        "2015-01-01T10:00:00-00:00",
+        "Availability zones of routers.",
+    ),
+    extension(
         "security-group",
         "security-group",
         "2012-10-05T10:00:00-00:00",
@@ -301,7 +325,7 @@ const ALL: &[Extension] = &[
     // The title names the resources that carry tags.
     extension(
         "standard-attr-tag",
-        "Tag support for resources with standard attribute: port, subnet, network, security_group",
+        "Tag support for resources with standard attribute: port, subnet, network, router, security_group",
         "2017-01-01T00:00:00-00:00",
         "Tags of resources.",
     ),

@@ -24,6 +24,7 @@ pub use resources::{
     port::{PORT_BINDINGS, PORTS},
     quota::QUOTAS,
     rbac::RBAC_POLICIES,
+    router::ROUTERS,
     security_group::{DEFAULT_SECURITY_GROUP_RULES, SECURITY_GROUP_RULES, SECURITY_GROUPS},
     service_provider::SERVICE_PROVIDERS,
     subnet::SUBNETS,

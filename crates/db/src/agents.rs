@@ -1,6 +1,9 @@
 //! Rows of the `agents` table.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
+use neutrino_types::{ApiError, ApiResult};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use serde_json::{Map, Value};
 
@@ -185,4 +188,26 @@ pub async fn delete(conn: &Conn, id: &str) -> DbResult<bool> {
         .and_where(Expr::col(Agents::Id).eq(id))
         .to_owned();
     Ok(conn.execute(&delete).await? > 0)
+}
+
+/// Refuses availability zones no agent of `kind` is in.
+///
+/// # Errors
+/// `AvailabilityZoneNotFound` (404).
+pub async fn ensure_zones(conn: &Conn, kind: &str, hints: &[String]) -> ApiResult<()> {
+    let query = Query::select()
+        .distinct()
+        .column(Agents::AvailabilityZone)
+        .from(Agents::Table)
+        .and_where(Expr::col(Agents::AgentType).eq(kind))
+        .to_owned();
+    let zones: HashSet<String> =
+        conn.fetch_map(&query, |r| r.opt_text(0)).await?.into_iter().flatten().collect();
+    match hints.iter().find(|hint| !zones.contains(*hint)) {
+        None => Ok(()),
+        Some(missing) => Err(ApiError::not_found(
+            "AvailabilityZoneNotFound",
+            format!("AvailabilityZone {missing} could not be found."),
+        )),
+    }
 }

@@ -17,7 +17,7 @@ pub mod list;
 pub mod migrations;
 pub mod quotas;
 pub mod rbac;
-
+pub mod routers;
 mod row;
 pub mod schema;
 pub mod security_groups;

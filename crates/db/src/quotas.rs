@@ -10,7 +10,7 @@ use sea_query::{Alias, Expr, ExprTrait, OnConflict, Query, SelectStatement};
 
 use crate::{
     Conn, DbResult, rbac,
-    schema::{Networks, Ports, Quotas, SecurityGroupRules, SecurityGroups, Subnets},
+    schema::{Networks, Ports, Quotas, Routers, SecurityGroupRules, SecurityGroups, Subnets},
 };
 
 /// The limit that means none.
@@ -32,6 +32,7 @@ impl Default for QuotaDefaults {
             ("network", 100),
             ("subnet", 100),
             ("port", 500),
+            ("router", 10),
             ("security_group", 10),
             ("security_group_rule", 100),
             ("rbac_policy", 10),
@@ -128,6 +129,7 @@ fn rows_of(resource: &str, project: &str) -> Option<SelectStatement> {
         "network" => rows.column(Networks::ProjectId).from(Networks::Table),
         "subnet" => rows.column(Subnets::ProjectId).from(Subnets::Table),
         "port" => rows.column(Ports::ProjectId).from(Ports::Table),
+        "router" => rows.column(Routers::ProjectId).from(Routers::Table),
         "rbac_policy" => return Some(rbac::of_project(project)),
         "security_group" => rows.column(SecurityGroups::ProjectId).from(SecurityGroups::Table),
         "security_group_rule" => {

@@ -343,6 +343,97 @@ pub const DEFAULTS: &[DefaultRule] = &[
     rule("create_port_binding", "rule:service_api"),
     rule("delete_port_binding", "rule:service_api"),
     rule("activate", "rule:service_api"),
+    // Routers.
+    since(
+        "create_router",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:regular_user",
+    ),
+    rule("create_router:distributed", "rule:admin_only"),
+    rule("create_router:ha", "rule:admin_only"),
+    since(
+        "create_router:external_gateway_info",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "create_router:external_gateway_info:network_id",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    rule("create_router:external_gateway_info:enable_snat", "rule:admin_only"),
+    rule("create_router:external_gateway_info:external_fixed_ips", "rule:admin_only"),
+    renamed(
+        "create_router:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "create_routers_tags",
+    ),
+    since(
+        "get_router",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    rule("get_router:distributed", "rule:admin_only"),
+    rule("get_router:ha", "rule:admin_only"),
+    renamed(
+        "get_router:tags",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "get_routers_tags",
+    ),
+    since(
+        "update_router",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    rule("update_router:distributed", "rule:admin_only"),
+    rule("update_router:ha", "rule:admin_only"),
+    since(
+        "update_router:external_gateway_info",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "update_router:external_gateway_info:network_id",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    rule("update_router:external_gateway_info:enable_snat", "rule:admin_only"),
+    rule("update_router:external_gateway_info:external_fixed_ips", "rule:admin_only"),
+    renamed(
+        "update_router:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "update_routers_tags",
+    ),
+    since(
+        "delete_router",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    renamed(
+        "delete_router:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "delete_routers_tags",
+    ),
+    since(
+        "add_router_interface",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "remove_router_interface",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "add_extraroutes",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "remove_extraroutes",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
     // Address groups.
     rule("shared_address_groups", "field:address_groups:shared=True"),
     since(

@@ -1,6 +1,6 @@
 //! Decisions: may this caller do this, and which attributes may it see.
 
-use neutrino_api_defs::Resource;
+use neutrino_api_defs::{Attribute, Resource, Validate, validators::router::GATEWAY_KEYS};
 use neutrino_types::{ApiError, ApiResult, Attrs, Context};
 use serde_json::Value;
 
@@ -240,7 +240,7 @@ impl Enforcer {
                 let name = format!("{}_{}:{}:{key}", action.name(), rules.name, attribute.name);
                 self.check(&name, target, ctx)
             };
-            if !self.holds(*rule, target, ctx) || !sub_keys(value).all(part) {
+            if !self.holds(*rule, target, ctx) || !sub_keys(attribute, value).all(part) {
                 return Err(denied());
             }
         }
@@ -256,7 +256,8 @@ impl Enforcer {
                 continue;
             };
             let mut part = format!("rule:{main}:{}", attribute.name);
-            let sub: Vec<String> = sub_keys(value).map(|key| format!("{part}:{key}")).collect();
+            let sub: Vec<String> =
+                sub_keys(attribute, value).map(|key| format!("{part}:{key}")).collect();
             if !sub.is_empty() {
                 part = format!("({part} and ({}))", sub.join(" and "));
             }
@@ -302,23 +303,26 @@ impl ResourceRules {
 
 /// The value of `attribute` if its rule must be asked: given at all in an update, given with
 /// another value than the default in a create.
-fn explicit<'a>(
-    attribute: &neutrino_api_defs::Attribute,
-    action: Action,
-    given: &'a Attrs,
-) -> Option<&'a Value> {
+fn explicit<'a>(attribute: &Attribute, action: Action, given: &'a Attrs) -> Option<&'a Value> {
     let value = given.get(attribute.name)?;
     (action == Action::Update || !attribute.is_default(value)).then_some(value)
 }
 
-/// Keys of the objects in a list value, e.g. `ip_address` and `subnet_id` of `fixed_ips`.
-fn sub_keys(value: &Value) -> impl Iterator<Item = &str> {
-    value
+/// The parts of a value that have rules of their own: keys of the objects in a list, e.g.
+/// `ip_address` and `subnet_id` of `fixed_ips`, and those of an object of known keys.
+fn sub_keys<'a>(attribute: &Attribute, value: &'a Value) -> impl Iterator<Item = &'a str> {
+    let known = match attribute.validate {
+        Validate::GatewayInfo => GATEWAY_KEYS,
+        _ => &[],
+    };
+    let own = known.iter().copied().filter(|key| value.get(key).is_some());
+    let of_items = value
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_object)
-        .flat_map(|map| map.keys().map(String::as_str))
+        .flat_map(|map| map.keys().map(String::as_str));
+    own.chain(of_items)
 }
 
 /// The defaults, replaced and extended by `overrides`.

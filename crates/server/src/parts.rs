@@ -7,8 +7,8 @@ use neutrino_conf::{Conf, opts};
 use neutrino_db::Db;
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
-    AddressGroups, AgentConfig, Agents, AvailabilityZones, DhcpConfig, DhcpScheduler, QuotaConfig,
-    Quotas, RbacPolicies, SecurityGroups, ServiceProviders, TagService, dhcp::Seams,
+    AddressGroups, AgentConfig, Agents, AvailabilityZones, DhcpConfig, DhcpScheduler, L3, L3Config,
+    QuotaConfig, Quotas, RbacPolicies, SecurityGroups, ServiceProviders, TagService, dhcp::Seams,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -46,6 +46,8 @@ pub struct Parts {
     pub agents: Arc<Agents>,
     /// Networks and their DHCP agents.
     pub dhcp: DhcpScheduler,
+    /// Routers and what hangs on them.
+    pub l3: L3,
     /// `/v2.0/availability_zones`.
     pub availability_zones: Arc<AvailabilityZones>,
     /// `/v2.0/service-providers`.
@@ -98,6 +100,13 @@ impl Parts {
         };
         let dhcp = DhcpScheduler::new(db.clone(), dhcp_config, seams);
         dhcp.subscribe(&registry);
+        let l3 = L3::new(
+            db.clone(),
+            L3Config::from_conf(conf),
+            ml2.clone(),
+            registry.clone(),
+            quotas.defaults.clone(),
+        );
         let rbac_policies = RbacPolicies::new(db.clone(), quotas.defaults.clone());
         let address_groups = AddressGroups::new(db.clone(), registry.clone(), notifier);
         Ok(Self {
@@ -113,6 +122,7 @@ impl Parts {
             registry,
             agents,
             dhcp,
+            l3,
             availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
             service_providers: Arc::new(ServiceProviders::default()),
             quotas: Quotas::new(db.clone(), quotas),

@@ -9,7 +9,8 @@ use axum::{
 };
 use neutrino_api_defs::{
     ADDRESS_GROUPS, AGENTS, AVAILABILITY_ZONES, DEFAULT_SECURITY_GROUP_RULES, NETWORKS, PORTS,
-    RBAC_POLICIES, Resource, SECURITY_GROUP_RULES, SECURITY_GROUPS, SERVICE_PROVIDERS, SUBNETS,
+    RBAC_POLICIES, ROUTERS, Resource, SECURITY_GROUP_RULES, SECURITY_GROUPS, SERVICE_PROVIDERS,
+    SUBNETS,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -69,6 +70,8 @@ fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
         .merge(collection(&PORTS, parts.ports.clone()))
         .merge(tags(&PORTS, parts.ports.clone()))
         .merge(bindings::routes(parts.ml2.clone(), authorizer.clone()))
+        .merge(collection(&ROUTERS, parts.l3.routers()))
+        .merge(tags(&ROUTERS, parts.l3.routers()))
         .merge(collection(&ADDRESS_GROUPS, parts.address_groups.clone()))
         .merge(collection(&RBAC_POLICIES, parts.rbac_policies.clone()))
         .merge(collection(&SECURITY_GROUPS, parts.security_groups.clone()))

@@ -1,5 +1,6 @@
 //! Service plugins beside ML2, one module each: address groups, agents, scheduling of networks to
-//! DHCP agents, quotas, availability zones, RBAC policies, security groups, service providers, tags.
+//! DHCP agents, routers, quotas, availability zones, RBAC policies, security groups, service
+//! providers, tags.
 //!
 //! Each owns its part of the API's behaviour over [`neutrino_db`]. None owns HTTP, policy or RPC
 //! transport: the server calls them with checked input.
@@ -20,6 +21,7 @@ pub use address_groups::AddressGroups;
 pub use agents::{AgentConfig, Agents};
 pub use availability_zones::AvailabilityZones;
 pub use dhcp::{DhcpConfig, DhcpScheduler};
+pub use l3::{L3, L3Config};
 pub use quotas::{QuotaConfig, Quotas};
 pub use rbac::RbacPolicies;
 pub use security_groups::SecurityGroups;

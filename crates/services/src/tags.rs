@@ -1,4 +1,4 @@
-//! Tags: `/v2.0/{collection}/{id}/tags[/{tag}]` for networks, subnets, ports
+//! Tags: `/v2.0/{collection}/{id}/tags[/{tag}]` for networks, subnets, ports, routers
 //! and security groups.
 //!
 //! A change of a resource's tags is a change of the resource: it bumps its revision. Whether the
@@ -7,7 +7,7 @@
 use neutrino_api_defs::pytext;
 use neutrino_db::{
     Conn, Db,
-    schema::{Networks, Ports, SecurityGroups, Subnets},
+    schema::{Networks, Ports, Routers, SecurityGroups, Subnets},
     sea_query::{DynIden, Expr, ExprTrait, IntoIden, Query},
     tags, time,
 };
@@ -36,6 +36,7 @@ fn taggable(collection: &str, id: &str) -> ApiResult<Taggable> {
         "networks" => (Networks::Table.into_iden(), "networks"),
         "subnets" => (Subnets::Table.into_iden(), "subnets"),
         "ports" => (Ports::Table.into_iden(), "ports"),
+        "routers" => (Routers::Table.into_iden(), "routers"),
         "security_groups" => (SecurityGroups::Table.into_iden(), "security_groups"),
         other => return Err(resource_not_found(other, id)),
     };

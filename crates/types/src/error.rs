@@ -87,6 +87,12 @@ impl ApiError {
             "port" => ("PortNotFound", "Port"),
             "agent" => ("AgentNotFound", "Agent"),
             "address_group" => ("AddressGroupNotFound", "Address group"),
+            "router" => {
+                return Self::not_found(
+                    "RouterNotFound",
+                    format!("Router {id} could not be found"),
+                );
+            }
             "security_group" => {
                 return Self::not_found(
                     "SecurityGroupNotFound",

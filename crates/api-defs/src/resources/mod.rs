@@ -6,6 +6,7 @@ pub mod network;
 pub mod port;
 pub mod quota;
 pub mod rbac;
+pub mod router;
 pub mod security_group;
 pub mod service_provider;
 pub mod standard;
@@ -13,13 +14,14 @@ pub mod subnet;
 
 use crate::resource::Resource;
 
-static ALL: [&Resource; 13] = [
+static ALL: [&Resource; 14] = [
     &network::NETWORKS,
     &subnet::SUBNETS,
     &port::PORTS,
     &port::PORT_BINDINGS,
     &agent::AGENTS,
     &agent::AVAILABILITY_ZONES,
+    &router::ROUTERS,
     &address_group::ADDRESS_GROUPS,
     &rbac::RBAC_POLICIES,
     &security_group::SECURITY_GROUPS,

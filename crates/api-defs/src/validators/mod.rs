@@ -6,6 +6,7 @@
 pub mod address;
 pub mod list;
 pub mod port;
+pub mod router;
 pub mod security_group;
 pub mod text;
 
@@ -99,6 +100,7 @@ impl Validate {
             Self::NameNotDefault(max) => security_group::name_not_default(value, max),
             Self::UniqueTexts(max) => list::unique_strings(value, max),
             Self::AvailabilityZoneHints => list::availability_zone_hints(value),
+            Self::GatewayInfo => router::gateway_info(value),
             Self::Segments => list::segments(value),
         }
     }

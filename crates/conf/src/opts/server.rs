@@ -57,6 +57,10 @@ group! {
         DHCP_AGENT_NOTIFICATION: bool = "dhcp_agent_notification", "Tell DHCP agents of changes.", default("true");
         ENABLE_SERVICES_ON_AGENTS_WITH_ADMIN_STATE_DOWN: bool = "enable_services_on_agents_with_admin_state_down", "Agents with admin_state_up False keep serving what they have, and get what operators give them.", default("false");
         DEFAULT_AVAILABILITY_ZONES: Vec<String> = "default_availability_zones", "Availability zone hints of resources without.";
+        ROUTER_DISTRIBUTED: bool = "router_distributed", "Routers are distributed unless their create request says otherwise.", default("false");
+        ENABLE_DVR: bool = "enable_dvr", "Offer distributed routers.", default("true");
+        ENABLE_SNAT_BY_DEFAULT: bool = "enable_snat_by_default", "Translate addresses at gateways whose request does not say whether to.", default("true");
+        MAX_ROUTES: i64 = "max_routes", "Extra routes per router.", default("30");
         RPC_RESPONSE_TIMEOUT: i64 = "rpc_response_timeout", "Seconds to wait for the answer to an RPC call.", default("60"), range(1, 86_400);
         RPC_RESPONSE_MAX_TIMEOUT: i64 = "rpc_response_max_timeout", "Longest time in seconds to wait for an answer; the wait doubles with every timeout up to it.", default("600"), range(1, 86_400);
         RPC_RESOURCES_PROCESSING_STEP: i64 = "rpc_resources_processing_step", "Ports an agent asks for or reports in one RPC call.", default("20"), range(1, 10_000);

@@ -4,13 +4,13 @@ mod list;
 mod segments;
 mod update;
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
-    Conn, Prepared, Tx,
-    schema::{Agents, Networks as N, Ports as P},
+    Conn, Prepared, Tx, agents,
+    schema::{Networks as N, Ports as P},
     sea_query::{Expr, ExprTrait, Query},
     tags, time,
 };
@@ -97,7 +97,7 @@ impl Networks {
         if let Some(hints) = request::texts(item, "availability_zone_hints")
             && !hints.is_empty()
         {
-            ensure_zones(tx, &hints).await?;
+            agents::ensure_zones(tx, agent_type::DHCP, &hints).await?;
             network.az_hints = Value::from(hints).to_string();
         }
         for extension in &core.extensions {
@@ -227,25 +227,6 @@ fn store(networks: &[Network]) -> Vec<Prepared> {
     let tags = networks.iter().flat_map(|n| n.tags.iter().map(|t| (&*n.id, &**t)));
     out.extend(port::insert_tags("networks", tags));
     out
-}
-
-/// Refuses availability zones no DHCP agent is in.
-async fn ensure_zones(conn: &Conn, hints: &[String]) -> ApiResult<()> {
-    let query = Query::select()
-        .distinct()
-        .column(Agents::AvailabilityZone)
-        .from(Agents::Table)
-        .and_where(Expr::col(Agents::AgentType).eq(agent_type::DHCP))
-        .to_owned();
-    let zones: HashSet<String> =
-        conn.fetch_map(&query, |r| r.opt_text(0)).await?.into_iter().flatten().collect();
-    match hints.iter().find(|hint| !zones.contains(*hint)) {
-        None => Ok(()),
-        Some(missing) => Err(ApiError::not_found(
-            "AvailabilityZoneNotFound",
-            format!("AvailabilityZone {missing} could not be found."),
-        )),
-    }
 }
 
 /// The ports that go with their network; `NetworkInUse` when there are others.

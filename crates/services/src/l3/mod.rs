@@ -1,1 +1,104 @@
 //! Routers, floating IPs and what L3 agents are told of them.
+//!
+//! - `routers`: the collection itself;
+//! - `view`: what the API and subscribers see of a router.
+//!
+//! Changes are published as the events of [`neutrino_callbacks::Resource::Router`],
+//! `RouterInterface` and `RouterGateway`; who schedules, notifies or vetoes subscribes to them.
+
+mod routers;
+mod view;
+
+use std::sync::Arc;
+
+use neutrino_callbacks::Registry;
+use neutrino_conf::{Conf, opts};
+use neutrino_db::{
+    Conn, Db,
+    quotas::QuotaDefaults,
+    routers::{Router, by_id},
+};
+use neutrino_ml2::Ml2Plugin;
+use neutrino_types::{ApiError, ApiResult, Context, ResourcePlugin};
+
+/// Options of routers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct L3Config {
+    /// `router_distributed`.
+    pub distributed: bool,
+    /// `enable_dvr`.
+    pub enable_dvr: bool,
+    /// `enable_snat_by_default`.
+    pub enable_snat: bool,
+    /// `max_routes`.
+    pub max_routes: usize,
+}
+
+impl Default for L3Config {
+    fn default() -> Self {
+        Self { distributed: false, enable_dvr: true, enable_snat: true, max_routes: 30 }
+    }
+}
+
+impl L3Config {
+    /// The options in `conf`.
+    #[must_use]
+    pub fn from_conf(conf: &Conf) -> Self {
+        use opts::default as d;
+        Self {
+            distributed: conf.get(&d::ROUTER_DISTRIBUTED),
+            enable_dvr: conf.get(&d::ENABLE_DVR),
+            enable_snat: conf.get(&d::ENABLE_SNAT_BY_DEFAULT),
+            max_routes: usize::try_from(conf.get(&d::MAX_ROUTES)).unwrap_or(1),
+        }
+    }
+}
+
+/// What the parts of the service share.
+struct Inner {
+    db: Db,
+    config: L3Config,
+    #[expect(dead_code, reason = "gateways and interfaces come next")]
+    ml2: Ml2Plugin,
+    registry: Arc<Registry>,
+    quotas: QuotaDefaults,
+}
+
+/// Routers and what hangs on them. A cheap handle: clone it freely.
+#[derive(Clone)]
+pub struct L3(Arc<Inner>);
+
+impl L3 {
+    /// Routers in `db` between the networks of `ml2`. `registry` hears of changes and may veto
+    /// them, `quotas` bounds how many there are.
+    #[must_use]
+    pub fn new(
+        db: Db,
+        config: L3Config,
+        ml2: Ml2Plugin,
+        registry: Arc<Registry>,
+        quotas: QuotaDefaults,
+    ) -> Self {
+        Self(Arc::new(Inner { db, config, ml2, registry, quotas }))
+    }
+
+    /// `/v2.0/routers`.
+    #[must_use]
+    pub fn routers(&self) -> Arc<dyn ResourcePlugin> {
+        Arc::new(routers::Routers(Arc::clone(&self.0)))
+    }
+}
+
+/// The router `id` with all that hangs on it.
+///
+/// # Errors
+/// `RouterNotFound` when it is not there or `ctx` may not see it.
+async fn load(conn: &Conn, ctx: &Context, id: &str) -> ApiResult<Router> {
+    let found = by_id(conn, ctx, id).await?;
+    found.ok_or_else(|| ApiError::resource_not_found("router", id))
+}
+
+/// `BadRequest` (400) about a router.
+fn bad_request(reason: impl std::fmt::Display) -> ApiError {
+    ApiError::bad_request("BadRequest", format!("Bad router request: {reason}."))
+}

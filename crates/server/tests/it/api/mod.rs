@@ -12,6 +12,7 @@ mod policy;
 mod ports;
 mod quotas;
 mod rbac_policies;
+mod routers;
 mod security_group_rules;
 mod security_groups;
 mod service_providers;

@@ -1,0 +1,260 @@
+//! `/v2.0/routers`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use neutrino_callbacks::{Action, Payload, Phase, Resource};
+use neutrino_db::{
+    Tx, agents,
+    list::{Column, ListSpec, nothing_computed},
+    quotas,
+    routers::{self as rows, Router},
+    schema::Routers as R,
+    sea_query::Expr,
+    tags, time,
+};
+use neutrino_ml2::retrying;
+use neutrino_types::{
+    ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin, constants::agent_type, request,
+};
+use serde_json::Value;
+
+use super::{Inner, bad_request, load, view};
+
+/// The collection.
+pub(super) struct Routers(pub(super) Arc<Inner>);
+
+fn col(column: R) -> Expr {
+    Expr::col((R::Table, column))
+}
+
+/// How routers are listed.
+static SPEC: ListSpec = ListSpec {
+    resource: "router",
+    from: rows::from,
+    id: || col(R::Id),
+    columns: &[
+        Column::text("id", || col(R::Id)),
+        Column::text("name", || col(R::Name)),
+        Column::text("project_id", || col(R::ProjectId)),
+        Column::text("description", || col(R::Description)),
+        Column::text("status", || col(R::Status)),
+        Column::bool("admin_state_up", || col(R::AdminStateUp)),
+        Column::int("revision_number", || col(R::RevisionNumber)),
+    ],
+    computed: nothing_computed,
+    visibility: rows::visible,
+    updated_at: Some(|| col(R::UpdatedAt)),
+    tagged: true,
+};
+
+impl Routers {
+    /// New routers as asked for, nothing stored.
+    fn build(&self, ctx: &Context, item: &Attrs) -> ApiResult<Router> {
+        self.check_kind(item)?;
+        let mut router = Router::new(&request::project(item, ctx));
+        router.name = request::text_or_empty(item, "name");
+        router.description = request::text_or_empty(item, "description");
+        router.admin_state_up = request::flag(item, "admin_state_up").unwrap_or(true);
+        router.distributed = match request::flag(item, "distributed") {
+            Some(given) => given,
+            None => self.0.config.enable_dvr && self.0.config.distributed,
+        };
+        let hints = request::texts(item, "availability_zone_hints").unwrap_or_default();
+        if !hints.is_empty() {
+            router.az_hints = Value::from(hints).to_string();
+        }
+        Ok(router)
+    }
+
+    /// Refuses kinds of routers that are not there.
+    fn check_kind(&self, item: &Attrs) -> ApiResult<()> {
+        if item.contains_key("distributed") && !self.0.config.enable_dvr {
+            // As where the extension is not loaded.
+            let text = "Unrecognized attribute(s) 'distributed'";
+            return Err(ApiError::bad_request("HTTPBadRequest", text));
+        }
+        if request::flag(item, "ha") == Some(true) {
+            return Err(bad_request("HA routers are not supported yet, 'ha' can only be False"));
+        }
+        Ok(())
+    }
+
+    async fn try_create(
+        &self,
+        ctx: &Context,
+        items: &[Attrs],
+        routers: &[Router],
+    ) -> ApiResult<()> {
+        let inner = &*self.0;
+        let mut tx = inner.db.begin().await?;
+        let owners = routers.iter().map(|r| r.project_id.as_str());
+        quotas::ensure_each(&tx, "router", owners, 1, &inner.quotas).await?;
+        let mut hints: Vec<String> = items
+            .iter()
+            .flat_map(|item| request::texts(item, "availability_zone_hints").unwrap_or_default())
+            .collect();
+        hints.sort_unstable();
+        hints.dedup();
+        if !hints.is_empty() {
+            agents::ensure_zones(&tx, agent_type::L3, &hints).await?;
+        }
+        tx.execute_batch(vec![rows::insert(routers)]).await?;
+        for (item, router) in items.iter().zip(routers) {
+            precommit(inner, &mut tx, ctx, Action::Create, (None, Some(router)), Some(item))
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Answers the router before and after.
+    async fn try_update(
+        &self,
+        ctx: &Context,
+        id: &str,
+        changes: &Attrs,
+        if_match: Option<i64>,
+    ) -> ApiResult<(Router, Router)> {
+        let inner = &*self.0;
+        let mut tx = inner.db.begin().await?;
+        let original = load(&tx, ctx, id).await?;
+        request::check_revision(if_match, original.revision)?;
+        let mut router = original.clone();
+        request::set_text(changes, "name", &mut router.name);
+        request::set_text(changes, "description", &mut router.description);
+        request::set_flag(changes, "admin_state_up", &mut router.admin_state_up);
+        let migrates = request::set_flag(changes, "distributed", &mut router.distributed);
+        if migrates && router.admin_state_up {
+            return Err(bad_request(
+                "Cannot change the 'distributed' attribute of active routers. Please set router \
+                 admin_state_up to False prior to upgrade",
+            ));
+        }
+        if router != original {
+            router.revision += 1;
+            router.updated_at = time::now();
+            tx.execute_batch(vec![rows::update(&router)]).await?;
+        }
+        let states = (Some(&original), Some(&router));
+        precommit(inner, &mut tx, ctx, Action::Update, states, Some(changes)).await?;
+        tx.commit().await?;
+        Ok((original, router))
+    }
+
+    async fn try_delete(
+        &self,
+        ctx: &Context,
+        id: &str,
+        if_match: Option<i64>,
+    ) -> ApiResult<Router> {
+        let inner = &*self.0;
+        let mut tx = inner.db.begin().await?;
+        let router = load(&tx, ctx, id).await?;
+        request::check_revision(if_match, router.revision)?;
+        precommit(inner, &mut tx, ctx, Action::Delete, (Some(&router), None), None).await?;
+        tx.execute_batch(vec![rows::delete(id)]).await?;
+        if !router.tags.is_empty() {
+            tags::remove_all(&tx, &[id.to_string()]).await?;
+        }
+        tx.commit().await?;
+        Ok(router)
+    }
+}
+
+/// A router before and after a change.
+type States<'a> = (Option<&'a Router>, Option<&'a Router>);
+
+/// Publishes a PRECOMMIT event of the router.
+async fn precommit(
+    inner: &Inner,
+    tx: &mut Tx,
+    ctx: &Context,
+    action: Action,
+    states: States<'_>,
+    request: Option<&Attrs>,
+) -> ApiResult<()> {
+    let registry = &inner.registry;
+    if !registry.any(Resource::Router, Phase::Precommit, action) {
+        return Ok(());
+    }
+    let (before, now) = (states.0.map(view::event), states.1.map(view::event));
+    let id = states.1.or(states.0).map_or("", |router| router.id.as_str());
+    let payload = Payload { ctx, id, request, original: before.as_ref(), current: now.as_ref() };
+    registry.precommit(tx, Resource::Router, action, &payload).await
+}
+
+/// Publishes an AFTER event of the router.
+async fn after(
+    inner: &Inner,
+    ctx: &Context,
+    action: Action,
+    states: States<'_>,
+    request: Option<&Attrs>,
+) {
+    if !inner.registry.any(Resource::Router, Phase::After, action) {
+        return;
+    }
+    let (before, now) = (states.0.map(view::event), states.1.map(view::event));
+    let id = states.1.or(states.0).map_or("", |router| router.id.as_str());
+    let payload = Payload { ctx, id, request, original: before.as_ref(), current: now.as_ref() };
+    inner.registry.after(Resource::Router, action, &payload).await;
+}
+
+#[async_trait]
+impl ResourcePlugin for Routers {
+    async fn create(&self, ctx: &Context, items: Vec<Attrs>) -> ApiResult<Vec<Attrs>> {
+        let inner = &*self.0;
+        let built = items.iter().map(|item| self.build(ctx, item));
+        let routers = built.collect::<ApiResult<Vec<Router>>>()?;
+        for (item, router) in items.iter().zip(&routers) {
+            let payload = Payload::new(ctx, &router.id).request(item);
+            inner.registry.before(Resource::Router, Action::Create, &payload).await?;
+        }
+        retrying(|| self.try_create(ctx, &items, &routers)).await?;
+        for (item, router) in items.iter().zip(&routers) {
+            after(inner, ctx, Action::Create, (None, Some(router)), Some(item)).await;
+        }
+        Ok(routers.iter().map(view::router).collect())
+    }
+
+    async fn list(&self, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
+        let conn = self.0.db.read().await?;
+        let page = SPEC.page(&conn, ctx, query).await?;
+        let found = conn.fetch_map(&page.select_exprs(rows::exprs()), rows::decode).await?;
+        let mut routers = page.arrange(found);
+        rows::load_children(&conn, &mut routers).await?;
+        Ok(routers.iter().map(view::router).collect())
+    }
+
+    async fn get(&self, ctx: &Context, id: &str) -> ApiResult<Attrs> {
+        let conn = self.0.db.read().await?;
+        Ok(view::router(&load(&conn, ctx, id).await?))
+    }
+
+    async fn update(
+        &self,
+        ctx: &Context,
+        id: &str,
+        changes: Attrs,
+        if_match: Option<i64>,
+    ) -> ApiResult<Attrs> {
+        let inner = &*self.0;
+        self.check_kind(&changes)?;
+        let payload = Payload::new(ctx, id).request(&changes);
+        inner.registry.before(Resource::Router, Action::Update, &payload).await?;
+        let (original, router) = retrying(|| self.try_update(ctx, id, &changes, if_match)).await?;
+        let states = (Some(&original), Some(&router));
+        after(inner, ctx, Action::Update, states, Some(&changes)).await;
+        Ok(view::router(&router))
+    }
+
+    async fn delete(&self, ctx: &Context, id: &str, if_match: Option<i64>) -> ApiResult<()> {
+        let inner = &*self.0;
+        let payload = Payload::new(ctx, id);
+        inner.registry.before(Resource::Router, Action::Delete, &payload).await?;
+        let router = retrying(|| self.try_delete(ctx, id, if_match)).await?;
+        after(inner, ctx, Action::Delete, (Some(&router), None), None).await;
+        Ok(())
+    }
+}
