@@ -1,7 +1,7 @@
-//! Desired flows of the integration bridge (Neutron's `OVSIntegrationBridge`, without DVR).
+//! Desired flows of the integration bridge (Neutron's `OVSIntegrationBridge`).
 //!
-//! Owns base flows, VLAN translation inwards, dead ports and anti-spoofing. The firewall's
-//! tables are another module's.
+//! Owns base flows, VLAN translation inwards, dead ports and anti-spoofing. What the firewall and
+//! distributed routing add are other modules'.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -10,6 +10,7 @@ use neutrino_openflow::{Action, Flow, Match, matching::proto};
 use neutrino_types::{MacAddr, NetworkType, constants::DEAD_VLAN};
 
 use crate::{
+    dvr,
     tables::int::{self, priority},
     view::{HostView, LocalVlan, OfPort, Port},
 };
@@ -35,6 +36,7 @@ pub fn desired(view: &HostView, cookie: u64) -> Vec<Flow> {
             anti_spoof(port, &mut flows);
         }
     }
+    flows.extend(dvr::int_flows(view));
     for flow in &mut flows {
         flow.cookie = cookie;
     }

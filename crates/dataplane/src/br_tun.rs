@@ -1,7 +1,7 @@
-//! Desired flows of the tunnel bridge (Neutron's `OVSTunnelBridge`, without DVR).
+//! Desired flows of the tunnel bridge (Neutron's `OVSTunnelBridge`).
 //!
 //! Owns decapsulation to local VLANs, learning, l2population unicast and flooding, and the ARP
-//! responder.
+//! responder. Distributed routing adds its tables before those.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +14,7 @@ use neutrino_openflow::{
 use neutrino_types::MacAddr;
 
 use crate::{
+    dvr,
     tables::tun::{self, priority},
     view::{HostView, LocalVlan, OfPort},
 };
@@ -27,7 +28,7 @@ const ND_NEIGHBOR_ADVERT: u8 = 136;
 #[must_use]
 pub fn desired(view: &HostView, cookie: u64) -> Vec<Flow> {
     let Some(patch_int) = view.patch_int else { return Vec::new() };
-    let mut flows = base(patch_int, view.options.arp_responder, cookie);
+    let mut flows = base(view, patch_int, cookie);
     for tunnel in &view.tunnel_ports {
         if let Some(table) = tun::tun_to_lv(tunnel.network_type) {
             let fields = Match::new().in_port(tunnel.ofport);
@@ -37,6 +38,7 @@ pub fn desired(view: &HostView, cookie: u64) -> Vec<Flow> {
     for vlan in &view.vlans {
         local_vlan(view, vlan, &mut flows);
     }
+    flows.extend(dvr::tun_flows(view, patch_int));
     for flow in &mut flows {
         flow.cookie = cookie;
     }
@@ -50,12 +52,14 @@ pub fn adopted_cookie(installed: &[Flow]) -> Option<u64> {
     installed.iter().find(|f| f.same(&anchor)).map(|f| f.cookie)
 }
 
-fn base(patch_int: OfPort, arp_responder: bool, cookie: u64) -> Vec<Flow> {
+fn base(view: &HostView, patch_int: OfPort, cookie: u64) -> Vec<Flow> {
+    let arp_responder = view.options.arp_responder;
+    let from_int = if view.dvr.is_some() { tun::DVR_PROCESS } else { tun::PATCH_LV_TO_TUN };
     let all = |table| Flow::new(table, priority::DEFAULT, Match::new());
     let split = |fields| Flow::new(tun::PATCH_LV_TO_TUN, priority::DEFAULT, fields);
     let mut flows = vec![
         Flow::new(tun::LOCAL_SWITCHING, priority::MATCH, Match::new().in_port(patch_int))
-            .goto(tun::PATCH_LV_TO_TUN),
+            .goto(from_int),
         all(tun::LOCAL_SWITCHING),
     ];
     if arp_responder {
@@ -119,10 +123,11 @@ fn local_vlan(view: &HostView, vlan: &LocalVlan, flows: &mut Vec<Flow>) {
         return;
     };
     let segment = u64::from(segment);
+    let learn = if view.dvr.is_some() { tun::DVR_NOT_LEARN } else { tun::LEARN_FROM_TUN };
     flows.push(Flow::new(table, priority::MATCH, Match::new().tun_id(segment)).then([
         Action::PUSH_VLAN,
         Action::set_vlan_vid(vlan.vlan),
-        Action::GotoTable(tun::LEARN_FROM_TUN),
+        Action::GotoTable(learn),
     ]));
     if view.options.l2_population {
         unicast(view, vlan, segment, flows);

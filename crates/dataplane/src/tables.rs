@@ -11,6 +11,10 @@ pub mod int {
     pub const DVR_TO_SRC_MAC: u8 = 1;
     /// DVR source MAC rewriting, physical networks.
     pub const DVR_TO_SRC_MAC_PHYSICAL: u8 = 2;
+    /// DVR, frames sent to this host's own routers, tunnel networks.
+    pub const ARP_DVR_MAC_TO_DST_MAC: u8 = 3;
+    /// DVR, frames sent to this host's own routers, physical networks.
+    pub const ARP_DVR_MAC_TO_DST_MAC_PHYSICAL: u8 = 4;
     /// One drop flow whose absence says that Open vSwitch lost its flows.
     pub const CANARY_TABLE: u8 = 23;
     /// ARP and neighbour-advertisement anti-spoofing.
@@ -54,11 +58,13 @@ pub mod int {
     /// Accepted egress leaves the firewall.
     pub const ACCEPTED_EGRESS_TRAFFIC_NORMAL_TABLE: u8 = 94;
 
-    /// Tables the stale-flow cleanup walks, in Neutron's order.
+    /// Tables the stale-flow cleanup walks, in Neutron's order, with the two it leaves out (3, 4).
     pub const ALL: &[u8] = &[
         LOCAL_SWITCHING,
         DVR_TO_SRC_MAC,
         DVR_TO_SRC_MAC_PHYSICAL,
+        ARP_DVR_MAC_TO_DST_MAC,
+        ARP_DVR_MAC_TO_DST_MAC_PHYSICAL,
         CANARY_TABLE,
         ARP_SPOOF_TABLE,
         MAC_SPOOF_TABLE,
@@ -109,6 +115,20 @@ pub mod int {
     pub mod priority {
         /// Drop of the dead VLAN: above everything.
         pub const DEAD_VLAN: u16 = 65535;
+        /// DVR: answers to ARP of this host's own routers.
+        pub const DVR_ARP_REPLY: u16 = 99;
+        /// DVR: frames to this host's own routers into tables 3 and 4.
+        pub const DVR_TO_OWN: u16 = 5;
+        /// DVR: frames of other hosts' routers into table 2.
+        pub const DVR_FROM_PHYSICAL: u16 = 4;
+        /// DVR: frames of other hosts' routers into table 1.
+        pub const DVR_FROM_TUNNEL: u16 = 2;
+        /// DVR: frames of other hosts' routers to a port here (tables 1, 2 and 60).
+        pub const DVR_TO_PORT: u16 = 20;
+        /// DVR: everything else in tables 1 and 2.
+        pub const DVR_DROP: u16 = 1;
+        /// DVR: delivery in tables 3 and 4.
+        pub const DVR_DELIVER: u16 = 5;
         /// ARP and NA of a protected port into the anti-spoofing table.
         pub const SPOOF_ARP: u16 = 10;
         /// Everything else of a protected port into the MAC table.
@@ -246,20 +266,46 @@ pub mod tun {
     pub const LEARNED_HARD_TIMEOUT_SECS: u16 = 300;
 }
 
+/// What the tables of DVR have in common on the tunnel bridge and the physical ones.
+pub mod dvr {
+    /// Where announcements of gateways end. It floods on the tunnel bridge; nothing leads there on
+    /// a physical one, whose row is Neutron's all the same.
+    pub const FLOOD_TO_TUN: u8 = super::tun::FLOOD_TO_TUN;
+
+    /// Priorities.
+    pub mod priority {
+        /// Drop of announcements of a distributed gateway, which every host has.
+        pub const GATEWAY_ANNOUNCE: u16 = 3;
+        /// Drop of frames to a distributed router, which every host has.
+        pub const TO_ROUTER: u16 = 2;
+        /// Frames of a distributed router leave under the host's MAC.
+        pub const FROM_ROUTER: u16 = 1;
+    }
+}
+
 /// Tables of the physical bridges.
 pub mod phys {
     /// Entry table.
     pub const LOCAL_SWITCHING: u8 = 0;
-    /// DVR.
+    /// DVR, frames from br-int.
     pub const DVR_PROCESS: u8 = 1;
     /// DVR: local VLAN to the segment's.
     pub const LOCAL_VLAN_TRANSLATION: u8 = 2;
     /// DVR: MACs not to learn.
     pub const DVR_NOT_LEARN: u8 = 3;
 
-    /// Tables the stale-flow cleanup walks.
-    pub const ALL: &[u8] =
-        &[LOCAL_SWITCHING, DVR_PROCESS, LOCAL_VLAN_TRANSLATION, DVR_NOT_LEARN, 80, 87, 90, 91];
+    /// Tables the stale-flow cleanup walks: Neutron's, with the one of DVR it leaves out (22).
+    pub const ALL: &[u8] = &[
+        LOCAL_SWITCHING,
+        DVR_PROCESS,
+        LOCAL_VLAN_TRANSLATION,
+        DVR_NOT_LEARN,
+        super::dvr::FLOOD_TO_TUN,
+        80,
+        87,
+        90,
+        91,
+    ];
 
     /// Priorities.
     pub mod priority {
@@ -267,7 +313,13 @@ pub mod phys {
         pub const LOCAL_VLAN: u16 = 4;
         /// Drop of untranslated frames from br-int.
         pub const DROP_PORT: u16 = 2;
-        /// NORMAL.
+        /// DVR: frames from br-int.
+        pub const FROM_INT: u16 = 2;
+        /// DVR: frames of other hosts' routers.
+        pub const FROM_ROUTER: u16 = 2;
+        /// DVR: everything else from outside.
+        pub const FROM_OUTSIDE: u16 = 1;
+        /// NORMAL, and table misses.
         pub const DEFAULT: u16 = 0;
     }
 }

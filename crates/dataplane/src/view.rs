@@ -37,6 +37,39 @@ pub struct HostView {
     pub ports: Vec<Port>,
     /// Rules of the ports' groups and members of the remote groups those name.
     pub security_groups: SecurityGroups,
+    /// Distributed routing; none when the host takes no part in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dvr: Option<Dvr>,
+}
+
+/// What distributed routing depends on besides the ports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dvr {
+    /// Under which this host's routers send to other hosts.
+    pub mac: MacAddr,
+    /// The same of the other hosts.
+    #[serde(default)]
+    pub host_macs: BTreeSet<MacAddr>,
+    /// Subnets that routers of this host are on.
+    #[serde(default)]
+    pub subnets: Vec<DvrSubnet>,
+}
+
+/// A subnet that routers of this host are on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DvrSubnet {
+    /// Local VLAN of its network.
+    pub vlan: u16,
+    /// Its addresses. Those of two subnets of a network never overlap, so a port is on the subnet
+    /// if it has an address of it.
+    pub cidr: IpNet,
+    /// The gateway of the subnet's ports.
+    #[serde(default)]
+    pub gateway_ip: Option<IpAddr>,
+    /// MAC of the port with that address, as the server says.
+    pub gateway_mac: MacAddr,
 }
 
 /// Behaviour switches of the agent.

@@ -22,6 +22,8 @@ pub mod device_owner {
     pub const FLOATING_IP: &str = "network:floatingip";
     /// A FIP namespace's gateway on a compute host.
     pub const AGENT_GATEWAY: &str = "network:floatingip_agent_gateway";
+    /// A port that carries one VLAN of a trunk.
+    pub const TRUNK_SUBPORT: &str = "trunk:subport";
     /// Every service-owned port starts with this.
     pub const NETWORK_PREFIX: &str = "network:";
     /// Every Nova instance's port starts with this.
@@ -31,6 +33,15 @@ pub mod device_owner {
         [ROUTER_INTERFACE, DVR_INTERFACE, HA_REPLICATED_INTERFACE];
     /// Owners whose ports do not keep a network from being deleted: Neutron deletes them itself.
     pub const AUTO_DELETE: [&str; 3] = [DHCP, DISTRIBUTED, AGENT_GATEWAY];
+    /// Owners, besides every [`COMPUTE_PREFIX`], whose ports a distributed router serves on their
+    /// own host (see [`is_dvr_serviced`]).
+    pub const DVR_SERVICED: [&str; 2] = [TRUNK_SUBPORT, DHCP];
+
+    /// Whether a port of this owner is reached through the distributed router of its own host.
+    #[must_use]
+    pub fn is_dvr_serviced(device_owner: &str) -> bool {
+        device_owner.starts_with(COMPUTE_PREFIX) || DVR_SERVICED.contains(&device_owner)
+    }
 }
 
 /// Values of a port's `device_id` with a meaning of their own.

@@ -5,6 +5,7 @@ use std::{fmt::Write, fs, path::Path};
 
 use neutrino_dataplane::{br_int, br_phys, br_tun, diff, view::HostView};
 use neutrino_openflow::Flow;
+use neutrino_ovs_sandbox::Sandbox;
 
 /// The flows as text, one per line, sorted by table, then falling priority, then match.
 pub fn text(mut flows: Vec<Flow>) -> String {
@@ -54,4 +55,27 @@ fn every_case_renders_its_golden_flows() {
         check(&case.join("br-phys.txt"), &phys, &mut failures);
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn open_vswitch_keeps_every_golden_flow_as_it_is() {
+    let ovs = Sandbox::start().expect("Open vSwitch runs");
+    ovs.vsctl(&["add-br", "br0", "--", "set-fail-mode", "br0", "secure"]).expect("a bridge");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    for entry in fs::read_dir(&root).expect("cases are readable") {
+        let case = entry.expect("case is readable").path();
+        let view = load(&case);
+        let phys = view.physical.keys().map(|name| br_phys::desired(&view, name, 1));
+        for flows in [br_int::desired(&view, 1), br_tun::desired(&view, 1)].into_iter().chain(phys)
+        {
+            let lines: String = flows.iter().map(|flow| format!("{flow}\n")).collect();
+            let file = ovs.dir().join("flows.txt");
+            fs::write(&file, lines).expect("written");
+            let (bridge, file) = (ovs.bridge("br0"), file.display().to_string());
+            ovs.ofctl(&["--bundle", "replace-flows", &bridge, &file]).expect("accepted");
+            let kept = ovs.dump_flows("br0").expect("dumped");
+            let kept = kept.iter().map(|line| line.parse().expect("a flow")).collect();
+            assert_eq!(text(kept), text(flows), "{}", case.display());
+        }
+    }
 }

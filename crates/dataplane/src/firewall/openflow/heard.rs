@@ -14,7 +14,9 @@ use crate::{
 #[must_use]
 pub fn owns(flow: &Flow) -> bool {
     int::FIREWALL.contains(&flow.table)
-        || flow.table == int::TRANSIENT_TABLE && flow.priority > priority::TRANSIENT
+        || flow.table == int::TRANSIENT_TABLE
+            && flow.priority > priority::TRANSIENT
+            && flow.priority != priority::DVR_TO_PORT
 }
 
 /// What the server has spoken of.

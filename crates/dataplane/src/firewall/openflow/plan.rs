@@ -29,7 +29,7 @@ pub enum Outer {
 impl Outer {
     /// How frames of a segment look on its physical network. `None` where the tag means something
     /// else on br-int: it is the local VLAN of a network, whose frames are not to go astray.
-    fn of(segment: &Segment, vlans: &BTreeMap<u16, &LocalVlan>) -> Option<Self> {
+    pub(crate) fn of(segment: &Segment, vlans: &BTreeMap<u16, &LocalVlan>) -> Option<Self> {
         match segment.network_type {
             NetworkType::Flat => Some(Self::Untagged),
             NetworkType::Vlan => {
