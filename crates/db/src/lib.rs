@@ -10,6 +10,7 @@ pub mod agents;
 mod conn;
 mod db;
 pub mod dhcp_bindings;
+pub mod dvr;
 mod error;
 pub mod ip;
 

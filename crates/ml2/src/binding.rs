@@ -20,6 +20,7 @@ use neutrino_types::{ApiResult, Attrs, Context, constants::vif_type};
 use serde_json::Value;
 
 use crate::{
+    distributed,
     drivers::mech::{BindingContext, Bound, Op},
     models::{
         binding::{self, Binding, Level},
@@ -41,24 +42,34 @@ pub(crate) async fn bound_segments(
     conn: &Conn,
     ports: &[Port],
 ) -> DbResult<HashMap<String, Segment>> {
+    let found = segments_on_hosts(conn, ports).await?;
+    Ok(found.into_iter().map(|((port, _), segment)| (port, segment)).collect())
+}
+
+/// As [`bound_segments`], by port id and host: a distributed port may come once for each host.
+pub(crate) async fn segments_on_hosts(
+    conn: &Conn,
+    ports: &[Port],
+) -> DbResult<HashMap<(String, String), Segment>> {
     let bound: Vec<&Port> = ports.iter().filter(|p| p.binding.is_bound()).collect();
     if bound.is_empty() {
         return Ok(HashMap::new());
     }
-    let ids: Vec<&str> = bound.iter().map(|p| p.id.as_str()).collect();
+    let ids = distinct(bound.iter().map(|p| p.id.as_str()));
     let mut levels = binding::levels(conn, &ids).await?;
-    let bottoms: Vec<(String, String)> = bound
+    let bottoms: Vec<((String, String), String)> = bound
         .iter()
         .filter_map(|p| {
-            let bottom = levels.remove(&(p.id.clone(), p.binding.host.clone()))?.pop()?;
-            Some((p.id.clone(), bottom.segment_id?))
+            let on_host = (p.id.clone(), p.binding.host.clone());
+            let bottom = levels.remove(&on_host)?.pop()?;
+            Some((on_host, bottom.segment_id?))
         })
         .collect();
     let segments =
         segment::by_ids(conn, &distinct(bottoms.iter().map(|(_, s)| s.as_str()))).await?;
     Ok(bottoms
         .into_iter()
-        .filter_map(|(port, id)| Some((port, segments.get(&id)?.clone())))
+        .filter_map(|(on_host, id)| Some((on_host, segments.get(&id)?.clone())))
         .collect())
 }
 
@@ -212,8 +223,8 @@ pub(crate) async fn bind_where_needed(
     ports: &mut [Port],
 ) -> ApiResult<HashMap<String, Segment>> {
     let mut out = HashMap::new();
-    let mut open: Vec<usize> =
-        (0..ports.len()).filter(|i| ports[*i].binding.needs_binding()).collect();
+    let open = |p: &Port| p.binding.needs_binding() && !distributed::is_distributed(p);
+    let mut open: Vec<usize> = (0..ports.len()).filter(|i| open(&ports[*i])).collect();
     for _ in 0..TRIES {
         if open.is_empty() {
             return Ok(out);

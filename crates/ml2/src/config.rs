@@ -6,7 +6,10 @@ use neutrino_conf::{Conf, opts};
 use neutrino_db::quotas::{QuotaDefaults, UNLIMITED};
 use neutrino_types::{MacAddr, NetworkType};
 
-use crate::ranges::{GENEVE_SPACE, GRE_SPACE, IdRanges, RangeError, VXLAN_SPACE, VlanRanges};
+use crate::{
+    mac,
+    ranges::{GENEVE_SPACE, GRE_SPACE, IdRanges, RangeError, VXLAN_SPACE, VlanRanges},
+};
 
 /// What the plugin is configured to do.
 #[derive(Clone, Debug)]
@@ -35,6 +38,10 @@ pub struct Ml2Config {
     pub geneve_ranges: IdRanges,
     /// `base_mac`: see [`crate::mac::generate`].
     pub base_mac: MacAddr,
+    /// `dvr_base_mac`, likewise, of hosts' distributed routers.
+    pub dvr_base_mac: MacAddr,
+    /// `host_dvr_for_dhcp`: distributed routers serve DHCP ports, too.
+    pub host_dvr_for_dhcp: bool,
     /// `max_dns_nameservers` per subnet.
     pub max_dns_nameservers: usize,
     /// `max_subnet_host_routes` per subnet.
@@ -89,6 +96,8 @@ impl Default for Ml2Config {
             vxlan_ranges: IdRanges::default(),
             geneve_ranges: IdRanges::default(),
             base_mac: MacAddr([0xfa, 0x16, 0x3e, 0, 0, 0]),
+            dvr_base_mac: MacAddr([0xfa, 0x16, 0x3f, 0, 0, 0]),
+            host_dvr_for_dhcp: true,
             max_dns_nameservers: 5,
             max_host_routes: 20,
             max_address_pairs: Some(10),
@@ -138,7 +147,15 @@ impl Ml2Config {
             return Err(ConfigError::NoTypeDriver(missing));
         }
         let flat = conf.get(&opts::ml2_type_flat::FLAT_NETWORKS);
-        let base_mac = conf.get(&opts::default::BASE_MAC);
+        let base_mac = mac("base_mac", conf.get(&opts::default::BASE_MAC))?;
+        let dvr_base_mac = mac("dvr_base_mac", conf.get(&opts::default::DVR_BASE_MAC))?;
+        if mac::overlap(base_mac, dvr_base_mac) {
+            return Err(ConfigError::Value {
+                option: "dvr_base_mac",
+                value: dvr_base_mac.to_string(),
+                expected: "another pattern than base_mac",
+            });
+        }
         let pairs = conf.get(&opts::default::MAX_ALLOWED_ADDRESS_PAIR);
         Ok(Self {
             type_drivers,
@@ -161,11 +178,9 @@ impl Ml2Config {
                 GENEVE_SPACE,
                 &conf.get(&opts::ml2_type_geneve::VNI_RANGES),
             )?,
-            base_mac: base_mac.parse().map_err(|_| ConfigError::Value {
-                option: "base_mac",
-                value: base_mac,
-                expected: "a MAC address",
-            })?,
+            base_mac,
+            dvr_base_mac,
+            host_dvr_for_dhcp: conf.get(&opts::default::HOST_DVR_FOR_DHCP),
             max_dns_nameservers: count(conf.get(&opts::default::MAX_DNS_NAMESERVERS)),
             max_host_routes: count(conf.get(&opts::default::MAX_SUBNET_HOST_ROUTES)),
             max_address_pairs: usize::try_from(pairs).ok(),
@@ -211,6 +226,10 @@ fn quotas(conf: &Conf) -> QuotaDefaults {
     out
 }
 
+fn mac(option: &'static str, text: String) -> Result<MacAddr, ConfigError> {
+    text.parse().map_err(|_| ConfigError::Value { option, value: text, expected: "a MAC address" })
+}
+
 fn count(value: i64) -> usize {
     usize::try_from(value).unwrap_or(0)
 }
@@ -254,6 +273,13 @@ mod tests {
         assert_eq!(config.flat_networks.as_deref(), Some(["a".to_string()].as_slice()));
         assert_eq!(config.vlan_ranges.iter().count(), 2);
         assert_eq!(config.mtu.physical_networks["a"], 9000);
+    }
+
+    #[test]
+    fn macs_of_routers_and_of_ports_are_kept_apart() {
+        let conf = Conf::parse_str("[DEFAULT]\ndvr_base_mac = fa:16:3e:4f:00:00\n").expect("valid");
+        let error = Ml2Config::from_conf(&conf).expect_err("same pattern");
+        assert!(error.to_string().contains("dvr_base_mac"), "{error}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use neutrino_types::{
 };
 
 use crate::{
-    binding,
+    binding, distributed,
     drivers::mech::{Op, Wiring},
     models::{
         binding::ACTIVE,
@@ -61,10 +61,13 @@ impl Ml2Plugin {
             .into_iter()
             .map(|n| (n.id.clone(), n))
             .collect();
+        distributed::localise(&conn, host, &mut ports).await?;
         let mut segments = binding::bound_segments(&conn, &ports).await?;
         drop(conn);
         segments.extend(binding::bind_where_needed(core, ctx, &mut ports).await?);
+        segments.extend(distributed::bind_where_needed(core, host, &mut ports).await?);
         set_building(core, ctx, host, &mut ports).await?;
+        distributed::set_building(core, ctx, host, &mut ports).await?;
         let ports: HashMap<&str, &Port> = ports.iter().map(|p| (p.id.as_str(), p)).collect();
         let details = devices
             .iter()
@@ -195,6 +198,7 @@ async fn set_building(
         .filter(|i| {
             let p = &ports[*i];
             p.status != wanted(p)
+                && !distributed::is_distributed(p)
                 && p.binding.is_bound()
                 && host.is_none_or(|host| p.binding.host == host)
         })
@@ -295,7 +299,7 @@ struct Report<'a> {
 
 /// What a report did.
 struct Outcome {
-    /// Every port of the report, as it is now.
+    /// Every port of the report, as it is now; distributed ones as they are on the host.
     ports: Vec<Port>,
     /// Bound segments by port id.
     segments: HashMap<String, Segment>,
@@ -332,56 +336,22 @@ async fn apply(core: &Core, ctx: &Context, report: &Report<'_>) -> ApiResult<Out
     let tx = core.db.begin().await?;
     let all = distinct(report.up.iter().chain(&report.down).map(String::as_str));
     let mut ports = port::by_ids(&tx, ctx, &all).await?;
+    distributed::localise(&tx, report.host, &mut ports).await?;
     let segments = binding::bound_segments(&tx, &ports).await?;
-    let up: Vec<&str> = ports
-        .iter()
-        .filter(|p| report.up.contains(&p.id) && report.is_here(p))
-        .map(|p| p.id.as_str())
-        .collect();
-    let mut statements = Vec::new();
-    let mut still_blocked = Vec::new();
-    if !up.is_empty() {
-        tx.execute_batch(vec![provisioning::complete(&up, provisioning::L2)]).await?;
-        still_blocked = provisioning::blocked(&tx, &up).await?;
-        if !still_blocked.is_empty() {
-            tracing::info!(ports = ?still_blocked, "wired, not ACTIVE yet: DHCP does not serve them");
-        }
-    }
-    let down: Vec<&str> = ports
-        .iter()
-        .filter(|p| report.down.contains(&p.id) && !report.up.contains(&p.id))
-        .filter(|p| report.is_here(p))
-        .map(|p| p.id.as_str())
-        .collect();
-    if !down.is_empty() {
-        // One that DHCP does not serve yet must be wired again before it may be ACTIVE.
-        let waiting = provisioning::waiting_for(&tx, &down, provisioning::DHCP).await?;
-        let blocks = waiting.iter().map(|id| (id.as_str(), provisioning::L2));
-        statements.extend(port::insert_blocks(blocks));
-    }
-    let to_active: Vec<&str> = ports
-        .iter()
-        .filter(|p| up.contains(&p.id.as_str()))
-        .filter(|p| p.binding.is_bound() && p.admin_state_up && p.status != status::ACTIVE)
-        .filter(|p| !still_blocked.contains(&p.id))
-        .map(|p| p.id.as_str())
-        .collect();
-    let to_down: Vec<&str> = ports
-        .iter()
-        .filter(|p| report.down.contains(&p.id) && !report.up.contains(&p.id))
-        .filter(|p| report.is_here(p) && p.status != status::DOWN)
-        .map(|p| p.id.as_str())
-        .collect();
-    let mut new: HashMap<String, &str> = HashMap::new();
-    for (ids, to) in [(to_active, status::ACTIVE), (to_down, status::DOWN)] {
-        if !ids.is_empty() {
-            statements.push(neutrino_db::Prepared::new(&port::set_status(&ids, to)));
-            new.extend(ids.into_iter().map(|id| (id.to_string(), to)));
-        }
-    }
+    let (new, statements) = plain_statuses(&tx, report, &ports).await?;
     tx.execute_batch(statements).await?;
+    let (up, down) = distributed_statuses(report, &ports);
+    let on_host = [(status::ACTIVE, up), (status::DOWN, down)];
+    let overall = match report.host {
+        Some(host) => distributed::set_statuses(&tx, host, &on_host).await?,
+        None => Vec::new(),
+    };
     tx.commit().await?;
-    let mut changed = Vec::with_capacity(new.len());
+    let now_on_host: HashMap<String, &str> = on_host
+        .into_iter()
+        .flat_map(|(to, ids)| ids.into_iter().map(move |id| (id.to_string(), to)))
+        .collect();
+    let mut changed = Vec::with_capacity(new.len() + overall.len());
     for port in &mut ports {
         if let Some(to) = new.get(&port.id) {
             let original = port.clone();
@@ -389,8 +359,73 @@ async fn apply(core: &Core, ctx: &Context, report: &Report<'_>) -> ApiResult<Out
             port.revision += 1;
             changed.push((original, port.clone()));
         }
+        if let Some(to) = now_on_host.get(&port.id) {
+            port.status = (*to).to_string();
+        }
+        if let Some(overall) = overall.iter().find(|overall| overall.port_id == port.id) {
+            changed.push(distributed::changed(port, overall));
+        }
     }
     Ok(Outcome { ports, segments, changed })
+}
+
+/// Which distributed ports of a report have another status on its host: ACTIVE ones, DOWN ones.
+fn distributed_statuses<'a>(
+    report: &Report<'_>,
+    ports: &'a [Port],
+) -> (Vec<&'a str>, Vec<&'a str>) {
+    let here = || ports.iter().filter(|p| distributed::is_distributed(p) && report.is_here(p));
+    let up = here()
+        .filter(|p| report.up.contains(&p.id) && p.binding.is_bound() && p.admin_state_up)
+        .filter(|p| p.status != status::ACTIVE);
+    // Also those that are DOWN: their router may have left since.
+    let down = here().filter(|p| report.down.contains(&p.id) && !report.up.contains(&p.id));
+    (up.map(|p| p.id.as_str()).collect(), down.map(|p| p.id.as_str()).collect())
+}
+
+/// The ports of a report that are on one host at most: who gets which status, and the statements
+/// that make it so.
+async fn plain_statuses(
+    tx: &neutrino_db::Tx,
+    report: &Report<'_>,
+    ports: &[Port],
+) -> ApiResult<(HashMap<String, &'static str>, Vec<neutrino_db::Prepared>)> {
+    let here = || ports.iter().filter(|p| !distributed::is_distributed(p) && report.is_here(p));
+    let up: Vec<&str> =
+        here().filter(|p| report.up.contains(&p.id)).map(|p| p.id.as_str()).collect();
+    let mut statements = Vec::new();
+    let mut still_blocked = Vec::new();
+    if !up.is_empty() {
+        tx.execute_batch(vec![provisioning::complete(&up, provisioning::L2)]).await?;
+        still_blocked = provisioning::blocked(tx, &up).await?;
+        if !still_blocked.is_empty() {
+            tracing::info!(ports = ?still_blocked, "wired, not ACTIVE yet: DHCP does not serve them");
+        }
+    }
+    let lost = || here().filter(|p| report.down.contains(&p.id) && !report.up.contains(&p.id));
+    let down: Vec<&str> = lost().map(|p| p.id.as_str()).collect();
+    if !down.is_empty() {
+        // One that DHCP does not serve yet must be wired again before it may be ACTIVE.
+        let waiting = provisioning::waiting_for(tx, &down, provisioning::DHCP).await?;
+        let blocks = waiting.iter().map(|id| (id.as_str(), provisioning::L2));
+        statements.extend(port::insert_blocks(blocks));
+    }
+    let to_active: Vec<&str> = here()
+        .filter(|p| up.contains(&p.id.as_str()))
+        .filter(|p| p.binding.is_bound() && p.admin_state_up && p.status != status::ACTIVE)
+        .filter(|p| !still_blocked.contains(&p.id))
+        .map(|p| p.id.as_str())
+        .collect();
+    let to_down: Vec<&str> =
+        lost().filter(|p| p.status != status::DOWN).map(|p| p.id.as_str()).collect();
+    let mut new: HashMap<String, &'static str> = HashMap::new();
+    for (ids, to) in [(to_active, status::ACTIVE), (to_down, status::DOWN)] {
+        if !ids.is_empty() {
+            statements.push(neutrino_db::Prepared::new(&port::set_status(&ids, to)));
+            new.extend(ids.into_iter().map(|id| (id.to_string(), to)));
+        }
+    }
+    Ok((new, statements))
 }
 
 /// Of ports with the same MAC, the one bound on `host`.

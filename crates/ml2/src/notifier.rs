@@ -1,6 +1,7 @@
 //! What the plugin tells agents. The server implements it over RPC.
 
 use async_trait::async_trait;
+use neutrino_db::dvr::HostMac;
 use neutrino_rpc::shapes::{FdbEntries, FdbUpdate};
 use neutrino_types::{Attrs, NetworkType};
 
@@ -38,6 +39,9 @@ pub trait AgentNotifier: Send + Sync {
     async fn binding_deactivate(&self, port_id: &str, host: &str, network_id: &str);
     /// The binding of a port on `host` is in force now (`binding_activate`).
     async fn binding_activate(&self, port_id: &str, host: &str);
+    /// Hosts got or lost the MACs of their distributed routers; these are all of them (fanout
+    /// `dvr_mac_address_update`).
+    async fn dvr_mac_address_update(&self, macs: &[HostMac]);
     /// Rules of these security groups came or went (fanout `security_groups_rule_updated`).
     async fn security_groups_rule_updated(&self, groups: &[String]);
     /// Ports of these security groups came, went or have other addresses (fanout
@@ -62,6 +66,7 @@ impl AgentNotifier for Silent {
     async fn update_fdb_entries(&self, _: &FdbUpdate, _: Option<&str>) {}
     async fn binding_deactivate(&self, _: &str, _: &str, _: &str) {}
     async fn binding_activate(&self, _: &str, _: &str) {}
+    async fn dvr_mac_address_update(&self, _: &[HostMac]) {}
     async fn security_groups_rule_updated(&self, _: &[String]) {}
     async fn security_groups_member_updated(&self, _: &[String]) {}
 }

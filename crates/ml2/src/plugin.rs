@@ -15,6 +15,7 @@ use crate::{
         ExtensionDriver, UnknownDriver, extension_drivers, mech::MechanismManager,
         mechanism_drivers, types::TypeManager,
     },
+    dvr::ForgetMacs,
     networks::Networks,
     notifier::AgentNotifier,
     ports::{PortBindings, Ports},
@@ -82,6 +83,7 @@ impl Ml2Plugin {
             Core { db, config, registry, notifier, types, mechanisms, extensions, default_groups };
         let core = Arc::new(core);
         ForgetDeleted::subscribe(&core);
+        ForgetMacs::subscribe(&core);
         Ok(Self { core })
     }
 

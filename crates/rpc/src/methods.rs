@@ -232,6 +232,8 @@ pub fn coalesce_key(name: &str, args: &Map<String, Value>) -> Option<String> {
         format!("network {}", text("network_id")?)
     } else if name == TUNNEL_UPDATE.name || name == TUNNEL_DELETE.name {
         format!("tunnel {} {}", text("tunnel_type").unwrap_or(""), text("tunnel_ip")?)
+    } else if name == DVR_MAC_ADDRESS_UPDATE.name {
+        name.to_string()
     } else if name == SECURITY_GROUPS_RULE_UPDATED.name
         || name == SECURITY_GROUPS_MEMBER_UPDATED.name
     {

@@ -18,7 +18,7 @@ use crate::{
     parts::Parts,
     periodic::Periodic,
     router,
-    rpc::{self, Bus, DhcpEndpoint, MetadataEndpoint, RpcConfig, RpcHandle, Services},
+    rpc::{self, Bus, DhcpEndpoint, DvrEndpoint, MetadataEndpoint, RpcConfig, RpcHandle, Services},
     serve::Listening,
 };
 
@@ -60,6 +60,7 @@ impl Server {
             endpoints: vec![
                 Arc::new(DhcpEndpoint::new(parts.dhcp.clone(), parts.ml2.clone())),
                 Arc::new(MetadataEndpoint::new(parts.ml2.clone())),
+                Arc::new(DvrEndpoint::new(parts.ml2.clone())),
             ],
         };
         let rpc = rpc::start(bus, &rpc_config, services).await?;

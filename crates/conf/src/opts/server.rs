@@ -41,6 +41,8 @@ group! {
         AUTH_STRATEGY: String = "auth_strategy", "How requests are authenticated: noauth trusts the X- headers and takes a request without them for admin; local is the identity service built in, see [local_identity].", default("local"), choices(&["noauth", "local"]);
         CORE_PLUGIN: String = "core_plugin", "The core plugin; ml2 is the only one.", default("ml2"), choices(&["ml2", "neutron.plugins.ml2.plugin.Ml2Plugin"]);
         BASE_MAC: String = "base_mac", "Pattern of generated MAC addresses: the first three octets stay, the fourth too unless it is 00.", default("fa:16:3e:00:00:00");
+        DVR_BASE_MAC: String = "dvr_base_mac", "Pattern of the MAC addresses of hosts' distributed routers, as base_mac; must differ from it.", default("fa:16:3f:00:00:00");
+        HOST_DVR_FOR_DHCP: bool = "host_dvr_for_dhcp", "Distributed routers are also on hosts of DHCP agents of their networks.", default("true");
         GLOBAL_PHYSNET_MTU: i64 = "global_physnet_mtu", "MTU in bytes of the physical networks that carry all traffic, tunnels included.", default("1500"), deprecated(&[("ml2", "segment_mtu")]);
         PAGINATION_MAX_LIMIT: String = "pagination_max_limit", "Largest page of a list; infinite or -1 for none.", default("-1");
         MAX_DNS_NAMESERVERS: i64 = "max_dns_nameservers", "DNS servers per subnet.", default("5");

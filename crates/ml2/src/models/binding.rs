@@ -197,18 +197,37 @@ pub fn clear_levels(port: &str, host: &str) -> Prepared {
 /// Stores the levels of `port` on `host`, top first.
 #[must_use]
 pub fn insert_levels(port: &str, host: &str, levels: &[Level]) -> Option<Prepared> {
+    insert_levels_of(host, &[(port, levels)])
+}
+
+/// Stores the levels of several ports on `host` instead of those they have there.
+#[must_use]
+pub fn replace_levels(host: &str, of: &[(&str, &[Level])]) -> Vec<Prepared> {
+    let old = Query::delete()
+        .from_table(L::Table)
+        .and_where(is_in(L::PortId, of.iter().map(|(port, _)| *port)))
+        .and_where(Expr::col(L::Host).eq(host))
+        .to_owned();
+    let mut out = vec![Prepared::new(&old)];
+    out.extend(insert_levels_of(host, of));
+    out
+}
+
+fn insert_levels_of(host: &str, of: &[(&str, &[Level])]) -> Option<Prepared> {
     let mut statement = Query::insert();
     statement.into_table(L::Table).columns([L::PortId, L::Host, L::Level, L::Driver, L::SegmentId]);
-    for (at, level) in (0i32..).zip(levels) {
-        statement.values_panic([
-            port.into(),
-            host.into(),
-            at.into(),
-            level.driver.as_str().into(),
-            level.segment_id.clone().into(),
-        ]);
+    for (port, levels) in of {
+        for (at, level) in (0i32..).zip(*levels) {
+            statement.values_panic([
+                (*port).into(),
+                host.into(),
+                at.into(),
+                level.driver.as_str().into(),
+                level.segment_id.clone().into(),
+            ]);
+        }
     }
-    (!levels.is_empty()).then(|| Prepared::new(&statement))
+    of.iter().any(|(_, levels)| !levels.is_empty()).then(|| Prepared::new(&statement))
 }
 
 fn select_levels() -> SelectStatement {

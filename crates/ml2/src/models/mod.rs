@@ -5,6 +5,7 @@
 //! many statements as one.
 
 pub mod binding;
+pub mod distributed;
 pub mod network;
 pub mod port;
 pub mod segment;

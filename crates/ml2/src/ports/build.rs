@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     config::Ml2Config,
+    distributed,
     ipam::requests::FixedIpRequest,
     mac,
     models::{
@@ -65,6 +66,7 @@ pub(super) fn port(
     port.address_pairs = address_pairs(config, item, port.mac_address)?.unwrap_or_default();
     port.dhcp_opts = merge_opts(&[], item);
     set_binding(item, &mut port.binding)?;
+    distributed::settle(&mut port);
     Ok(port)
 }
 

@@ -25,8 +25,8 @@ use neutrino_types::{
 };
 
 use crate::{
-    binding,
-    drivers::mech::{Op, PortContext},
+    binding, distributed,
+    drivers::mech::{Op, PortContext, Wiring},
     ipam::{
         allocate::{PortRequests, serve},
         requests::{Asker, FixedIpRequest, eligible, for_new_port},
@@ -56,6 +56,8 @@ pub(crate) struct Ports {
 pub(crate) struct Doomed {
     pub(crate) port: Port,
     segment: Option<Segment>,
+    /// Of a distributed port: the hosts that lose it.
+    losses: Vec<Wiring>,
 }
 
 impl Ports {
@@ -372,7 +374,16 @@ pub(crate) async fn postcommit(
 /// Notes what drivers will need to know of ports once they are gone.
 pub(crate) async fn doom(conn: &Conn, ports: Vec<Port>) -> ApiResult<Vec<Doomed>> {
     let mut segments = binding::bound_segments(conn, &ports).await?;
-    Ok(ports.into_iter().map(|port| Doomed { segment: segments.remove(&port.id), port }).collect())
+    let mut losses: HashMap<String, Vec<Wiring>> = HashMap::new();
+    for loss in distributed::losses(conn, &ports).await? {
+        losses.entry(loss.port.id.clone()).or_default().push(loss);
+    }
+    let doomed = |port: Port| Doomed {
+        segment: segments.remove(&port.id),
+        losses: losses.remove(&port.id).unwrap_or_default(),
+        port,
+    };
+    Ok(ports.into_iter().map(doomed).collect())
 }
 
 /// Inside the transaction: deletes a port.
@@ -400,6 +411,7 @@ pub(crate) async fn deleted(core: &Core, ctx: &Context, doomed: &Doomed) {
     if let Err(error) = postcommit(core, ctx, Op::Delete, &change, segments).await {
         tracing::error!(port = doomed.port.id, %error, "a driver failed on a deleted port");
     }
+    core.mechanisms.ports_wired(&core.db, &doomed.losses).await;
     core.notifier.port_delete(&doomed.port.id).await;
     notify::members_changed(core, [&doomed.port]).await;
 }

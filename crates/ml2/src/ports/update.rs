@@ -12,14 +12,15 @@ use super::{
 };
 use crate::{
     binding,
-    drivers::mech::Op,
+    distributed::{self, is_distributed},
+    drivers::mech::{Op, Wiring},
     ipam::{
         allocate::{PortRequests, serve},
         requests::{difference, eligible, for_update},
     },
     mac,
     models::{
-        binding as rows,
+        self, binding as rows,
         port::{self, FixedIp, Port},
         segment::Segment,
         subnet,
@@ -36,6 +37,8 @@ struct Updated {
     original_segment: Option<Segment>,
     /// The bound segment now; none after the binding was cleared.
     segment: Option<Segment>,
+    /// Of a port that is distributed no more: the hosts that lose it.
+    losses: Vec<Wiring>,
 }
 
 /// What changed of a port's addresses.
@@ -60,13 +63,14 @@ pub(super) async fn update(
         core.registry.before(Resource::Port, Action::Update, &payload).await?;
     }
     let updated = retrying(|| try_update(core, ctx, id, changes, if_match)).await?;
-    let Updated { original, port, original_segment, segment } = updated;
+    let Updated { original, port, original_segment, segment, losses } = updated;
     let change = Change { current: &port, original: Some(&original), request: Some(changes) };
     after(core, ctx, Op::Update, &change).await;
     let segments = (segment.as_ref(), original_segment.as_ref());
     if let Err(error) = super::postcommit(core, ctx, Op::Update, &change, segments).await {
         tracing::error!(port = id, %error, "a driver failed on an updated port");
     }
+    core.mechanisms.ports_wired(&core.db, &losses).await;
     if concerns_members(&original, &port) {
         notify::members_changed(core, [&original, &port]).await;
     }
@@ -78,7 +82,12 @@ pub(super) async fn update(
         notify::port_update(core, &port, segments.remove(&port.id).as_ref()).await;
         return Ok(views::port::port(port));
     }
-    if notify {
+    if notify && is_distributed(&port) {
+        let conn = core.db.read().await?;
+        let segment = distributed::some_segment(&conn, &port).await?;
+        drop(conn);
+        notify::port_update(core, &port, segment.as_ref()).await;
+    } else if notify {
         notify::port_update(core, &port, segment.as_ref()).await;
     }
     Ok(views::port::port(port))
@@ -139,6 +148,12 @@ async fn try_update(
     }
     groups::change(&tx, ctx, changes, &mut port).await?;
     let unbound = change_binding(changes, &original, &mut port)?;
+    let no_longer = is_distributed(&original) && !is_distributed(&port);
+    let losses = if no_longer {
+        distributed::losses(&tx, std::slice::from_ref(&original)).await?
+    } else {
+        Vec::new()
+    };
     let segment = original_segment.clone().filter(|_| !unbound);
     if port != original {
         port.revision += 1;
@@ -157,7 +172,7 @@ async fn try_update(
     let segments = (segment.as_ref(), original_segment.as_ref());
     super::precommit(core, &mut tx, ctx, Op::Update, &change, segments).await?;
     tx.commit().await?;
-    Ok(Updated { original, port, original_segment, segment })
+    Ok(Updated { original, port, original_segment, segment, losses })
 }
 
 async fn change_mac(
@@ -229,7 +244,13 @@ async fn change_addresses(
 
 /// Takes new binding inputs over; answers whether they cleared the binding.
 fn change_binding(changes: &Attrs, original: &Port, port: &mut Port) -> ApiResult<bool> {
-    let changed = build::set_binding(changes, &mut port.binding)?;
+    let mut changed = build::set_binding(changes, &mut port.binding)?;
+    if is_distributed(port) {
+        // Its hosts are those of its router.
+        distributed::settle(port);
+        return Ok(false);
+    }
+    changed |= is_distributed(original);
     let vnic_changed = port.binding.vnic_type != original.binding.vnic_type;
     if vnic_changed && original.binding.vif_type != vif_type::UNBOUND {
         return Err(ApiError::conflict(
@@ -273,6 +294,9 @@ fn statements(original: &Port, port: &Port, addresses: &AddressChange) -> Vec<Pr
         }
         out.push(rows::update(id, old_host, &port.binding));
         out.push(rows::clear_levels(id, old_host));
+    }
+    if is_distributed(original) && !is_distributed(port) {
+        out.extend(models::distributed::delete(&[id]));
     }
     out
 }

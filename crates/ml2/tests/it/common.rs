@@ -84,6 +84,9 @@ impl AgentNotifier for Told {
     async fn binding_activate(&self, port_id: &str, host: &str) {
         self.push("binding_activate", json!([port_id, host]));
     }
+    async fn dvr_mac_address_update(&self, macs: &[neutrino_db::dvr::HostMac]) {
+        self.push("dvr_mac_address_update", json!(macs));
+    }
     async fn security_groups_rule_updated(&self, groups: &[String]) {
         self.push("security_groups_rule_updated", json!(groups));
     }

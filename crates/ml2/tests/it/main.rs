@@ -5,6 +5,7 @@ mod common;
 mod anything;
 mod binding;
 mod devices;
+mod distributed;
 mod l2population;
 mod networks;
 mod ports;

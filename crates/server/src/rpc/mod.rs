@@ -7,6 +7,7 @@
 //! Owns no behaviour: what a call does is the plugin's and the services' business.
 
 mod dhcp;
+mod dvr;
 mod endpoints;
 mod l2;
 mod metadata;
@@ -27,6 +28,7 @@ use neutrino_services::Agents;
 use crate::ServerError;
 
 pub use dhcp::DhcpEndpoint;
+pub use dvr::DvrEndpoint;
 pub use endpoints::{L2Endpoint, ReportsEndpoint};
 pub use l2::L2Plugin;
 pub use metadata::MetadataEndpoint;

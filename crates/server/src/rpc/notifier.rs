@@ -1,5 +1,6 @@
 //! What the server tells agents (`AgentNotifierApi`, `L2populationAgentNotifyAPI`).
 
+use neutrino_db::dvr::HostMac;
 use neutrino_rpc::{
     RpcClient, methods,
     methods::Method,
@@ -96,6 +97,10 @@ impl neutrino_ml2::notifier::AgentNotifier for RpcNotifier {
 
     async fn binding_activate(&self, port_id: &str, host: &str) {
         self.fanout(methods::BINDING_ACTIVATE, json!({ "port_id": port_id, "host": host })).await;
+    }
+
+    async fn dvr_mac_address_update(&self, macs: &[HostMac]) {
+        self.fanout(methods::DVR_MAC_ADDRESS_UPDATE, json!({ "dvr_macs": macs })).await;
     }
 
     async fn security_groups_rule_updated(&self, groups: &[String]) {

@@ -14,8 +14,10 @@ use neutrino_db::{
     Conn, Db, DbResult,
     agents::{self, Agent},
     list::any_of,
-    schema::{Agents, IpAllocations as I, PortBindings as B, Ports as P},
-    sea_query::{Cond, Expr, ExprTrait, JoinType, Query, SelectStatement},
+    schema::{
+        Agents, DistributedPortBindings as D, IpAllocations as I, PortBindings as B, Ports as P,
+    },
+    sea_query::{Cond, Expr, ExprTrait, JoinType, Query, SelectStatement, UnionType},
 };
 use neutrino_rpc::shapes::{FdbChange, FdbEntries, FdbNetwork, FdbPort, FdbUpdate};
 use neutrino_types::{
@@ -25,6 +27,7 @@ use neutrino_types::{
 
 use super::{MechanismDriver, Op, PortContext, Wiring, openvswitch::tunnel_types};
 use crate::{
+    distributed::is_distributed,
     models::{binding, distinct, is_in, port::Port, segment::Segment},
     notifier::AgentNotifier,
 };
@@ -101,11 +104,6 @@ fn add(
     network.ports.entry(ip.to_string()).or_default().extend(ports);
 }
 
-/// Distributed router ports are on every host: they get flooding entries, but none of their own.
-fn is_distributed(port: &Port) -> bool {
-    port.device_owner == device_owner::DVR_INTERFACE
-}
-
 /// Active, not distributed ports of networks, with their host.
 fn active_ports(networks: &[&str]) -> SelectStatement {
     Query::select()
@@ -123,6 +121,20 @@ fn active_ports(networks: &[&str]) -> SelectStatement {
         .to_owned()
 }
 
+/// Distributed ports of networks on the hosts where they are active.
+fn active_on_hosts(networks: &[&str]) -> SelectStatement {
+    Query::select()
+        .from(D::Table)
+        .join(
+            JoinType::InnerJoin,
+            P::Table,
+            Expr::col((P::Table, P::Id)).equals((D::Table, D::PortId)),
+        )
+        .and_where(is_in((P::Table, P::NetworkId), networks.iter().copied()))
+        .and_where(Expr::col((D::Table, D::Status)).eq(status::ACTIVE))
+        .to_owned()
+}
+
 /// How many active ports each host has on each network.
 async fn active_counts(
     conn: &Conn,
@@ -137,13 +149,25 @@ async fn active_counts(
         .and_where(is_in((B::Table, B::Host), hosts.iter().copied()))
         .group_by_columns([(P::Table, P::NetworkId)])
         .group_by_columns([(B::Table, B::Host)]);
-    let rows = conn
-        .fetch_map(&query, |r| ((r.text(0), r.text(1)), u64::try_from(r.int(2)).unwrap_or(0)))
-        .await?;
-    Ok(rows.into_iter().collect())
+    let mut distributed = active_on_hosts(networks);
+    distributed
+        .column((P::Table, P::NetworkId))
+        .column((D::Table, D::Host))
+        .expr(Expr::col((P::Table, P::Id)).count())
+        .and_where(is_in((D::Table, D::Host), hosts.iter().copied()))
+        .group_by_columns([(P::Table, P::NetworkId)])
+        .group_by_columns([(D::Table, D::Host)]);
+    query.union(UnionType::All, distributed);
+    let counts = HashMap::new();
+    conn.fetch_fold(&query, counts, |counts, r| {
+        let count = counts.entry((r.text(0), r.text(1))).or_insert(0);
+        *count += u64::try_from(r.int(2)).unwrap_or(0);
+    })
+    .await
 }
 
 /// One row of a network's forwarding table: network, host, MAC, and an address if there is one.
+/// Distributed ports have none: they are on every host, and only make a host a member.
 type TableRow = (String, String, MacAddr, Option<String>);
 
 async fn forwarding_table(conn: &Conn, networks: &[&str]) -> DbResult<Vec<TableRow>> {
@@ -158,6 +182,14 @@ async fn forwarding_table(conn: &Conn, networks: &[&str]) -> DbResult<Vec<TableR
             I::Table,
             Expr::col((I::Table, I::PortId)).equals((P::Table, P::Id)),
         );
+    let mut distributed = active_on_hosts(networks);
+    distributed
+        .distinct()
+        .column((P::Table, P::NetworkId))
+        .column((D::Table, D::Host))
+        .expr(Expr::val(""))
+        .expr(Expr::val(None::<String>));
+    query.union(UnionType::All, distributed);
     conn.fetch_map(&query, |r| {
         (r.text(0), r.text(1), r.str(2).parse().unwrap_or_default(), r.opt_text(3))
     })
@@ -184,7 +216,7 @@ impl L2Population {
         let conn = db.read().await?;
         let counts = active_counts(&conn, &networks, &hosts).await?;
         let mut in_report: HashMap<(&str, &str), u64> = HashMap::new();
-        for change in changes.iter().filter(|c| !is_distributed(c.port)) {
+        for change in &changes {
             *in_report.entry((&change.port.network_id, change.host)).or_insert(0) += 1;
         }
         // Which (network, host) become members now, and their segment.

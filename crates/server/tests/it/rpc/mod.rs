@@ -3,6 +3,7 @@
 mod address_groups;
 mod devices;
 mod dhcp;
+mod dvr;
 mod notifications;
 mod reports;
 mod security_groups;
