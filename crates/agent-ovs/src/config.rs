@@ -70,8 +70,10 @@ pub enum ConfigError {
     /// A bridge that carries two physical networks.
     #[error("[ovs] bridge_mappings has bridge {0} twice: each physical network needs its own")]
     BridgeTwice(String),
-    /// DVR.
-    #[error("[agent] enable_distributed_routing is not in this release and comes with a later one")]
+    /// DVR with tunnels, but without the server saying where MACs are.
+    #[error(
+        "[agent] enable_distributed_routing with tunnel_types needs [agent] l2_population = true"
+    )]
     DistributedRouting,
     /// An extension of a later release.
     #[error("[agent] extensions has '{0}', which is not in this release; leave it out")]
@@ -116,8 +118,10 @@ pub struct Config {
     pub tunnel: TunnelOptions,
     /// `l2_population`.
     pub l2_population: bool,
-    /// `arp_responder`, already combined with `l2_population`.
+    /// `arp_responder`, already combined with `l2_population` and [`Self::distributed`].
     pub arp_responder: bool,
+    /// `enable_distributed_routing`.
+    pub distributed: bool,
     /// Firewall driver; [`Driver::Noop`] also when security groups are off.
     pub firewall: Driver,
     /// `explicitly_egress_direct`.
@@ -196,6 +200,13 @@ impl Config {
             return Err(ConfigError::EgressDirect);
         }
         let l2_population = conf.get(&opts::agent::L2_POPULATION);
+        let distributed = conf.get(&opts::agent::ENABLE_DISTRIBUTED_ROUTING);
+        // The routers of all hosts share a MAC, which tunnels must not learn nor ARP tell of.
+        let routed_tunnels = distributed && !tunnel_types.is_empty();
+        if routed_tunnels && !l2_population {
+            return Err(ConfigError::DistributedRouting);
+        }
+        let arp_responder = conf.get(&opts::agent::ARP_RESPONDER) || routed_tunnels;
         let address = conf.get(&opts::ovs::OF_LISTEN_ADDRESS);
         let port = conf.get(&opts::ovs::OF_LISTEN_PORT);
         let of_listen = socket_text(&address, port);
@@ -211,7 +222,8 @@ impl Config {
             local_ip,
             tunnel: tunnel_options(conf),
             l2_population,
-            arp_responder: l2_population && conf.get(&opts::agent::ARP_RESPONDER),
+            arp_responder: l2_population && arp_responder,
+            distributed,
             firewall,
             explicitly_egress_direct,
             permitted_ethertypes: permitted_ethertypes(conf)?,
@@ -275,9 +287,6 @@ impl Config {
 
 /// What this agent cannot do must not seem to be done.
 fn refuse_unsupported(conf: &Conf) -> Result<(), ConfigError> {
-    if conf.get(&opts::agent::ENABLE_DISTRIBUTED_ROUTING) {
-        return Err(ConfigError::DistributedRouting);
-    }
     match conf.get(&opts::agent::EXTENSIONS).into_iter().next() {
         Some(first) => Err(ConfigError::Extension(first)),
         None => Ok(()),
@@ -376,12 +385,24 @@ mod tests {
     }
 
     #[test]
+    fn distributed_routing_over_tunnels_answers_arp_here() {
+        let lines = "[agent]\nenable_distributed_routing = true\nl2_population = true\n";
+        let c = config(lines).expect("valid");
+        assert!(c.distributed && !c.arp_responder, "no tunnels");
+        let tunnels = format!("{lines}tunnel_types = gre\n[ovs]\nlocal_ip = 127.0.0.1\n");
+        assert!(config(&tunnels).expect("valid").arp_responder);
+    }
+
+    #[test]
     fn what_this_release_cannot_do_is_refused() {
         let driver = config("[securitygroup]\nfirewall_driver = iptables\n");
         assert_eq!(driver.err(), Some(ConfigError::FirewallDriver("iptables".into())));
         let ethertype = config("[securitygroup]\npermitted_ethertypes = 4008\n");
         assert_eq!(ethertype.err(), Some(ConfigError::BadEthertype("4008".into())));
-        let dvr = config("[agent]\nenable_distributed_routing = true\n");
+        let dvr = config(
+            "[agent]\nenable_distributed_routing = true\ntunnel_types = vxlan\n\
+             [ovs]\nlocal_ip = 127.0.0.1\n",
+        );
         assert_eq!(dvr.err(), Some(ConfigError::DistributedRouting));
         let tunnels = config("[agent]\ntunnel_types = vxlan\n");
         assert_eq!(tunnels.err(), Some(ConfigError::NoLocalIp));

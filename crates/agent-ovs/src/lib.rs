@@ -2,8 +2,8 @@
 //!
 //! - [`config`]: settings, checked once;
 //! - [`observe`]: Open vSwitch's database in the agent's terms;
-//! - [`state`] with [`ports`], [`local_vlans`], [`fdb`] and [`security_groups`]: what the agent
-//!   remembers, plain values;
+//! - [`state`] with [`ports`], [`local_vlans`], [`fdb`], [`security_groups`] and [`dvr`]: what the
+//!   agent remembers, plain values;
 //! - [`plan`]: what the database should hold; the flows come from the data plane crate;
 //! - [`apply`] and [`flows`]: writing the difference, confirmed by the switch;
 //! - [`iptables`] and [`connections`]: the packet filter of hybrid ports, and connections to cut;
@@ -16,6 +16,7 @@
 pub mod apply;
 pub mod config;
 pub mod connections;
+pub mod dvr;
 pub mod fdb;
 pub mod flows;
 pub mod iptables;
@@ -41,6 +42,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     config::{Config, ConfigError},
+    dvr::Dvr,
     reconcile::{Agent, Parts},
     rpc::Caller,
     status::Progress,
@@ -62,6 +64,9 @@ pub enum AgentError {
     /// The message bus.
     #[error("opening the message bus")]
     Bus(#[from] RpcError),
+    /// Distributed routing.
+    #[error("asking the server for the MAC of this host's distributed routers")]
+    DvrMac(#[source] RpcError),
     /// The database.
     #[error("opening Open vSwitch's database")]
     Ovsdb(#[from] OvsdbError),
@@ -100,7 +105,12 @@ pub async fn run(conf: Conf) -> Result<(), AgentError> {
     config.check_host()?;
     let timeout = u64::try_from(conf.get(&opts::ovs::OVSDB_TIMEOUT)).unwrap_or(10).max(1);
     let mut signals = Signals::install().map_err(AgentError::Signals)?;
-    let mut running = start(config, &rpc_config, Duration::from_secs(timeout)).await?;
+    let starting = start(config, &rpc_config, Duration::from_secs(timeout));
+    let mut running = tokio::select! {
+        // The host is as it was until the agent is started.
+        () = signals.stop() => return Ok(()),
+        started = starting => started?,
+    };
     tokio::select! {
         () = running.finished() => return Ok(()),
         () = signals.stop() => {}
@@ -146,7 +156,8 @@ impl Running {
     }
 }
 
-/// Starts the agent: connects to Open vSwitch, checks the bridges, opens the bus.
+/// Starts the agent: connects to Open vSwitch, checks the bridges, opens the bus. An agent of
+/// distributed routing waits for the server.
 ///
 /// # Errors
 /// As [`run`].
@@ -171,9 +182,20 @@ pub async fn start(
     if config.security_groups() {
         rpc_config.topics.push(topics::SECURITY_GROUP_UPDATE.to_string());
     }
+    if config.distributed {
+        rpc_config.topics.push(topics::DVR_UPDATE.to_string());
+    }
     let (api, notifications) = neutrino_agent::connect(&rpc_config).await?;
+    let dvr = if config.distributed {
+        let mac = dvr::own_mac(&api, rpc_config.timeouts.initial).await;
+        let mac = mac.map_err(AgentError::DvrMac)?;
+        tracing::info!(%mac, "routers of this host are distributed");
+        Some(Dvr::new(mac))
+    } else {
+        None
+    };
     let hypervisor = hypervisor(&config.host);
-    Ok(launch(config, &hypervisor, Connections { controller, ovsdb, api, notifications }))
+    Ok(launch(config, dvr, &hypervisor, Connections { controller, ovsdb, api, notifications }))
 }
 
 struct Connections {
@@ -189,14 +211,14 @@ fn hypervisor(host: &str) -> String {
     Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or(host).to_string()
 }
 
-fn launch(config: Config, hypervisor: &str, connections: Connections) -> Running {
+fn launch(config: Config, dvr: Option<Dvr>, hypervisor: &str, connections: Connections) -> Running {
     let Connections { controller, ovsdb, api, notifications } = connections;
     let (caller, answers) = Caller::new(api.clone());
     let parts = Parts { ovsdb: ovsdb.clone(), controller, caller, answers, notifications };
     let state = status::agent_state(&config, hypervisor);
     let interval = config.report_interval;
     tracing::info!(host = config.host, "agent started");
-    let agent = Agent::new(config, parts);
+    let agent = Agent::new(config, dvr, parts);
     let progress = agent.progress();
     let reporter = Reporter { api, ovsdb, state, interval, progress: progress.clone() };
     Running { agent: tokio::spawn(agent.run()), reporter: tokio::spawn(reporter.run()), progress }

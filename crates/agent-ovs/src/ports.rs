@@ -33,6 +33,8 @@ pub struct Wiring {
     pub device_owner: String,
     /// The port's own addresses.
     pub fixed_ips: BTreeSet<IpAddr>,
+    /// Subnets of those, each with the first address there.
+    pub subnets: BTreeMap<String, IpAddr>,
     /// `allowed_address_pairs`.
     pub allowed_pairs: BTreeSet<(MacAddr, IpNet)>,
 }
@@ -454,12 +456,20 @@ fn wiring(config: &Config, details: &DeviceDetails) -> Result<Wiring, &'static s
     {
         return Err("the network's physical network is not in [ovs] bridge_mappings");
     }
+    let fixed_ips = details.fixed_ips.iter();
+    let addresses = fixed_ips.filter_map(|f| Some((&f.subnet_id, f.ip_address.parse().ok()?)));
+    let addresses: Vec<(&String, IpAddr)> = addresses.collect();
+    let mut subnets = BTreeMap::new();
+    for (subnet, ip) in &addresses {
+        subnets.entry((*subnet).clone()).or_insert(*ip);
+    }
     Ok(Wiring {
         network: NetworkKey::new(network_id, &segment),
         segment,
         port_security: details.port_security_enabled,
         device_owner: details.device_owner.clone(),
-        fixed_ips: details.fixed_ips.iter().filter_map(|f| f.ip_address.parse().ok()).collect(),
+        fixed_ips: addresses.iter().map(|(_, ip)| *ip).collect(),
+        subnets,
         allowed_pairs: details
             .allowed_address_pairs
             .iter()

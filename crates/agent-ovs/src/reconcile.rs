@@ -30,6 +30,7 @@ use crate::{
     apply,
     config::Config,
     connections::Tracker,
+    dvr::Dvr,
     flows::{BridgeFlows, FlowsError, Role},
     iptables::{Iptables, IptablesError},
     observe::{self, Bridge},
@@ -123,9 +124,9 @@ struct Failing {
 }
 
 impl Agent {
-    /// An agent that has not looked at anything.
+    /// An agent that has not looked at anything; `dvr` when it does distributed routing.
     #[must_use]
-    pub fn new(config: Config, parts: Parts) -> Self {
+    pub fn new(config: Config, dvr: Option<Dvr>, parts: Parts) -> Self {
         let drop = config.drop_flows_on_start;
         let mut bridges =
             vec![BridgeFlows::new(&config.integration_bridge, Role::Integration, drop)];
@@ -142,7 +143,7 @@ impl Agent {
             tracker: Tracker::new(&config.ovsdb_connection),
             config: Arc::new(config),
             parts,
-            state: State::default(),
+            state: State::new(dvr),
             bridges,
             progress: watch::channel(Progress::default()).0,
             audit_at: now + AUDIT_INTERVAL,
@@ -383,6 +384,9 @@ impl Agent {
         let vifs = seen.get(&self.config.integration_bridge).map(Bridge::vifs).unwrap_or_default();
         self.state.observe_vifs(vifs);
         self.state.assign_vlans();
+        if let Some(dvr) = &mut self.state.dvr {
+            dvr.observe(&self.state.ports);
+        }
         seen
     }
 
@@ -532,6 +536,12 @@ impl Agent {
                 }
                 Question::Groups(devices) => self.parts.caller.groups(devices),
             }
+        }
+        if !state.calls.dvr
+            && let Some(question) = state.dvr.as_mut().and_then(|dvr| dvr.ask(now))
+        {
+            state.calls.dvr = true;
+            self.parts.caller.dvr(question);
         }
         if !state.calls.report {
             let mut down = state.ports.to_report_down(now);

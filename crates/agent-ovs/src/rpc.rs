@@ -13,7 +13,7 @@ use neutrino_rpc::{
 use neutrino_types::NetworkType;
 use tokio::{sync::mpsc, time::Instant};
 
-use crate::{config::Config, ports, state::State};
+use crate::{config::Config, dvr, ports, state::State};
 
 /// Devices asked for in one round; the next round is asked for when it is answered, while its
 /// ports are wired.
@@ -65,6 +65,13 @@ pub enum Answer {
         down: Vec<String>,
         /// The answer.
         result: Result<DeviceListUpdate, RpcError>,
+    },
+    /// Of what distributed routing needs.
+    Dvr {
+        /// What was asked for.
+        question: dvr::Question,
+        /// The answers.
+        heard: dvr::Heard,
     },
     /// Of `tunnel_sync`.
     Tunnels {
@@ -118,6 +125,15 @@ impl Caller {
         });
     }
 
+    /// Asks for what distributed routing needs.
+    pub fn dvr(&self, question: dvr::Question) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            let heard = dvr::ask(&this.api, &question).await;
+            this.answer(Answer::Dvr { question, heard });
+        });
+    }
+
     /// Reports devices as up and down.
     pub fn report(&self, up: Vec<String>, down: Vec<String>, refresh_tunnels: bool) {
         let this = self.clone();
@@ -157,7 +173,7 @@ pub fn notified(state: &mut State, config: &Config, notification: Notification) 
             tracing::warn!("server lost, the host stays as it is");
             state.connected = false;
         }
-        Notification::PortUpdate { port_id, .. } => state.ports.touch(&port_id),
+        Notification::PortUpdate { port_id, .. } => state.touch(&port_id),
         Notification::PortDelete { port_id } => state.ports.deleted(&port_id),
         Notification::BindingActivate { port_id, host } if host == config.host => {
             state.ports.activated(&port_id);
@@ -185,6 +201,11 @@ pub fn notified(state: &mut State, config: &Config, notification: Notification) 
         }
         Notification::SecurityGroupsMemberUpdated { security_groups } => {
             state.security_groups.members_updated(security_groups);
+        }
+        Notification::DvrMacs(macs) => {
+            if let Some(dvr) = &mut state.dvr {
+                dvr.macs_updated(&macs);
+            }
         }
         Notification::AddFdb(entries) => {
             let vlans = &state.vlans;
@@ -247,6 +268,12 @@ pub fn answered(state: &mut State, config: &Config, answer: Answer) {
                     state.ports.report_failed(&up, now);
                     state.ports.report_failed(&down, now);
                 }
+            }
+        }
+        Answer::Dvr { question, heard } => {
+            state.calls.dvr = false;
+            if let Some(dvr) = &mut state.dvr {
+                dvr.answered(&question, heard, now);
             }
         }
         Answer::Tunnels { network_type, result } => {

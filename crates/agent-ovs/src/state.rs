@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::Config,
+    dvr::Dvr,
     fdb::Fdb,
     flows::Removals,
     local_vlans::{LocalVlans, NetworkKey},
@@ -42,6 +43,8 @@ pub struct Calls {
     pub report: bool,
     /// Announcing tunnels.
     pub tunnels: bool,
+    /// Asking for what distributed routing needs.
+    pub dvr: bool,
 }
 
 /// What to ask the server.
@@ -64,6 +67,8 @@ pub struct State {
     pub fdb: Fdb,
     /// Security groups of the VIFs.
     pub security_groups: SecurityGroups,
+    /// Distributed routing; none when this host takes no part in it.
+    pub dvr: Option<Dvr>,
     /// Tunnel endpoints of other hosts, with whether confirmed since the last connection.
     pub endpoints: BTreeMap<(NetworkType, IpAddr), bool>,
     /// Physical networks whose bridges are wired.
@@ -95,6 +100,12 @@ pub struct State {
 }
 
 impl State {
+    /// Nothing remembered yet; `dvr` when this host takes part in distributed routing.
+    #[must_use]
+    pub fn new(dvr: Option<Dvr>) -> Self {
+        Self { dvr, ..Self::default() }
+    }
+
     /// A new connection, or notifications lost: everything must be heard again, and nothing
     /// changes on the host until it was.
     pub fn resync(&mut self, config: &Config) {
@@ -103,6 +114,9 @@ impl State {
         self.sweep_at = None;
         self.calls_retry_at = None;
         self.ports.touch_all();
+        if let Some(dvr) = &mut self.dvr {
+            dvr.touch_all();
+        }
         self.fdb.unconfirm();
         self.refreshed.clear();
         self.endpoints.values_mut().for_each(|confirmed| *confirmed = false);
@@ -132,6 +146,14 @@ impl State {
         self.ports.observe(vifs);
         let ports = &self.ports;
         self.security_groups.retain(|port_id| ports.get(port_id).is_some());
+    }
+
+    /// A port changed: ask again, also for what it says of subnets.
+    pub fn touch(&mut self, port_id: &str) {
+        self.ports.touch(port_id);
+        if let (Some(dvr), Some(port)) = (&mut self.dvr, self.ports.get(port_id)) {
+            dvr.touch(port);
+        }
     }
 
     /// What may be removed of the bridges' flows.
@@ -256,6 +278,7 @@ impl State {
             .collect();
         view.ports = self.ports.iter().filter_map(|record| self.port_view(record)).collect();
         view.security_groups = self.security_groups.known().clone();
+        view.dvr = self.dvr.as_ref().map(|dvr| dvr.view(&self.ports, &self.vlans));
         Some(view)
     }
 
@@ -302,6 +325,10 @@ impl State {
         for record in self.ports.to_report_up(now) {
             let id = record.vif.port_id.clone();
             let Some(network) = record.network() else { continue };
+            // Its flows are not complete.
+            if self.dvr.as_ref().is_some_and(|dvr| !dvr.knows(record)) {
+                continue;
+            }
             let Some(Segment { network_type, physical_network, .. }) =
                 self.vlans.get(&network).map(|m| &m.segment)
             else {
@@ -334,8 +361,10 @@ impl State {
 
     /// Notes progress of the sync; answers true once, when the first one is complete.
     pub fn note_progress(&mut self, config: &Config, now: Instant) -> bool {
-        let calling = self.calls.details || self.calls.report || self.calls.tunnels;
-        let heard = self.ports.settled() && self.security_groups.settled();
+        let Calls { details, report, tunnels, dvr } = self.calls;
+        let calling = details || report || tunnels || dvr;
+        let routed = self.dvr.as_ref().is_none_or(Dvr::settled);
+        let heard = self.ports.settled() && self.security_groups.settled() && routed;
         let settled = heard && self.tunnels_pending.is_empty() && !calling;
         if self.connected && settled && !self.complete {
             self.complete = true;
@@ -385,7 +414,8 @@ impl State {
         if !self.connected {
             return None;
         }
-        let all = [self.sweep_at, self.calls_retry_at, self.ports.next_retry(now)];
+        let dvr = self.dvr.as_ref().and_then(Dvr::next_retry);
+        let all = [self.sweep_at, self.calls_retry_at, self.ports.next_retry(now), dvr];
         all.into_iter().flatten().filter(|at| *at > now).min()
     }
 }

@@ -76,7 +76,7 @@ fn configurations(config: &Config, hypervisor: &str) -> Map<String, Value> {
         "tunneling_ip": config.local_ip,
         "l2_population": config.l2_population,
         "arp_responder_enabled": config.arp_responder,
-        "enable_distributed_routing": false,
+        "enable_distributed_routing": config.distributed,
         "log_agent_heartbeats": config.log_heartbeats,
         "extensions": [],
         "datapath_type": config.datapath_type,
@@ -85,7 +85,8 @@ fn configurations(config: &Config, hypervisor: &str) -> Map<String, Value> {
         "ovs_hybrid_plug": config.firewall == Driver::IptablesHybrid,
         "baremetal_smartnic": false,
         "devices": 0,
-        "in_distributed_mode": false,
+        // Without its MAC the agent would not have started.
+        "in_distributed_mode": config.distributed,
     });
     match value {
         Value::Object(map) => map,

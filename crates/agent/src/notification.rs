@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use neutrino_rpc::{
     BusEvent, Failure, Handler, Request, Version, methods,
-    shapes::{FdbEntries, FdbUpdate},
+    shapes::{FdbEntries, FdbUpdate, dvr::DvrMac},
     transport::Answer,
 };
 use neutrino_types::Attrs;
@@ -98,6 +98,8 @@ pub enum Notification {
         /// The groups whose members are to be asked for again.
         security_groups: Vec<String>,
     },
+    /// The MACs of all hosts' distributed routers.
+    DvrMacs(Vec<DvrMac>),
     /// Forwarding entries to add.
     AddFdb(FdbEntries),
     /// Forwarding entries to remove.
@@ -178,6 +180,11 @@ struct Tunnel {
 #[derive(Deserialize)]
 struct Groups {
     security_groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct DvrMacs {
+    dvr_macs: Vec<DvrMac>,
 }
 
 #[derive(Deserialize)]
@@ -285,6 +292,8 @@ impl Notification {
         } else if m == methods::SECURITY_GROUPS_MEMBER_UPDATED.name {
             let Groups { security_groups } = arguments(m, args)?;
             Self::SecurityGroupsMemberUpdated { security_groups }
+        } else if m == methods::DVR_MAC_ADDRESS_UPDATE.name {
+            Self::DvrMacs(arguments::<DvrMacs>(m, args)?.dvr_macs)
         } else if m == methods::ADD_FDB_ENTRIES.name {
             Self::AddFdb(arguments::<Fdb<FdbEntries>>(m, args)?.fdb_entries)
         } else if m == methods::REMOVE_FDB_ENTRIES.name {

@@ -3,6 +3,7 @@
 
 mod adoption;
 mod connections;
+mod distributed;
 mod failures;
 mod firewall_iptables;
 mod firewall_openvswitch;

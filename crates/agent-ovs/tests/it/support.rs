@@ -54,6 +54,24 @@ pub struct World {
     pub reports: Vec<Value>,
     pub refreshes: usize,
     pub groups: Groups,
+    pub dvr: Routers,
+}
+
+/// What the server knows of distributed routing.
+#[derive(Default)]
+pub struct Routers {
+    /// Host to the MAC of its routers.
+    pub macs: BTreeMap<String, String>,
+    /// Subnet to what agents are told of it.
+    pub subnets: BTreeMap<String, Value>,
+    /// Arguments of each question for a subnet.
+    pub asked: Vec<Value>,
+}
+
+impl Routers {
+    pub fn macs(&self) -> Value {
+        self.macs.iter().map(|(host, mac)| json!({"host": host, "mac_address": mac})).collect()
+    }
 }
 
 /// What the server knows of security groups.
@@ -229,6 +247,9 @@ impl Endpoint for Plugin {
             "update_device_list",
             "tunnel_sync",
             "security_group_info_for_devices",
+            "get_dvr_mac_address_by_host",
+            "get_dvr_mac_address_list",
+            "get_subnet_for_dvr",
         ]
     }
 
@@ -250,6 +271,24 @@ impl Endpoint for Plugin {
                 Ok(json!({"tunnels": tunnels}))
             }
             "security_group_info_for_devices" => self.security_groups(&args),
+            "get_dvr_mac_address_by_host" => {
+                let host = args["host"].as_str().expect("host");
+                let world = lock(&self.world);
+                let mac = world
+                    .dvr
+                    .macs
+                    .get(host)
+                    .ok_or_else(|| Failure::bad_arguments(method, "host is not known"))?;
+                Ok(json!({"host": host, "mac_address": mac}))
+            }
+            "get_dvr_mac_address_list" => Ok(lock(&self.world).dvr.macs()),
+            "get_subnet_for_dvr" => {
+                let mut world = lock(&self.world);
+                let subnet = args["subnet"].as_str().expect("subnet");
+                let found = world.dvr.subnets.get(subnet).cloned().unwrap_or_else(|| json!({}));
+                world.dvr.asked.push(Value::Object(args));
+                Ok(found)
+            }
             "update_device_list" => Ok(self.update_device_list(&args).await),
             _ => Ok(self.details(&args)),
         }
@@ -334,6 +373,7 @@ impl Plugin {
 /// A host: Open vSwitch and where its agent finds everything.
 pub struct Host {
     pub ovs: Sandbox,
+    name: String,
     ini: String,
     rpc: AgentConfig,
     /// Long enough for entries sent within this process to arrive.
@@ -348,6 +388,11 @@ impl Host {
 
     /// A host with br-phys, VXLAN and more lines for `[agent]`.
     pub fn with(server: &Server, agent: &str) -> Self {
+        Self::named("host1", server, agent)
+    }
+
+    /// The host of that name with br-phys, VXLAN and more lines for `[agent]`.
+    pub fn named(name: &str, server: &Server, agent: &str) -> Self {
         let ovs = Sandbox::start().expect("Open vSwitch starts");
         ovs.vsctl(&["add-br", "br-phys"]).expect("br-phys");
         let ini = format!(
@@ -358,11 +403,11 @@ impl Host {
             free_port().expect("a port is free"),
         );
         let url = format!("embedded://{}", server.config.bind);
-        let mut rpc = AgentConfig::ovs("host1", &url, SECRET).expect("valid");
+        let mut rpc = AgentConfig::ovs(name, &url, SECRET).expect("valid");
         rpc.topics = l2_topics(agent.contains("l2_population = true"));
         rpc.bus.min_backoff = Duration::from_millis(5);
         rpc.bus.max_backoff = Duration::from_millis(50);
-        Self { ovs, ini, rpc, confirmation: Duration::from_secs(1) }
+        Self { ovs, name: name.into(), ini, rpc, confirmation: Duration::from_secs(1) }
     }
 
     /// A host as [`Host::new`] whose ports are filtered by `driver`.
@@ -372,6 +417,11 @@ impl Host {
              firewall_driver = {driver}\n"
         );
         Self::with(server, &agent)
+    }
+
+    /// How long the agent waits for an answer.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.rpc.timeouts.initial = patience;
     }
 
     /// What `local_ip` is at the agent's next start.
@@ -388,7 +438,7 @@ impl Host {
 
     pub fn config(&self) -> Config {
         let conf = Conf::parse_str(&self.ini).expect("valid INI");
-        let config = Config::from_conf("host1", &conf).expect("valid configuration");
+        let config = Config::from_conf(&self.name, &conf).expect("valid configuration");
         Config { confirmation: self.confirmation, ..config }
     }
 

@@ -47,7 +47,7 @@ group! {
         TUNNEL_CSUM: bool = "tunnel_csum", "Checksum tunnel packets.", default("false");
         DSCP: Option<i64> = "dscp", "DSCP of tunnel packets.", range(0, 63);
         DSCP_INHERIT: bool = "dscp_inherit", "Copy DSCP from the inner packet.", default("false");
-        ENABLE_DISTRIBUTED_ROUTING: bool = "enable_distributed_routing", "DVR.", default("false");
+        ENABLE_DISTRIBUTED_ROUTING: bool = "enable_distributed_routing", "Route between subnets on this host (DVR); with tunnels it needs l2_population.", default("false");
         DROP_FLOWS_ON_START: bool = "drop_flows_on_start", "Delete all flows at start.", default("false");
         POLLING_INTERVAL: f64 = "polling_interval", "Seconds between looks at the switch when nothing happens; changes are acted on at once whatever this is.", default("2");
         EXTENSIONS: Vec<String> = "extensions", "Extensions of the L2 agent.";

@@ -101,6 +101,9 @@ fn what_was_heard_of_is_judged_and_nothing_else() {
     let flows = openflow::desired(&view, 1);
     assert!(flows.iter().all(openflow::owns));
     assert!(!br_int::desired(&view, 1).iter().any(openflow::owns));
+    // Nor those of distributed routing, whose subnets may be heard of last.
+    let routed = cases::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/dvr_tunnel"));
+    assert!(!br_int::desired(&routed, 1).iter().any(openflow::owns));
     // Just started: everything that is there stays.
     let mut started = view.clone();
     started.ports.clear();

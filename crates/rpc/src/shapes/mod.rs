@@ -2,6 +2,7 @@
 //! as Neutron's (see `../shared/reference/rpc.md` §5 to §8).
 
 pub mod dhcp;
+pub mod dvr;
 pub mod security_groups;
 
 use std::collections::BTreeMap;
