@@ -152,7 +152,7 @@ fn has_usable_prefix(subnet: &Subnet) -> bool {
 }
 
 /// Whether `ip` can be a host of `net`: its first and, with IPv4, last address cannot.
-fn is_host_of(net: &IpNet, ip: IpAddr) -> bool {
+pub(crate) fn is_host_of(net: &IpNet, ip: IpAddr) -> bool {
     let reserved = match (net, ip) {
         (IpNet::V4(v4), IpAddr::V4(ip)) if v4.prefix_len() < 31 => {
             let edges: [Ipv4Addr; 2] = [v4.network(), v4.broadcast()];

@@ -10,6 +10,7 @@ mod rule;
 pub mod save;
 mod tables;
 
+pub(crate) use rule::protocol_number;
 pub use rule::{Rule, canonical, protocol_name};
 pub use save::{SaveError, Saved, SavedChain, SavedRule, SavedTable};
 pub use tables::{Kind, Table, TableName, Tables};

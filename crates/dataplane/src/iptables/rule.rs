@@ -128,7 +128,8 @@ pub fn protocol_name(number: u8) -> Cow<'static, str> {
     }
 }
 
-fn protocol_number(name: &str) -> Option<u8> {
+/// The number of an IP protocol that iptables prints by name or number.
+pub(crate) fn protocol_number(name: &str) -> Option<u8> {
     if let Ok(number) = name.parse() {
         return Some(number);
     }

@@ -112,6 +112,11 @@ impl Table {
         self.own.entry(self.wrap.chain(name)).or_default().top.push(text);
     }
 
+    /// Leaves no rule in the agent's chain `name`, which exists then.
+    pub fn empty_chain(&mut self, name: &str) {
+        self.own.insert(self.wrap.chain(name), Chain::default());
+    }
+
     /// A rule to the agent's chain `target`, without other condition.
     fn jump(&self, target: &str) -> Rule {
         Rule::new("", self.wrap.chain(target))
@@ -204,6 +209,12 @@ impl Tables {
     /// A table to add chains and rules to; none when the agent has no business there ([`Kind`]).
     pub fn table(&mut self, name: TableName) -> Option<&mut Table> {
         self.0.get_mut(&name)
+    }
+
+    /// The rules of the agent's chains in a table, behind `-A <chain> `.
+    pub fn own_rules(&self, name: TableName) -> impl Iterator<Item = &str> {
+        let table = self.0.get(&name).into_iter();
+        table.flat_map(Table::own).flat_map(|(_, rules)| rules)
     }
 
     /// The input of `iptables-restore --noflush` that makes of `saved` what is wanted; none when

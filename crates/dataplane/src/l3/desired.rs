@@ -83,12 +83,12 @@ pub enum DeviceKind {
     },
 }
 
-/// A route.
+/// A route. Those of one destination in one table are one, with several hops, in IPv6 too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Route {
     /// Routing table, e.g. [`MAIN_TABLE`].
     pub table: u32,
-    /// Where to; prefix length 0 is the default route.
+    /// Where to, without host bits; prefix length 0 is the default route.
     pub destination: IpNet,
     /// Next hops, sorted; several share the traffic.
     pub hops: Vec<Hop>,
@@ -99,8 +99,8 @@ pub struct Route {
 pub struct Hop {
     /// Through whom; none when the destination is on the link (scope `link`).
     pub gateway: Option<IpAddr>,
-    /// Device; none leaves it to the kernel, which looks for the gateway.
-    pub device: Option<String>,
+    /// Device.
+    pub device: String,
 }
 
 /// A rule that chooses a routing table.

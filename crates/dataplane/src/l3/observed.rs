@@ -46,6 +46,6 @@ pub struct ObservedDevice {
     pub mtu: u32,
     /// Whether it is up.
     pub up: bool,
-    /// Its addresses.
+    /// Its permanent addresses: none learnt from router advertisements.
     pub addresses: Vec<IpNet>,
 }

@@ -16,7 +16,7 @@ use super::desired::{Announcement, Device, Neighbour, Route, Rule, Sysctl};
 pub enum Step {
     /// Makes the namespace, with its loopback device up.
     CreateNamespace,
-    /// Sets a kernel parameter.
+    /// Sets a kernel parameter. One the kernel does not know is no error.
     SetSysctl(Sysctl),
     /// Makes a device with its MAC and MTU and sets it up; addresses and parameters have steps of
     /// their own.
@@ -86,10 +86,12 @@ pub enum Step {
     Proxy(bool),
     /// Announces an address by gratuitous ARP.
     Announce(Announcement),
+    /// Removes the namespace.
+    DeleteNamespace,
 }
 
 /// Tracked connections whose translation is gone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Connections {
     /// Translated address: connections to it, and connections whose answers come to it.
     pub address: Ipv4Addr,

@@ -36,7 +36,7 @@ fn command(chains: &mut BTreeMap<String, SavedChain>, line: &str) {
     let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
     let (chain, rest) = rest.split_once(' ').unwrap_or((rest, ""));
     let rule = |text: &str| SavedRule { text: text.to_string(), counters: Some((0, 0)) };
-    let builtin = chain.chars().all(|c| c.is_ascii_uppercase());
+    let builtin = !chain.is_empty() && chain.chars().all(|c| c.is_ascii_uppercase());
     if builtin {
         chains.entry(chain.to_string()).or_default();
     }

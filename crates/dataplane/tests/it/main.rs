@@ -10,4 +10,5 @@ mod firewall_openflow;
 mod firewall_packets;
 mod firewall_trace;
 mod iptables;
+mod l3;
 mod observed;
