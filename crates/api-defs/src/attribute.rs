@@ -125,8 +125,12 @@ pub enum Validate {
     None,
     /// A UUID.
     Uuid,
+    /// A UUID or `null`.
+    UuidOrNone,
     /// A printable name of at most so many characters, without outer white space.
     Name(usize),
+    /// As [`Validate::Name`], but not empty.
+    NameNotEmpty(usize),
     /// A string of at most so many characters.
     Text(usize),
     /// As [`Validate::Text`], or `null`.

@@ -66,6 +66,12 @@ const ALL: &[Extension] = &[
         "2020-07-15T10:00:00-00:00",
         "Named sets of addresses for security group rules.",
     ),
+    extension(
+        "address-scope",
+        "Address scope",
+        "2015-07-26T10:00:00-00:00",
+        "Address scopes: addresses are unique within one.",
+    ),
     extension("agent", "agent", "2013-02-03T10:00:00-00:00", "Agents and their state."),
     extension(
         "agent-resources-synced",
@@ -108,6 +114,12 @@ const ALL: &[Extension] = &[
         "Port Bindings Extended",
         "2017-07-17T10:00:00-00:00",
         "Several bindings of one port, for live migration.",
+    ),
+    extension(
+        "default-subnetpools",
+        "Default Subnetpools",
+        "2016-02-18T18:00:00-00:00",
+        "A subnet pool may be the default one.",
     ),
     extension(
         "dhcp_agent_scheduler",
@@ -238,6 +250,12 @@ const ALL: &[Extension] = &[
         "Address groups may be shared with single projects.",
     ),
     extension(
+        "rbac-address-scope",
+        "Add address_scope type to RBAC",
+        "2020-02-12T00:00:00-00:00",
+        "Address scopes may be shared with single projects.",
+    ),
+    extension(
         "rbac-policies",
         "RBAC Policies",
         "2015-06-17T12:15:12-00:00",
@@ -248,6 +266,12 @@ const ALL: &[Extension] = &[
         "Add security_group type to network RBAC",
         "2019-02-14T00:00:00-00:00",
         "Security groups may be shared with single projects.",
+    ),
+    extension(
+        "rbac-subnetpool",
+        "Add subnetpool type to RBAC",
+        "2020-02-05T00:00:00-00:00",
+        "Subnet pools may be shared with single projects.",
     ),
     extension(
         "revision-if-match",
@@ -346,6 +370,18 @@ const ALL: &[Extension] = &[
         "Subnet belongs to an external network",
         "2024-02-05T18:00:00-00:00",
         "Whether a subnet's network is external.",
+    ),
+    extension(
+        "subnet_allocation",
+        "Subnet Allocation",
+        "2015-03-30T10:00:00-00:00",
+        "Subnets take their block from subnet pools.",
+    ),
+    extension(
+        "subnetpool-prefix-ops",
+        "Subnet Pool Prefix Operations",
+        "2019-02-08T10:00:00-00:00",
+        "Prefixes come to subnet pools and go.",
     ),
     extension(
         "tag-creation",

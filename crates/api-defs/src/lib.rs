@@ -19,6 +19,7 @@ pub use attribute::{Attribute, Convert, Initial, Shape, Validate};
 pub use resource::{MemberAction, Operations, Parent, Resource};
 pub use resources::{
     address_group::ADDRESS_GROUPS,
+    address_scope::ADDRESS_SCOPES,
     agent::{AGENTS, AVAILABILITY_ZONES},
     network::NETWORKS,
     port::{PORT_BINDINGS, PORTS},
@@ -28,6 +29,7 @@ pub use resources::{
     security_group::{DEFAULT_SECURITY_GROUP_RULES, SECURITY_GROUP_RULES, SECURITY_GROUPS},
     service_provider::SERVICE_PROVIDERS,
     subnet::SUBNETS,
+    subnetpool::SUBNETPOOLS,
 };
 
 /// Every resource, sub-resources included.

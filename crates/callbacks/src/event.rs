@@ -14,6 +14,8 @@ pub enum Resource {
     Segment,
     /// A subnet.
     Subnet,
+    /// The address scope of a subnet pool.
+    SubnetPoolAddressScope,
     /// A port.
     Port,
     /// An agent.
@@ -45,6 +47,7 @@ impl Resource {
             Self::Network => "network",
             Self::Segment => "segment",
             Self::Subnet => "subnet",
+            Self::SubnetPoolAddressScope => "subnetpool_address_scope",
             Self::Port => "port",
             Self::Agent => "agent",
             Self::SecurityGroup => "security_group",

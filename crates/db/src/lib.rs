@@ -6,6 +6,7 @@
 //! driven on threads of its own with one hop per statement.
 
 pub mod address_groups;
+pub mod address_scopes;
 pub mod agents;
 mod conn;
 mod db;
@@ -23,6 +24,7 @@ mod row;
 pub mod schema;
 pub mod security_groups;
 
+pub mod subnetpools;
 pub mod tags;
 pub mod testing;
 pub mod time;

@@ -10,7 +10,9 @@ use sea_query::{Alias, Expr, ExprTrait, OnConflict, Query, SelectStatement};
 
 use crate::{
     Conn, DbResult, rbac,
-    schema::{Networks, Ports, Quotas, Routers, SecurityGroupRules, SecurityGroups, Subnets},
+    schema::{
+        Networks, Ports, Quotas, Routers, SecurityGroupRules, SecurityGroups, SubnetPools, Subnets,
+    },
 };
 
 /// The limit that means none.
@@ -135,6 +137,7 @@ fn rows_of(resource: &str, project: &str) -> Option<SelectStatement> {
         "security_group_rule" => {
             rows.column(SecurityGroupRules::ProjectId).from(SecurityGroupRules::Table)
         }
+        "subnetpool" => rows.column(SubnetPools::ProjectId).from(SubnetPools::Table),
         _ => return None,
     };
     Some(rows.and_where(Expr::col("project_id").eq(project)).to_owned())

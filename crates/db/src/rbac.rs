@@ -3,7 +3,7 @@
 //! One table per type of object, as in Neutron, so that a policy goes with its object; all have
 //! the same columns.
 
-use neutrino_types::{ApiError, Context};
+use neutrino_types::{ApiError, Context, new_id};
 use sea_query::{
     Condition, Expr, ExprTrait, IntoColumnRef, IntoIden, Query, SelectStatement, UnionType,
 };
@@ -13,7 +13,10 @@ use crate::{
     Conn, DbResult,
     list::scope::{EVERYONE, EXTERNAL, SHARED},
     row::RowRef,
-    schema::{AddressGroupRbacs, NetworkRbacs as R, SecurityGroupRbacs},
+    schema::{
+        AddressGroupRbacs, AddressScopeRbacs, NetworkRbacs as R, SecurityGroupRbacs,
+        SubnetPoolRbacs,
+    },
 };
 
 /// Types of objects that can be shared.
@@ -21,23 +24,35 @@ use crate::{
 pub enum ObjectType {
     /// Address groups.
     AddressGroup,
+    /// Address scopes.
+    AddressScope,
     /// Networks.
     Network,
     /// Security groups.
     SecurityGroup,
+    /// Subnet pools.
+    SubnetPool,
 }
 
 impl ObjectType {
     /// Every type.
-    pub const ALL: [Self; 3] = [Self::AddressGroup, Self::Network, Self::SecurityGroup];
+    pub const ALL: [Self; 5] = [
+        Self::AddressGroup,
+        Self::AddressScope,
+        Self::Network,
+        Self::SecurityGroup,
+        Self::SubnetPool,
+    ];
 
     /// `object_type` in the API.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::AddressGroup => "address_group",
+            Self::AddressScope => "address_scope",
             Self::Network => "network",
             Self::SecurityGroup => "security_group",
+            Self::SubnetPool => "subnetpool",
         }
     }
 
@@ -52,15 +67,19 @@ impl ObjectType {
     pub const fn actions(self) -> &'static [&'static str] {
         match self {
             Self::Network => &[SHARED, EXTERNAL],
-            Self::AddressGroup | Self::SecurityGroup => &[SHARED],
+            Self::AddressGroup | Self::AddressScope | Self::SecurityGroup | Self::SubnetPool => {
+                &[SHARED]
+            }
         }
     }
 
     const fn table(self) -> &'static str {
         match self {
             Self::AddressGroup => AddressGroupRbacs::Table.name(),
+            Self::AddressScope => AddressScopeRbacs::Table.name(),
             Self::Network => R::Table.name(),
             Self::SecurityGroup => SecurityGroupRbacs::Table.name(),
+            Self::SubnetPool => SubnetPoolRbacs::Table.name(),
         }
     }
 }
@@ -159,6 +178,27 @@ pub async fn insert(conn: &Conn, policy: &Policy) -> DbResult<()> {
         ])
         .to_owned();
     conn.execute(&insert).await.map(|_| ())
+}
+
+/// Shares `object` of `owner` with everyone.
+///
+/// # Errors
+/// As [`insert`].
+pub async fn share(
+    conn: &Conn,
+    object_type: ObjectType,
+    object: &str,
+    owner: &str,
+) -> DbResult<()> {
+    let policy = Policy {
+        id: new_id(),
+        project_id: owner.to_string(),
+        object_type,
+        object_id: object.to_string(),
+        target_project: EVERYONE.to_string(),
+        action: SHARED.to_string(),
+    };
+    insert(conn, &policy).await
 }
 
 /// Gives the policy's access to its `target_project`.

@@ -434,6 +434,85 @@ pub const DEFAULTS: &[DefaultRule] = &[
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "rule:admin_or_owner",
     ),
+    // Address scopes.
+    rule("shared_address_scopes", "field:address_scopes:shared=True"),
+    since(
+        "create_address_scope",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:regular_user",
+    ),
+    since("create_address_scope:shared", "rule:admin_only", "rule:admin_only"),
+    since(
+        "get_address_scope",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_address_scopes",
+        "rule:admin_or_owner or rule:shared_address_scopes",
+    ),
+    since(
+        "update_address_scope",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since("update_address_scope:shared", "rule:admin_only", "rule:admin_only"),
+    since(
+        "delete_address_scope",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    // Subnet pools.
+    rule("shared_subnetpools", "field:subnetpools:shared=True"),
+    since(
+        "create_subnetpool",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:regular_user",
+    ),
+    since("create_subnetpool:shared", "rule:admin_only", "rule:admin_only"),
+    since("create_subnetpool:is_default", "rule:admin_only", "rule:admin_only"),
+    renamed(
+        "create_subnetpool:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "create_subnetpools_tags",
+    ),
+    since(
+        "get_subnetpool",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_subnetpools",
+        "rule:admin_or_owner or rule:shared_subnetpools",
+    ),
+    renamed(
+        "get_subnetpool:tags",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_subnetpools",
+        "get_subnetpools_tags",
+    ),
+    since(
+        "update_subnetpool",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since("update_subnetpool:is_default", "rule:admin_only", "rule:admin_only"),
+    renamed(
+        "update_subnetpool:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "update_subnetpools_tags",
+    ),
+    since(
+        "delete_subnetpool",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    renamed(
+        "delete_subnetpool:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "delete_subnetpools_tags",
+    ),
+    since(
+        "add_prefixes",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
+    since(
+        "remove_prefixes",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "rule:admin_or_owner",
+    ),
     // Address groups.
     rule("shared_address_groups", "field:address_groups:shared=True"),
     since(

@@ -7,8 +7,9 @@ use neutrino_conf::{Conf, opts};
 use neutrino_db::Db;
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
-    AddressGroups, AgentConfig, Agents, AvailabilityZones, DhcpConfig, DhcpScheduler, L3, L3Config,
-    QuotaConfig, Quotas, RbacPolicies, SecurityGroups, ServiceProviders, TagService, dhcp::Seams,
+    AddressGroups, AddressScopes, AgentConfig, Agents, AvailabilityZones, DhcpConfig,
+    DhcpScheduler, L3, L3Config, QuotaConfig, Quotas, RbacPolicies, SecurityGroups,
+    ServiceProviders, SubnetPools, TagService, dhcp::Seams,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -34,6 +35,10 @@ pub struct Parts {
     pub ports: Arc<dyn ResourcePlugin>,
     /// `/v2.0/address-groups`.
     pub address_groups: Arc<AddressGroups>,
+    /// `/v2.0/address-scopes`.
+    pub address_scopes: Arc<AddressScopes>,
+    /// `/v2.0/subnetpools`.
+    pub subnetpools: Arc<SubnetPools>,
     /// `/v2.0/rbac-policies`.
     pub rbac_policies: Arc<RbacPolicies>,
     /// `/v2.0/security-groups`.
@@ -107,10 +112,13 @@ impl Parts {
             registry.clone(),
             quotas.defaults.clone(),
         );
+        let subnetpools = SubnetPools::new(db.clone(), registry.clone(), quotas.defaults.clone());
         let rbac_policies = RbacPolicies::new(db.clone(), quotas.defaults.clone());
         let address_groups = AddressGroups::new(db.clone(), registry.clone(), notifier);
         Ok(Self {
             address_groups: Arc::new(address_groups),
+            address_scopes: Arc::new(AddressScopes::new(db.clone())),
+            subnetpools: Arc::new(subnetpools),
             rbac_policies: Arc::new(rbac_policies),
             networks: ml2.networks(),
             subnets: ml2.subnets(),

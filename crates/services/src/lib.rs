@@ -1,11 +1,12 @@
-//! Service plugins beside ML2, one module each: address groups, agents, scheduling of networks to
-//! DHCP agents, routers, quotas, availability zones, RBAC policies, security groups, service
-//! providers, tags.
+//! Service plugins beside ML2, one module each: address groups and scopes, subnet pools, agents,
+//! scheduling of networks to DHCP agents, routers, quotas, availability zones, RBAC policies,
+//! security groups, service providers, tags.
 //!
 //! Each owns its part of the API's behaviour over [`neutrino_db`]. None owns HTTP, policy or RPC
 //! transport: the server calls them with checked input.
 
 pub mod address_groups;
+pub mod address_scopes;
 pub mod agents;
 pub mod availability_zones;
 pub mod dhcp;
@@ -15,9 +16,11 @@ pub mod rbac;
 mod read_only;
 pub mod security_groups;
 pub mod service_providers;
+pub mod subnetpools;
 pub mod tags;
 
 pub use address_groups::AddressGroups;
+pub use address_scopes::AddressScopes;
 pub use agents::{AgentConfig, Agents};
 pub use availability_zones::AvailabilityZones;
 pub use dhcp::{DhcpConfig, DhcpScheduler};
@@ -26,4 +29,5 @@ pub use quotas::{QuotaConfig, Quotas};
 pub use rbac::RbacPolicies;
 pub use security_groups::SecurityGroups;
 pub use service_providers::ServiceProviders;
+pub use subnetpools::SubnetPools;
 pub use tags::TagService;

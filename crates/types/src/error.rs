@@ -93,6 +93,8 @@ impl ApiError {
                     format!("Router {id} could not be found"),
                 );
             }
+            "address_scope" => ("AddressScopeNotFound", "Address scope"),
+            "subnetpool" => ("SubnetPoolNotFound", "Subnet pool"),
             "security_group" => {
                 return Self::not_found(
                     "SecurityGroupNotFound",

@@ -1,6 +1,7 @@
 //! The resources, one file each. A new resource is a new file and one line in [`all`].
 
 pub mod address_group;
+pub mod address_scope;
 pub mod agent;
 pub mod network;
 pub mod port;
@@ -11,10 +12,11 @@ pub mod security_group;
 pub mod service_provider;
 pub mod standard;
 pub mod subnet;
+pub mod subnetpool;
 
 use crate::resource::Resource;
 
-static ALL: [&Resource; 14] = [
+static ALL: [&Resource; 16] = [
     &network::NETWORKS,
     &subnet::SUBNETS,
     &port::PORTS,
@@ -22,6 +24,8 @@ static ALL: [&Resource; 14] = [
     &agent::AGENTS,
     &agent::AVAILABILITY_ZONES,
     &router::ROUTERS,
+    &subnetpool::SUBNETPOOLS,
+    &address_scope::ADDRESS_SCOPES,
     &address_group::ADDRESS_GROUPS,
     &rbac::RBAC_POLICIES,
     &security_group::SECURITY_GROUPS,

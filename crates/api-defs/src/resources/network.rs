@@ -45,6 +45,10 @@ resource! {
         Attribute::create_only("availability_zone_hints", Shape::TextList, "Zones wished for.")
             .default(Initial::EmptyList).validate(Validate::AvailabilityZoneHints).sort()
             .extension("network_availability_zone"),
+        Attribute::read_only("ipv4_address_scope", Shape::Uuid, "Address scope of its IPv4 subnets.")
+            .extension("address-scope"),
+        Attribute::read_only("ipv6_address_scope", Shape::Uuid, "Address scope of its IPv6 subnets.")
+            .extension("address-scope"),
         DESCRIPTION,
         REVISION_NUMBER,
         CREATED_AT,

@@ -7,7 +7,8 @@ use crate::{
 };
 
 /// What may be shared, as `object_type` names it.
-pub const OBJECT_TYPES: &[&str] = &["address_group", "network", "security_group"];
+pub const OBJECT_TYPES: &[&str] =
+    &["address_group", "address_scope", "network", "security_group", "subnetpool"];
 
 const ALIAS: &str = "rbac-policies";
 

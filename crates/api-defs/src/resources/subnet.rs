@@ -23,6 +23,9 @@ resource! {
             .validate(Validate::Uuid).required_by_policy().listed(),
         Attribute::create_only("subnetpool_id", Shape::Uuid, "Pool the block is taken from.")
             .unset().validate(Validate::SubnetPoolIdOrNone).listed(),
+        Attribute::create_only("use_default_subnetpool", Shape::Bool, "Whether to take it from the default pool.")
+            .default(Initial::Bool(false)).convert(Convert::Boolean).hidden()
+            .extension("default-subnetpools"),
         Attribute::create_only("prefixlen", Shape::Int, "Length of the block to take from the pool.")
             .unset().convert(Convert::Int).validate(Validate::NonNegative).hidden(),
         Attribute::create_only("cidr", Shape::Text, "The block.")

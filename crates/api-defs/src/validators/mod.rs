@@ -66,7 +66,9 @@ impl Validate {
         match self {
             Self::None => Ok(()),
             Self::Uuid => uuid(value),
+            Self::UuidOrNone => or_none(value, uuid),
             Self::Name(max) => text::name(value, max),
+            Self::NameNotEmpty(max) => text::name_not_empty(value, max),
             Self::Text(max) => text::string(value, max),
             Self::TextOrNone(max) => or_none(value, |v| text::string(v, max)),
             Self::NonNegative => non_negative(value),

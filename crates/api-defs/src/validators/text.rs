@@ -37,6 +37,23 @@ pub fn name(value: &Value, max: usize) -> Check {
     if good { Ok(()) } else { refuse(format!("'{s}' is not a valid string")) }
 }
 
+/// A [`name`] that is not empty.
+///
+/// # Errors
+/// No such string, or too long.
+pub fn name_not_empty(value: &Value, max: usize) -> Check {
+    string(value, max)?;
+    not_blank(value.as_str().unwrap_or_default())?;
+    name(value, max)
+}
+
+fn not_blank(s: &str) -> Check {
+    if s.trim().is_empty() {
+        return refuse(format!("'{s}' Blank strings are not permitted"));
+    }
+    Ok(())
+}
+
 /// A string that is not blank and holds no line break.
 ///
 /// # Errors
@@ -44,9 +61,7 @@ pub fn name(value: &Value, max: usize) -> Check {
 pub fn oneline_not_empty(value: &Value, max: usize) -> Check {
     string(value, max)?;
     let s = value.as_str().unwrap_or_default();
-    if s.trim().is_empty() {
-        return refuse(format!("'{s}' Blank strings are not permitted"));
-    }
+    not_blank(s)?;
     if s.trim_end_matches(['\n', '\r']).contains(['\n', '\r']) {
         return refuse(format!("Multi-line string is not allowed: '{s}'"));
     }

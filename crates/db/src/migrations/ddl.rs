@@ -44,6 +44,11 @@ pub(super) fn big(column: impl IntoIden) -> ColumnDef {
     ColumnDef::new(column).big_integer().not_null().to_owned()
 }
 
+/// 64-bit integer or NULL.
+pub(super) fn opt_big(column: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(column).big_integer().null().to_owned()
+}
+
 /// Boolean, required.
 pub(super) fn flag(column: impl IntoIden) -> ColumnDef {
     ColumnDef::new(column).boolean().not_null().to_owned()
@@ -135,6 +140,31 @@ pub(super) fn unique<T: Iden + Copy + 'static>(
     columns: impl IntoIterator<Item = T>,
 ) -> IndexCreateStatement {
     index(table, columns).unique().to_owned()
+}
+
+/// The table of policies about one type of object, and its indices.
+pub(super) fn rbacs<T: Iden + Copy + 'static, U: Iden + Copy + 'static>(
+    name: T,
+    [id, project_id, object_id, target_project, action]: [T; 5],
+    object: (U, U),
+) -> [Step; 3] {
+    let mut rbacs = table(
+        name,
+        [
+            text(id, ID),
+            text_or_empty(project_id, NAME),
+            text(object_id, ID),
+            text(target_project, NAME),
+            text(action, NAME),
+        ],
+        [id],
+    );
+    belongs_to(&mut rbacs, (name, object_id), object);
+    [
+        Step::Table(Box::new(rbacs)),
+        Step::Index(Box::new(unique(name, [object_id, action, target_project]))),
+        Step::Index(Box::new(index(name, [target_project, action]))),
+    ]
 }
 
 /// The table that records migrations; made before the first one.

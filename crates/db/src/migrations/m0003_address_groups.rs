@@ -1,10 +1,8 @@
 //! 0003: address groups, sharing of address groups and security groups.
 
-use sea_query::Iden;
-
 use super::{
     Step,
-    ddl::{ADDRESS, ID, NAME, belongs_to, index, standard, table, text, text_or_empty, unique},
+    ddl::{ADDRESS, ID, NAME, belongs_to, index, rbacs, standard, table, text, text_or_empty},
 };
 use crate::schema::{
     AddressAssociations, AddressGroupRbacs, AddressGroups, SecurityGroupRbacs, SecurityGroups,
@@ -52,29 +50,4 @@ pub(super) fn steps() -> Vec<Step> {
     let columns = [S::Id, S::ProjectId, S::ObjectId, S::TargetProject, S::Action];
     out.extend(rbacs(S::Table, columns, (SecurityGroups::Table, SecurityGroups::Id)));
     out
-}
-
-/// The table of policies about one type of object, and its indices.
-fn rbacs<T: Iden + Copy + 'static, U: Iden + Copy + 'static>(
-    name: T,
-    [id, project_id, object_id, target_project, action]: [T; 5],
-    object: (U, U),
-) -> [Step; 3] {
-    let mut rbacs = table(
-        name,
-        [
-            text(id, ID),
-            text_or_empty(project_id, NAME),
-            text(object_id, ID),
-            text(target_project, NAME),
-            text(action, NAME),
-        ],
-        [id],
-    );
-    belongs_to(&mut rbacs, (name, object_id), object);
-    [
-        Step::Table(Box::new(rbacs)),
-        Step::Index(Box::new(unique(name, [object_id, action, target_project]))),
-        Step::Index(Box::new(index(name, [target_project, action]))),
-    ]
 }

@@ -21,6 +21,7 @@ mod m0002_security_groups;
 mod m0003_address_groups;
 mod m0004_dhcp_scheduling;
 mod m0005_l3;
+mod m0006_subnetpools;
 
 /// One step of the schema.
 pub struct Migration {
@@ -58,6 +59,11 @@ pub const ALL: &[Migration] = &[
         revision: "0005_l3",
         title: "routers, floating IPs, port forwardings, distributed routing",
         steps: m0005_l3::steps,
+    },
+    Migration {
+        revision: "0006_subnetpools",
+        title: "subnet pools, address scopes",
+        steps: m0006_subnetpools::steps,
     },
 ];
 

@@ -51,6 +51,7 @@ pub mod ml2;
 pub mod rbac;
 pub mod security_groups;
 pub mod services;
+pub mod subnetpools;
 
 pub use core::*;
 pub use l3::*;
@@ -58,3 +59,4 @@ pub use ml2::*;
 pub use rbac::*;
 pub use security_groups::*;
 pub use services::*;
+pub use subnetpools::*;

@@ -8,4 +8,5 @@ pub mod addr;
 pub mod allocate;
 pub mod candidates;
 pub mod pools;
+pub mod prefixes;
 pub mod requests;

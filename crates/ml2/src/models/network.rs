@@ -15,7 +15,7 @@ use neutrino_db::{
         Cond, Condition, Expr, ExprTrait, InsertStatement, IntoColumnRef, JoinType, Order, Query,
         SelectStatement, UpdateStatement,
     },
-    time,
+    subnetpools, time,
 };
 use neutrino_types::{Context, new_id};
 
@@ -64,6 +64,10 @@ pub struct Network {
     pub hosted: bool,
     /// The availability zones of its DHCP agents, when loaded.
     pub zones: Vec<String>,
+    /// The address scope of its IPv4 subnets, when loaded.
+    pub ipv4_address_scope: Option<String>,
+    /// The address scope of its IPv6 subnets, when loaded.
+    pub ipv6_address_scope: Option<String>,
 }
 
 /// The condition that an RBAC row of `network` lets `project` do one of `actions`.
@@ -161,7 +165,7 @@ pub async fn by_ids(conn: &Conn, ctx: &Context, ids: &[&str]) -> DbResult<Vec<Ne
     conn.fetch_map(&query, decode).await
 }
 
-/// Loads subnets, segments, tags and availability zones of `networks`.
+/// Loads subnets, address scopes, segments, tags and availability zones of `networks`.
 ///
 /// # Errors
 /// What the database refused.
@@ -172,7 +176,9 @@ pub async fn load_children(conn: &Conn, networks: &mut [Network]) -> DbResult<()
     let ids: Vec<String> = networks.iter().map(|n| n.id.clone()).collect();
     let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut segments = super::segment::by_networks(conn, &refs).await?;
-    let mut subnets = subnet_ids(conn, &refs).await?;
+    let mut subnets = subnets(conn, &refs).await?;
+    let pools = subnets.values().flatten().filter_map(|s| s.pool.clone()).collect();
+    let scopes = subnetpools::scopes(conn, pools).await?;
     let tagged: Vec<&str> =
         networks.iter().zip(&refs).filter(|(n, _)| n.tagged).map(|(_, id)| *id).collect();
     let mut tags = super::tags(conn, &tagged).await?;
@@ -181,7 +187,16 @@ pub async fn load_children(conn: &Conn, networks: &mut [Network]) -> DbResult<()
     let mut zones = zones(conn, &hosted).await?;
     for network in networks {
         network.segments = segments.remove(&network.id).unwrap_or_default();
-        network.subnets = subnets.remove(&network.id).unwrap_or_default();
+        for subnet in subnets.remove(&network.id).unwrap_or_default() {
+            if let Some(scope) = subnet.pool.and_then(|pool| scopes.get(&pool)) {
+                let of_version = match subnet.ip_version {
+                    6 => &mut network.ipv6_address_scope,
+                    _ => &mut network.ipv4_address_scope,
+                };
+                *of_version = Some(scope.clone());
+            }
+            network.subnets.push(subnet.id);
+        }
         network.tags = tags.remove(&network.id).unwrap_or_default();
         network.zones = zones.remove(&network.id).unwrap_or_default();
     }
@@ -213,16 +228,27 @@ async fn zones(conn: &Conn, networks: &[&str]) -> DbResult<HashMap<String, Vec<S
     Ok(out)
 }
 
-async fn subnet_ids(conn: &Conn, networks: &[&str]) -> DbResult<HashMap<String, Vec<String>>> {
-    let mut out: HashMap<String, Vec<String>> = HashMap::new();
+/// What a network shows of a subnet.
+struct SubnetOf {
+    id: String,
+    ip_version: i64,
+    pool: Option<String>,
+}
+
+async fn subnets(conn: &Conn, networks: &[&str]) -> DbResult<HashMap<String, Vec<SubnetOf>>> {
+    let mut out: HashMap<String, Vec<SubnetOf>> = HashMap::new();
     let query = Query::select()
-        .columns([Subnets::NetworkId, Subnets::Id])
+        .columns([Subnets::NetworkId, Subnets::Id, Subnets::IpVersion, Subnets::SubnetpoolId])
         .from(Subnets::Table)
         .and_where(is_in(Subnets::NetworkId, networks.iter().copied()))
         .order_by(Subnets::CreatedAt, Order::Asc)
         .to_owned();
-    for (network, id) in conn.fetch_map(&query, |r| (r.text(0), r.text(1))).await? {
-        out.entry(network).or_default().push(id);
+    let decode = |r: &RowRef<'_>| {
+        let subnet = SubnetOf { id: r.text(1), ip_version: r.int(2), pool: r.opt_text(3) };
+        (r.text(0), subnet)
+    };
+    for (network, subnet) in conn.fetch_map(&query, decode).await? {
+        out.entry(network).or_default().push(subnet);
     }
     Ok(out)
 }

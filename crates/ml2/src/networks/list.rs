@@ -90,7 +90,14 @@ pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult
     let page = SPEC.page(&conn, ctx, query).await?;
     let rows = conn.fetch_map(&page.select_exprs(network::exprs(ctx)), network::decode).await?;
     let mut networks = page.arrange(rows);
-    let children = ["subnets", "tags", "segments", "availability_zones"];
+    let children = [
+        "subnets",
+        "tags",
+        "segments",
+        "availability_zones",
+        "ipv4_address_scope",
+        "ipv6_address_scope",
+    ];
     let wanted = |name: &str| {
         query.fields.is_empty()
             || query.fields.iter().any(|f| f == name || f.starts_with("provider:"))

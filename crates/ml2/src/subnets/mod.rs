@@ -1,5 +1,6 @@
 //! Subnets: creation with gateway and pools, lists, updates, deletion.
 
+mod block;
 mod list;
 mod update;
 mod validate;
@@ -19,6 +20,7 @@ use neutrino_types::{
     constants::device_owner, new_id,
 };
 
+use self::block::Block;
 use crate::{
     drivers::mech::{Op, SubnetContext},
     ipam::{
@@ -66,7 +68,8 @@ impl Subnets {
                 .iter()
                 .find(|n| n.id == id)
                 .ok_or_else(|| ApiError::resource_not_found("network", id))?;
-            let subnet = self.build(item, owner, network)?;
+            let block = block::of(&tx, ctx, item, &owner, id, &there).await?;
+            let subnet = self.build(item, owner, network, block)?;
             let others = there.iter().filter(|s| s.network_id == id);
             validate::no_overlap(&subnet.cidr, id, others)?;
             there.push(subnet);
@@ -88,10 +91,15 @@ impl Subnets {
         Ok(Created { subnets, ports })
     }
 
-    fn build(&self, item: &Attrs, project_id: String, network: &Network) -> ApiResult<Subnet> {
+    fn build(
+        &self,
+        item: &Attrs,
+        project_id: String,
+        network: &Network,
+        Block { cidr, pool }: Block,
+    ) -> ApiResult<Subnet> {
         const NEW: &str = "new subnet";
         let config = &self.core.config;
-        let cidr = validate::cidr(item)?;
         let version = crate::ipam::addr::net_version(&cidr);
         let enable_dhcp = request::flag(item, "enable_dhcp").unwrap_or(true);
         if enable_dhcp {
@@ -116,7 +124,7 @@ impl Subnets {
             enable_dhcp,
             ipv6_ra_mode: request::text(item, "ipv6_ra_mode").map(str::to_string),
             ipv6_address_mode: request::text(item, "ipv6_address_mode").map(str::to_string),
-            subnetpool_id: None,
+            subnetpool_id: pool,
             external: network.external,
             revision: 0,
             created_at: now.clone(),

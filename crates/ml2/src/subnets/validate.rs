@@ -33,25 +33,11 @@ fn same_version(version: u8, ip: IpAddr, name: &str) -> ApiResult<()> {
     refuse(format!("{name} '{ip}' does not match the ip_version '{version}'"))
 }
 
-/// The CIDR asked for, host bits dropped.
+/// The CIDR in `text`, host bits dropped, as a block for `item`.
 ///
 /// # Errors
-/// `BadRequest`, `SubnetPoolNotFound`, `InvalidInput`.
-pub(super) fn cidr(item: &Attrs) -> ApiResult<IpNet> {
-    let given = request::text(item, "cidr");
-    let prefixlen = item.get("prefixlen").is_some_and(|v| !v.is_null());
-    if given.is_some() && prefixlen {
-        return Err(bad_request("cidr and prefixlen must not be supplied together"));
-    }
-    if let Some(pool) = request::text(item, "subnetpool_id") {
-        return Err(ApiError::not_found(
-            "SubnetPoolNotFound",
-            format!("Subnet pool {pool} could not be found."),
-        ));
-    }
-    let Some(text) = given else {
-        return Err(bad_request("a subnetpool must be specified in the absence of a cidr"));
-    };
+/// `InvalidInput`.
+pub(super) fn cidr(item: &Attrs, text: &str) -> ApiResult<IpNet> {
     let Some(cidr) = parse_net(text) else {
         return refuse(format!("'{text}' is not a valid IP subnet"));
     };

@@ -22,6 +22,8 @@ pub fn network(n: Network) -> Attrs {
         .set("port_security_enabled", n.port_security_enabled)
         .set("availability_zone_hints", json_list(&n.az_hints))
         .set("availability_zones", texts(n.zones))
+        .set("ipv4_address_scope", n.ipv4_address_scope)
+        .set("ipv6_address_scope", n.ipv6_address_scope)
         .set("router:external", n.external)
         .set("description", n.description)
         .set("tags", texts(n.tags))

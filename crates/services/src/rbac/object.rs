@@ -7,10 +7,11 @@ use neutrino_db::{
     list::scope::{EVERYONE, SHARED},
     rbac::{self, ObjectType, Policy},
     schema::{
-        AddressGroups, Networks, Ports as P, SecurityGroupPortBindings as B,
-        SecurityGroupRules as R, SecurityGroups,
+        AddressGroups, AddressScopes, Networks, Ports as P, SecurityGroupPortBindings as B,
+        SecurityGroupRules as R, SecurityGroups, SubnetPools, Subnets,
     },
     sea_query::{DynIden, Expr, ExprTrait, IntoIden, Query},
+    subnetpools,
 };
 use neutrino_types::{ApiError, Context};
 
@@ -45,6 +46,15 @@ pub(super) async fn check(
         Change::Retarget(target) => target != policy.target_project && target != EVERYONE,
         Change::Delete => true,
     };
+    if matches!(change, Change::Create)
+        && kind == ObjectType::SubnetPool
+        && !scope_is_open(conn, policy).await?
+    {
+        return Err(Veto::by(
+            "validate_rbac_policy_create",
+            &no_access_to_scope(&policy.object_id),
+        ));
+    }
     if !loses || policy.action != SHARED || policy.target_project == owner {
         return Ok(());
     }
@@ -55,11 +65,31 @@ pub(super) async fn check(
     Ok(())
 }
 
+/// Whether the policy's target may use the address scope of the subnet pool, if the pool has one.
+async fn scope_is_open(conn: &Conn, policy: &Policy) -> DbResult<bool> {
+    let scope = subnetpools::scopes(conn, vec![policy.object_id.clone()]).await?;
+    let Some(scope) = scope.get(&policy.object_id) else { return Ok(true) };
+    let targets = rbac::targets(conn, ObjectType::AddressScope, scope, SHARED).await?;
+    Ok(targets.iter().any(|target| *target == EVERYONE || *target == policy.target_project))
+}
+
+fn no_access_to_scope(pool: &str) -> ApiError {
+    ApiError::bad_request(
+        "RbacPolicyInitError",
+        format!(
+            "Failed to create RBAC policy on object {pool} because target project doesn't have \
+             access to associated address scope.."
+        ),
+    )
+}
+
 async fn owner(conn: &Conn, object_type: ObjectType, id: &str) -> DbResult<Option<String>> {
     let table: DynIden = match object_type {
         ObjectType::AddressGroup => AddressGroups::Table.into_iden(),
+        ObjectType::AddressScope => AddressScopes::Table.into_iden(),
         ObjectType::Network => Networks::Table.into_iden(),
         ObjectType::SecurityGroup => SecurityGroups::Table.into_iden(),
+        ObjectType::SubnetPool => SubnetPools::Table.into_iden(),
     };
     let select = Query::select()
         .column("project_id")
@@ -84,7 +114,7 @@ async fn is_needed(conn: &Conn, policy: &Policy) -> DbResult<bool> {
 }
 
 /// The projects that use an object: with ports in a security group, with rules about an address
-/// group.
+/// group, with subnets from a subnet pool, with subnet pools in an address scope.
 async fn users(conn: &Conn, object_type: ObjectType, id: &str) -> DbResult<HashSet<String>> {
     let mut select = Query::select();
     match object_type {
@@ -94,6 +124,16 @@ async fn users(conn: &Conn, object_type: ObjectType, id: &str) -> DbResult<HashS
             .column(R::ProjectId)
             .from(R::Table)
             .and_where(Expr::col(R::RemoteAddressGroupId).eq(id)),
+        ObjectType::AddressScope => select
+            .distinct()
+            .column(SubnetPools::ProjectId)
+            .from(SubnetPools::Table)
+            .and_where(Expr::col(SubnetPools::AddressScopeId).eq(id)),
+        ObjectType::SubnetPool => select
+            .distinct()
+            .column(Subnets::ProjectId)
+            .from(Subnets::Table)
+            .and_where(Expr::col(Subnets::SubnetpoolId).eq(id)),
         ObjectType::SecurityGroup => {
             let ports = Query::select()
                 .column(B::PortId)

@@ -1,6 +1,7 @@
 //! The network API, one module per place in its URL tree.
 
 mod address_groups;
+mod address_scopes;
 mod agents;
 mod availability_zones;
 mod bindings;
@@ -17,6 +18,7 @@ mod security_group_rules;
 mod security_groups;
 mod service_providers;
 mod shared_groups;
+mod subnetpools;
 mod subnets;
 mod tags;
 mod versions;
