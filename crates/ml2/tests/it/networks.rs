@@ -31,6 +31,8 @@ async fn a_project_network_gets_a_segment_and_its_mtu() {
             "port_security_enabled",
             "availability_zone_hints",
             "availability_zones",
+            "ipv4_address_scope",
+            "ipv6_address_scope",
             "router:external",
             "description",
             "tags",

@@ -311,9 +311,20 @@ async fn defaults_and_sharing() {
         pool(&admin, json!({"name": "p", "prefixes": ["10.9.0.0/16"], "default_prefixlen": 24}))
             .await;
     assert_eq!(member.get(&path(&private)).await.status, 404);
+    // Shared with one project, as long as that one uses it.
+    let project = "0f7b9ab7-9c5f-4f2e-8c53-6b4d6f2f1a11";
+    let guest = t.user(project, "member,reader");
     let policy = json!({"rbac_policy": {"object_type": "subnetpool", "object_id": private["id"],
-                                        "action": "access_as_shared", "target_tenant": "p1"}});
-    let made = admin.post("/v2.0/rbac-policies", &policy).await;
-    assert_eq!(made.status, 400, "p1 is no UUID: {}", made.json());
+                                        "action": "access_as_shared", "target_tenant": project}});
+    let policy = admin.post("/v2.0/rbac-policies", &policy).await.json()["rbac_policy"].clone();
+    let net = network(&guest).await;
+    let body = json!({"subnetpool_id": private["id"], "ip_version": 4});
+    let taken = subnet(&guest, &net, body).await.json()["subnet"].clone();
+    assert_eq!(taken["cidr"], "10.9.0.0/24");
+    let policy = format!("/v2.0/rbac-policies/{}", text(&policy, "id"));
+    assert_error(&admin.delete(&policy).await, 409, "RbacPolicyInUse", "RBAC policy on object");
+    assert_eq!(guest.delete(&format!("/v2.0/subnets/{}", text(&taken, "id"))).await.status, 204);
+    assert_eq!(admin.delete(&policy).await.status, 204);
+    assert_eq!(guest.get(&path(&private)).await.status, 404);
     t.stop().await;
 }
