@@ -4,6 +4,7 @@ mod cases;
 mod conntrack;
 mod dhcp;
 mod diffing;
+mod dvr;
 mod firewall_any;
 mod firewall_iptables;
 mod firewall_openflow;
