@@ -170,6 +170,12 @@ const ALL: &[Extension] = &[
         "Ports by a part of their address.",
     ),
     extension(
+        "l3_agent_scheduler",
+        "L3 Agent Scheduler",
+        "2013-02-07T10:00:00-00:00",
+        "Which L3 agents have which routers.",
+    ),
+    extension(
         "multi-provider",
         "Multi Provider Network",
         "2013-06-27T10:00:00-00:00",

@@ -7,6 +7,7 @@
 
 pub mod address_groups;
 pub mod address_scopes;
+pub mod agent_bindings;
 pub mod agents;
 mod conn;
 mod db;
@@ -14,6 +15,7 @@ pub mod dhcp_bindings;
 pub mod dvr;
 mod error;
 pub mod ip;
+pub mod l3_bindings;
 
 pub mod list;
 pub mod migrations;

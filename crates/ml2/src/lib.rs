@@ -17,6 +17,7 @@ mod distributed;
 pub mod drivers;
 mod dvr;
 pub mod ipam;
+pub mod l3;
 pub mod mac;
 pub mod models;
 pub mod mtu;

@@ -78,9 +78,31 @@ impl RpcClient {
         args: &A,
         timeout: Duration,
     ) -> Result<R, RpcError> {
+        self.call_target(ctx, &Target::topic(method.topic), method, args, timeout).await
+    }
+
+    /// Calls `method` on `server` and waits for the answer.
+    pub async fn call_server<A: Serialize, R: DeserializeOwned>(
+        &self,
+        ctx: &Context,
+        method: Method,
+        server: &str,
+        args: &A,
+    ) -> Result<R, RpcError> {
+        let target = Target::server(method.topic, server);
+        self.call_target(ctx, &target, method, args, self.timeouts.initial).await
+    }
+
+    async fn call_target<A: Serialize, R: DeserializeOwned>(
+        &self,
+        ctx: &Context,
+        target: &Target,
+        method: Method,
+        args: &A,
+        timeout: Duration,
+    ) -> Result<R, RpcError> {
         let request = request(ctx, method, args)?;
-        let target = Target::topic(method.topic);
-        let value = self.transport.call(&target, request, timeout).await?;
+        let value = self.transport.call(target, request, timeout).await?;
         serde_json::from_value(value)
             .map_err(|source| RpcError::Answer { method: method.name.into(), source })
     }
@@ -93,10 +115,9 @@ impl RpcClient {
         server: Option<&str>,
         args: &A,
     ) -> Result<(), RpcError> {
-        let target = Target {
-            topic: method.topic.into(),
-            server: server.map(str::to_string),
-            fanout: false,
+        let target = match server {
+            Some(server) => Target::server(method.topic, server),
+            None => Target::topic(method.topic),
         };
         self.transport.cast(&target, request(ctx, method, args)?).await
     }

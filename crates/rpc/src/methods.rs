@@ -217,7 +217,7 @@ pub const DVR_MAC_ADDRESS_UPDATE: Method =
 /// build on each other and must all arrive.
 #[must_use]
 pub fn coalesce_key(name: &str, args: &Map<String, Value>) -> Option<String> {
-    if let Some(key) = dhcp_key(name, args) {
+    if let Some(key) = dhcp_key(name, args).or_else(|| l3_key(name, args)) {
         return Some(key);
     }
     let text = |key: &str| args.get(key).and_then(Value::as_str);
@@ -244,6 +244,16 @@ pub fn coalesce_key(name: &str, args: &Map<String, Value>) -> Option<String> {
     Some(key)
 }
 
+/// Messages to L3 agents and of distributed routing that the next of the same kind about the same
+/// routers makes superfluous: they say "look again", or carry everything.
+fn l3_key(name: &str, args: &Map<String, Value>) -> Option<String> {
+    match name {
+        _ if name == ROUTERS_UPDATED.name => Some(format!("{name} {}", args.get("routers")?)),
+        _ if name == DVR_MAC_ADDRESS_UPDATE.name => Some(name.to_string()),
+        _ => None,
+    }
+}
+
 /// Notifications of DHCP agents that the next of the same kind about the same resource makes
 /// superfluous: those that carry its whole state or only say that it changed. Of different kinds
 /// none replaces another: a deletion must not hide that a port was new, nor the reverse.
@@ -253,7 +263,6 @@ fn dhcp_key(name: &str, args: &Map<String, Value>) -> Option<String> {
         _ if name == PORT_UPDATE_END.name => "port",
         _ if name == SUBNET_UPDATE_END.name => "subnet",
         _ if name == NETWORK_UPDATE_END.name => "network",
-        _ if name == DHCP_AGENT_UPDATED.name => return Some(name.to_string()),
         _ => return None,
     };
     let id = payload.get(resource)?.get("id").and_then(Value::as_str)?;
@@ -286,6 +295,16 @@ mod tests {
         let subnet = json!({"payload": {"subnet": {"id": "p"}}});
         assert_ne!(of("port_update_end"), key("subnet_update_end", subnet));
         assert_eq!(key("port_update_end", json!({"payload": {"port": 5}})), None);
+    }
+
+    #[test]
+    fn updates_of_the_same_routers_replace_each_other_and_nothing_else() {
+        let updated = |ids: &[&str]| key("routers_updated", json!({ "routers": ids }));
+        assert!(updated(&["r"]).is_some());
+        assert_ne!(updated(&["r"]), updated(&["s"]));
+        assert_eq!(key("router_deleted", json!({"router_id": "r"})), None);
+        // Agents of a host share a queue, and this does not say which of them it is for.
+        assert_eq!(key("agent_updated", json!({"payload": {"admin_state_up": true}})), None);
     }
 
     #[test]

@@ -18,7 +18,10 @@ use crate::{
     parts::Parts,
     periodic::Periodic,
     router,
-    rpc::{self, Bus, DhcpEndpoint, DvrEndpoint, MetadataEndpoint, RpcConfig, RpcHandle, Services},
+    rpc::{
+        self, Bus, DhcpEndpoint, DvrEndpoint, L3Endpoint, MetadataEndpoint, RpcConfig, RpcHandle,
+        Services,
+    },
     serve::Listening,
 };
 
@@ -62,6 +65,10 @@ impl Server {
                 Arc::new(MetadataEndpoint::new(parts.ml2.clone())),
                 Arc::new(DvrEndpoint::new(parts.ml2.clone())),
             ],
+            l3_endpoints: vec![Arc::new(L3Endpoint::new(
+                parts.l3_scheduler.clone(),
+                parts.ml2.clone(),
+            ))],
         };
         let rpc = rpc::start(bus, &rpc_config, services).await?;
 

@@ -9,7 +9,9 @@ use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
     AddressGroups, AddressScopes, AgentConfig, Agents, AvailabilityZones, DhcpConfig,
     DhcpScheduler, L3, L3Config, QuotaConfig, Quotas, RbacPolicies, SecurityGroups,
-    ServiceProviders, SubnetPools, TagService, dhcp::Seams,
+    ServiceProviders, SubnetPools, TagService,
+    dhcp::Seams,
+    l3::{self, L3Scheduler, L3SchedulerConfig},
 };
 use neutrino_types::ResourcePlugin;
 
@@ -53,6 +55,8 @@ pub struct Parts {
     pub dhcp: DhcpScheduler,
     /// Routers and what hangs on them.
     pub l3: L3,
+    /// Routers and their L3 agents.
+    pub l3_scheduler: L3Scheduler,
     /// `/v2.0/availability_zones`.
     pub availability_zones: Arc<AvailabilityZones>,
     /// `/v2.0/service-providers`.
@@ -113,6 +117,16 @@ impl Parts {
             quotas.defaults.clone(),
         );
         let subnetpools = SubnetPools::new(db.clone(), registry.clone(), quotas.defaults.clone());
+        let l3_config =
+            L3SchedulerConfig::from_conf(conf).map_err(|e| ServerError::Config(e.to_string()))?;
+        let seams = l3::Seams {
+            agents: agents.clone(),
+            routers: l3.routers(),
+            ports: ml2.service_ports(),
+            notifier: notifier.clone(),
+        };
+        let l3_scheduler = L3Scheduler::new(db.clone(), l3_config, seams);
+        l3_scheduler.subscribe(&registry);
         let rbac_policies = RbacPolicies::new(db.clone(), quotas.defaults.clone());
         let address_groups = AddressGroups::new(db.clone(), registry.clone(), notifier);
         Ok(Self {
@@ -131,6 +145,7 @@ impl Parts {
             agents,
             dhcp,
             l3,
+            l3_scheduler,
             availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
             service_providers: Arc::new(ServiceProviders::default()),
             quotas: Quotas::new(db.clone(), quotas),

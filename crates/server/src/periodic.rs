@@ -1,12 +1,12 @@
 //! What the server does by the clock: looking for agents that fell silent, and moving the networks
-//! of dead DHCP agents.
+//! of dead DHCP agents and the routers of dead L3 agents.
 
 use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use neutrino_db::agents::Agent;
 use neutrino_ml2::Ml2Plugin;
-use neutrino_services::{Agents, DhcpScheduler};
+use neutrino_services::{Agents, DhcpScheduler, l3::L3Scheduler};
 use tokio::{
     task::JoinHandle,
     time::{MissedTickBehavior, interval},
@@ -17,7 +17,7 @@ use crate::parts::Parts;
 /// The running tasks; they end when this is dropped.
 #[derive(Debug)]
 pub struct Periodic {
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 impl Periodic {
@@ -31,7 +31,8 @@ impl Periodic {
         let (dhcp, ml2) = (parts.dhcp.clone(), parts.ml2.clone());
         let health = tokio::spawn(watch(agents, period));
         let dhcp = tokio::spawn(serve_networks(dhcp, ml2, Patience::new(down_time), period));
-        Self { tasks: [health, dhcp] }
+        let l3 = serve_routers(parts.l3_scheduler.clone(), Patience::new(down_time), period);
+        Self { tasks: [health, dhcp, tokio::spawn(l3)] }
     }
 }
 
@@ -67,6 +68,20 @@ async fn serve_networks(
                 "ports wait for DHCP no longer: every DHCP agent of their networks is dead"
             ),
             Err(error) => tracing::error!(%error, "cannot look for ports that wait for DHCP"),
+        }
+    }
+}
+
+/// Gives routers of dead L3 agents to others.
+async fn serve_routers(l3: L3Scheduler, mut patience: Patience, period: Duration) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if patience.is_over(Utc::now())
+            && let Err(error) = l3.fail_over().await
+        {
+            tracing::error!(%error, "moving the routers of dead L3 agents failed");
         }
     }
 }

@@ -17,7 +17,7 @@ use neutrino_types::ResourcePlugin;
 use crate::{
     authorize::Authorizer,
     controllers::{
-        bindings, dhcp_agents, extensions, quotas, refuse_head,
+        agent_schedulers, bindings, extensions, quotas, refuse_head,
         resource::{Controller, Limits},
         tags,
     },
@@ -85,7 +85,7 @@ fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
             parts.default_security_group_rules.clone(),
         ))
         .merge(collection(&AGENTS, parts.agents.clone()))
-        .merge(dhcp_agents::routes(parts.dhcp.clone(), authorizer.clone()))
+        .merge(agent_schedulers::routes(parts.dhcp.clone(), parts.l3_scheduler.clone(), authorizer))
         .merge(collection(&AVAILABILITY_ZONES, parts.availability_zones.clone()))
         .merge(collection(&SERVICE_PROVIDERS, parts.service_providers.clone()))
         .merge(quotas::routes(parts.quotas.clone(), authorizer.clone()))

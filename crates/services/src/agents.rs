@@ -23,7 +23,7 @@ use neutrino_types::{
 };
 use serde_json::{Value, json};
 
-use crate::read_only;
+use crate::{read_only, scheduling::Liveness};
 
 /// Options about agents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +125,12 @@ impl Agents {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         (self.clock)()
+    }
+
+    /// By what agents are judged alive now.
+    #[must_use]
+    pub fn liveness(&self) -> Liveness {
+        Liveness { down_time: self.config.down_time, now: self.now() }
     }
 
     /// Takes a report (RPC `report_state`) that the agent sent at `sent_at` by its own clock.

@@ -14,6 +14,7 @@ pub mod l3;
 pub mod quotas;
 pub mod rbac;
 mod read_only;
+pub mod scheduling;
 pub mod security_groups;
 pub mod service_providers;
 pub mod subnetpools;

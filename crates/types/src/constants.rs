@@ -99,3 +99,15 @@ pub const DEAD_VLAN: u16 = 4095;
 pub const FLOODING_MAC: &str = "00:00:00:00:00:00";
 /// IP of the l2population flooding entry.
 pub const FLOODING_IP: &str = "0.0.0.0";
+
+/// Values of an L3 agent's `agent_mode`.
+pub mod agent_mode {
+    /// Routers are centralised.
+    pub const LEGACY: &str = "legacy";
+    /// Distributed routers for the instances of its host, floating IPs included.
+    pub const DVR: &str = "dvr";
+    /// As [`DVR`], and the centralised part of distributed routers, and centralised routers.
+    pub const DVR_SNAT: &str = "dvr_snat";
+    /// As [`DVR`], but without an external network: floating IPs are elsewhere.
+    pub const DVR_NO_EXTERNAL: &str = "dvr_no_external";
+}

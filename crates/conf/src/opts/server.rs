@@ -56,6 +56,9 @@ group! {
         NETWORK_AUTO_SCHEDULE: bool = "network_auto_schedule", "Give networks to DHCP agents without being told to.", default("true");
         NETWORK_SCHEDULER_DRIVER: String = "network_scheduler_driver", "How a network's DHCP agents are chosen: WeightScheduler, AZAwareWeightScheduler or ChanceScheduler, by name or by Neutron's path.", default("neutron.scheduler.dhcp_agent_scheduler.WeightScheduler");
         ALLOW_AUTOMATIC_DHCP_FAILOVER: bool = "allow_automatic_dhcp_failover", "Take networks from DHCP agents that are dead and give them to others.", default("true");
+        ROUTER_SCHEDULER_DRIVER: String = "router_scheduler_driver", "How a router's L3 agent is chosen: LeastRoutersScheduler, AZLeastRoutersScheduler or ChanceScheduler, by name or by Neutron's path.", default("neutron.scheduler.l3_agent_scheduler.LeastRoutersScheduler");
+        ROUTER_AUTO_SCHEDULE: bool = "router_auto_schedule", "Give routers that no L3 agent has to the L3 agent that asks for its routers.", default("true");
+        ALLOW_AUTOMATIC_L3AGENT_FAILOVER: bool = "allow_automatic_l3agent_failover", "Take routers from L3 agents that are dead and give them to others.", default("false");
         DHCP_AGENT_NOTIFICATION: bool = "dhcp_agent_notification", "Tell DHCP agents of changes.", default("true");
         ENABLE_SERVICES_ON_AGENTS_WITH_ADMIN_STATE_DOWN: bool = "enable_services_on_agents_with_admin_state_down", "Agents with admin_state_up False keep serving what they have, and get what operators give them.", default("false");
         DEFAULT_AVAILABILITY_ZONES: Vec<String> = "default_availability_zones", "Availability zone hints of resources without.";

@@ -1,7 +1,7 @@
 //! One module per place in the URL tree that differs from the generic [`resource`] controller.
 
+pub mod agent_schedulers;
 pub mod bindings;
-pub mod dhcp_agents;
 pub mod extensions;
 pub mod quotas;
 pub mod resource;

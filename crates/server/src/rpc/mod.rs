@@ -10,6 +10,7 @@ mod dhcp;
 mod dvr;
 mod endpoints;
 mod l2;
+mod l3;
 mod metadata;
 mod notifier;
 mod security_groups;
@@ -31,6 +32,7 @@ pub use dhcp::DhcpEndpoint;
 pub use dvr::DvrEndpoint;
 pub use endpoints::{L2Endpoint, ReportsEndpoint};
 pub use l2::L2Plugin;
+pub use l3::L3Endpoint;
 pub use metadata::MetadataEndpoint;
 pub use notifier::RpcNotifier;
 pub use security_groups::SecurityGroupsEndpoint;
@@ -143,6 +145,8 @@ pub struct Services {
     pub db: neutrino_db::Db,
     /// What else is served on the plugin's topic.
     pub endpoints: Vec<Arc<dyn Endpoint>>,
+    /// What is served on the topic of L3 agents' calls.
+    pub l3_endpoints: Vec<Arc<dyn Endpoint>>,
 }
 
 /// The open bus. Dropped, it closes every agent's connection.
@@ -206,6 +210,9 @@ pub async fn start(
         async move { broker.listen(topic, &config.host, Arc::new(dispatcher)).await }
     };
     listen(topics::PLUGIN, plugin).await.map_err(ServerError::Rpc)?;
+    listen(topics::L3_PLUGIN, Dispatcher::new(services.l3_endpoints))
+        .await
+        .map_err(ServerError::Rpc)?;
     listen(topics::REPORTS, Dispatcher::new(vec![reports])).await.map_err(ServerError::Rpc)?;
     let listener = match &config.listen {
         Some(listen) => Some(

@@ -23,6 +23,10 @@ impl RpcNotifier {
         Self { client }
     }
 
+    pub(super) fn client(&self) -> &RpcClient {
+        &self.client
+    }
+
     async fn fanout(&self, method: Method, args: impl Serialize) {
         if let Err(error) = self.client.fanout(&Context::admin(), method, &args).await {
             tracing::error!(method = method.name, error = %error, "agents were not notified");

@@ -2,8 +2,9 @@
 //! `/v2.0/networks/{id}/dhcp-agents`.
 
 use neutrino_db::{
+    agent_bindings::{self, Binding},
     agents::by_id,
-    dhcp_bindings::{self, Binding},
+    dhcp_bindings,
 };
 use neutrino_rpc::methods;
 use neutrino_types::{
@@ -12,7 +13,8 @@ use neutrino_types::{
 };
 use serde_json::{Value, json};
 
-use super::{DhcpScheduler, placement::vacant_index, priority};
+use super::{DhcpScheduler, priority};
+use crate::scheduling::{ensure_agent, vacant_index};
 use neutrino_types::ResourcePlugin as _;
 
 impl DhcpScheduler {
@@ -22,7 +24,7 @@ impl DhcpScheduler {
     /// `AgentNotFound`.
     pub async fn list_networks(&self, ctx: &Context, agent_id: &str) -> ApiResult<Vec<Attrs>> {
         let conn = self.0.db.read().await?;
-        let networks = dhcp_bindings::networks_of(&conn, agent_id).await?;
+        let networks = agent_bindings::DHCP.resources_of(&conn, agent_id).await?;
         if networks.is_empty() {
             ensure_agent(by_id(&conn, agent_id).await?, agent_id)?;
             return Ok(Vec::new());
@@ -37,7 +39,7 @@ impl DhcpScheduler {
     /// What the database refused.
     pub async fn list_agents(&self, ctx: &Context, network_id: &str) -> ApiResult<Vec<Attrs>> {
         let conn = self.0.db.read().await?;
-        let hosting = dhcp_bindings::hosting(&conn, &[network_id]).await?;
+        let hosting = agent_bindings::DHCP.hosting(&conn, &[network_id]).await?;
         drop(conn);
         let ids: Vec<String> = hosting.of(network_id).map(|agent| agent.id.clone()).collect();
         if ids.is_empty() {
@@ -63,7 +65,7 @@ impl DhcpScheduler {
                 format!("Agent {agent_id} is not a valid DHCP Agent or has been disabled."),
             ));
         }
-        let hosting = dhcp_bindings::hosting(&tx, &[network_id]).await?;
+        let hosting = agent_bindings::DHCP.hosting(&tx, &[network_id]).await?;
         if hosting.bindings.iter().any(|b| b.agent_id == agent_id) {
             return Err(ApiError::conflict(
                 "NetworkHostedByDHCPAgent",
@@ -75,11 +77,11 @@ impl DhcpScheduler {
         }
         let taken: Vec<u32> = hosting.bindings.iter().map(|b| b.index).collect();
         let binding = Binding {
-            network_id: network_id.to_string(),
+            resource_id: network_id.to_string(),
             agent_id: agent_id.to_string(),
             index: vacant_index(&taken),
         };
-        tx.execute_batch(dhcp_bindings::insert(&[binding])).await?;
+        tx.execute_batch(agent_bindings::DHCP.insert(&[binding])).await?;
         tx.commit().await?;
         self.network_added(&agent.host, network_id).await;
         Ok(())
@@ -92,7 +94,7 @@ impl DhcpScheduler {
     pub async fn remove_network(&self, agent_id: &str, network_id: &str) -> ApiResult<()> {
         let tx = self.0.db.begin().await?;
         let agent = ensure_agent(by_id(&tx, agent_id).await?, agent_id)?;
-        if dhcp_bindings::remove(&tx, agent_id, &[network_id]).await? == 0 {
+        if agent_bindings::DHCP.remove(&tx, agent_id, &[network_id]).await? == 0 {
             return Err(ApiError::conflict(
                 "NetworkNotHostedByDhcpAgent",
                 format!("The network {network_id} is not hosted by the DHCP Agent {agent_id}."),
@@ -135,8 +137,4 @@ impl DhcpScheduler {
         }
         Ok(())
     }
-}
-
-fn ensure_agent<T>(found: Option<T>, id: &str) -> ApiResult<T> {
-    found.ok_or_else(|| ApiError::resource_not_found("agent", id))
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use neutrino_db::dhcp_bindings::{self, DhcpAgent};
+use neutrino_db::{
+    agent_bindings::{self, BoundAgent},
+    dhcp_bindings,
+};
 use neutrino_types::{ApiResult, Attrs, constants::agent_type};
 use serde_json::Value;
 
@@ -22,15 +25,10 @@ impl DhcpScheduler {
             return Ok(0);
         }
         let conn = self.0.db.read().await?;
-        let agents = dhcp_bindings::hosting(&conn, &[]).await?.agents;
+        let agents = agent_bindings::DHCP.hosting(&conn, &[]).await?.agents;
         let rules = self.rules();
-        let is_dead = |a: &&DhcpAgent| {
-            a.networks > 0
-                && a.admin_state_up
-                && !a.is_alive(rules.now, rules.dead_limit())
-                && !rules.is_starting(a)
-        };
-        let dead: Vec<&DhcpAgent> = agents.iter().filter(is_dead).collect();
+        let is_dead = |a: &&BoundAgent| rules.liveness.is_dead(a) && !rules.is_starting(a);
+        let dead: Vec<&BoundAgent> = agents.iter().filter(is_dead).collect();
         if dead.is_empty() {
             return Ok(0);
         }
@@ -39,11 +37,11 @@ impl DhcpScheduler {
             return Ok(0);
         }
         let ids: Vec<&str> = dead.iter().map(|a| a.id.as_str()).collect();
-        let bindings = dhcp_bindings::of_agents(&conn, &ids).await?;
+        let bindings = agent_bindings::DHCP.of_agents(&conn, &ids).await?;
         drop(conn);
         let mut taken: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for binding in &bindings {
-            taken.entry(&binding.agent_id).or_default().push(&binding.network_id);
+            taken.entry(&binding.agent_id).or_default().push(&binding.resource_id);
         }
         for agent in &dead {
             let networks = taken.get(agent.id.as_str()).map(Vec::as_slice).unwrap_or_default();
@@ -56,15 +54,15 @@ impl DhcpScheduler {
             );
             self.take(agent, networks).await?;
         }
-        let mut networks: Vec<&str> = bindings.iter().map(|b| b.network_id.as_str()).collect();
+        let mut networks: Vec<&str> = bindings.iter().map(|b| b.resource_id.as_str()).collect();
         networks.dedup();
         self.give(&networks).await?;
         Ok(bindings.len())
     }
 
-    async fn take(&self, agent: &DhcpAgent, networks: &[&str]) -> ApiResult<()> {
+    async fn take(&self, agent: &BoundAgent, networks: &[&str]) -> ApiResult<()> {
         let tx = self.0.db.begin().await?;
-        dhcp_bindings::remove(&tx, &agent.id, networks).await?;
+        agent_bindings::DHCP.remove(&tx, &agent.id, networks).await?;
         tx.commit().await?;
         self.reserve_ports(&agent.host, Some(networks)).await
     }

@@ -16,14 +16,15 @@ use neutrino_callbacks::Registry;
 use neutrino_conf::{Conf, opts};
 use neutrino_db::{
     Conn, Db,
+    agent_bindings::{self, Binding, BoundAgent, Hosting},
     agents::by_type_and_host,
-    dhcp_bindings::{self, Binding, DhcpAgent, Hosting},
+    dhcp_bindings,
 };
 use neutrino_rpc::methods::{self, Method};
 use neutrino_types::{ApiResult, ResourcePlugin, constants::agent_type};
 use serde_json::{Value, json};
 
-use crate::Agents;
+use crate::{Agents, scheduling::told};
 use placement::{Driver, Rules, Wish};
 
 /// `priority` of notifications in an agent's queue; lower is earlier.
@@ -173,7 +174,7 @@ impl DhcpScheduler {
             return Ok(Vec::new());
         }
         let conn = self.0.db.read().await?;
-        Ok(dhcp_bindings::networks_of(&conn, &agent.id).await?)
+        Ok(agent_bindings::DHCP.resources_of(&conn, &agent.id).await?)
     }
 
     /// Whether the agent on `host` serves `network`.
@@ -182,7 +183,7 @@ impl DhcpScheduler {
     /// What the database refused.
     pub async fn is_hosted_on(&self, network: &str, host: &str) -> ApiResult<bool> {
         let conn = self.0.db.read().await?;
-        let hosting = dhcp_bindings::hosting(&conn, &[network]).await?;
+        let hosting = agent_bindings::DHCP.hosting(&conn, &[network]).await?;
         Ok(hosting.of(network).any(|agent| agent.host == host))
     }
 
@@ -191,8 +192,7 @@ impl DhcpScheduler {
             per_network: self.0.config.per_network,
             driver: self.0.config.driver,
             default_zones: &self.0.config.default_zones,
-            down_time: self.0.agents.down_time(),
-            now: self.0.agents.now(),
+            liveness: self.0.agents.liveness(),
         }
     }
 
@@ -214,7 +214,7 @@ impl DhcpScheduler {
     /// Gives `networks` the agents they lack, as far as there are any.
     async fn schedule(&self, networks: &[&str]) -> ApiResult<Scheduled> {
         let conn = self.0.db.read().await?;
-        let hosting = dhcp_bindings::hosting(&conn, networks).await?;
+        let hosting = agent_bindings::DHCP.hosting(&conn, networks).await?;
         drop(conn);
         let rules = self.rules();
         let lacking: Vec<&str> =
@@ -231,16 +231,16 @@ impl DhcpScheduler {
     /// Decides and stores within one transaction.
     async fn place(&self, networks: &[&str], only: Option<&str>) -> ApiResult<Scheduled> {
         let tx = self.0.db.begin().await?;
-        let hosting = dhcp_bindings::hosting(&tx, networks).await?;
+        let hosting = agent_bindings::DHCP.hosting(&tx, networks).await?;
         let wishes = wishes(&tx, networks).await?;
         let new = placement::place(&hosting, &wishes, &self.rules(), only, &mut rand::rng());
         if !new.is_empty() {
-            tx.execute_batch(dhcp_bindings::insert(&new)).await?;
+            tx.execute_batch(agent_bindings::DHCP.insert(&new)).await?;
             tx.commit().await?;
         }
         for binding in &new {
             tracing::debug!(
-                network = binding.network_id,
+                network = binding.resource_id,
                 agent = binding.agent_id,
                 "a network was scheduled to a DHCP agent"
             );
@@ -253,7 +253,7 @@ impl DhcpScheduler {
         for binding in &scheduled.new {
             let agent = scheduled.hosting.agents.iter().find(|a| a.id == binding.agent_id);
             if let Some(agent) = agent {
-                self.network_added(&agent.host, &binding.network_id).await;
+                self.network_added(&agent.host, &binding.resource_id).await;
             }
         }
     }
@@ -264,9 +264,8 @@ impl DhcpScheduler {
     }
 
     /// The agents of a network that are told of its changes.
-    fn told<'a>(&'a self, hosting: &'a Hosting, network: &'a str) -> Vec<&'a DhcpAgent> {
-        let all = self.0.config.services_on_down_agents;
-        hosting.of(network).filter(|a| all || a.admin_state_up).collect()
+    fn told<'a>(&'a self, hosting: &'a Hosting, network: &'a str) -> Vec<&'a BoundAgent> {
+        told(hosting, network, self.0.config.services_on_down_agents)
     }
 }
 

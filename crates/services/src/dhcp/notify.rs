@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Registry, Resource, Subscriber};
-use neutrino_db::dhcp_bindings;
+use neutrino_db::agent_bindings;
 use neutrino_rpc::methods::{self, Method};
 use neutrino_types::{
     ApiResult, Attrs,
@@ -14,6 +14,7 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 
 use super::{DhcpScheduler, Scheduled, priority};
+use crate::scheduling::admin_state_change;
 
 /// The attributes of a port that a DHCP agent serves by.
 const OF_CONCERN: [&str; 6] =
@@ -101,13 +102,7 @@ impl Notifications {
     }
 
     async fn agent_updated(&self, payload: &Payload<'_>) {
-        let (Some(before), Some(now)) = (payload.original, payload.current) else { return };
-        let text = |key: &str| now.get(key).and_then(Value::as_str);
-        let up = now.get("admin_state_up");
-        if text("agent_type") == Some(agent_type::DHCP)
-            && before.get("admin_state_up") != up
-            && let Some(host) = text("host")
-        {
+        if let Some((host, up)) = admin_state_change(payload, agent_type::DHCP) {
             let payload = json!({ "admin_state_up": up });
             self.0.0.notifier.cast(host, methods::DHCP_AGENT_UPDATED, payload).await;
         }
@@ -127,7 +122,7 @@ impl Notifications {
         let to_schedule = networks(true);
         let scheduled = if to_schedule.is_empty() {
             let conn = self.0.0.db.read().await?;
-            let hosting = dhcp_bindings::hosting(&conn, &networks(false)).await?;
+            let hosting = agent_bindings::DHCP.hosting(&conn, &networks(false)).await?;
             Scheduled { hosting, new: Vec::new() }
         } else {
             self.0.schedule(&to_schedule).await?

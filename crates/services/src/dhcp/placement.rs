@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use neutrino_db::{
-    dhcp_bindings::{Binding, DhcpAgent, Hosting},
+    agent_bindings::{Binding, BoundAgent, Hosting},
     time,
 };
 use rand::{Rng, seq::SliceRandom};
+
+use crate::scheduling::{Liveness, in_zone, vacant_index};
 
 /// Seconds an agent that starts is given for each of its networks before it counts as dead.
 const START_UP_SECONDS_PER_NETWORK: i64 = 2;
@@ -45,38 +47,30 @@ pub struct Rules<'a> {
     pub driver: Driver,
     /// `default_availability_zones`: hints of networks without.
     pub default_zones: &'a [String],
-    /// `agent_down_time`.
-    pub down_time: TimeDelta,
-    /// The current time.
-    pub now: DateTime<Utc>,
+    /// Who is alive.
+    pub liveness: Liveness,
 }
 
 impl Rules<'_> {
     /// Whether `agent` may get networks: up, and alive or still starting.
     #[must_use]
-    pub fn is_eligible(&self, agent: &DhcpAgent) -> bool {
+    pub fn is_eligible(&self, agent: &BoundAgent) -> bool {
         agent.admin_state_up && self.is_in_service(agent)
     }
 
     /// Whether `agent` is alive or still starting.
     #[must_use]
-    pub fn is_in_service(&self, agent: &DhcpAgent) -> bool {
-        agent.is_alive(self.now, self.down_time) || self.is_starting(agent)
+    pub fn is_in_service(&self, agent: &BoundAgent) -> bool {
+        self.liveness.is_alive(agent) || self.is_starting(agent)
     }
 
     /// Whether a silent agent may just be busy with the networks it found at its start.
     #[must_use]
-    pub fn is_starting(&self, agent: &DhcpAgent) -> bool {
+    pub fn is_starting(&self, agent: &BoundAgent) -> bool {
         let Some(started) = time::parse(&agent.started_at) else { return false };
-        let work = i64::from(agent.networks).saturating_mul(START_UP_SECONDS_PER_NETWORK);
-        let given = self.dead_limit() + TimeDelta::try_seconds(work).unwrap_or_default();
-        started + given > self.now
-    }
-
-    /// How long an agent is silent before its networks are taken away.
-    #[must_use]
-    pub fn dead_limit(&self) -> TimeDelta {
-        self.down_time * 2
+        let work = i64::from(agent.bound).saturating_mul(START_UP_SECONDS_PER_NETWORK);
+        let given = self.liveness.dead_limit() + TimeDelta::try_seconds(work).unwrap_or_default();
+        started + given > self.liveness.now
     }
 
     /// Whether another agent could take `network`, whatever its hints.
@@ -112,17 +106,13 @@ pub fn place(
         hosting.agents.iter().map(|a| (a.id.as_str(), a.load)).collect();
     let mut out = Vec::new();
     for wish in wishes {
-        let serving: Vec<&DhcpAgent> = hosting.of(&wish.network_id).collect();
+        let serving: Vec<&BoundAgent> = hosting.of(&wish.network_id).collect();
         let needed = rules.per_network.saturating_sub(serving.len());
-        let zones = if wish.zones.is_empty() { rules.default_zones } else { wish.zones.as_slice() };
-        let in_zone = |a: &DhcpAgent| {
-            zones.is_empty() || a.availability_zone.as_ref().is_some_and(|z| zones.contains(z))
-        };
-        let mut candidates: Vec<&DhcpAgent> = hosting
+        let mut candidates: Vec<&BoundAgent> = hosting
             .agents
             .iter()
             .filter(|a| only.is_none_or(|id| a.id == id))
-            .filter(|a| rules.is_eligible(a) && in_zone(a))
+            .filter(|a| rules.is_eligible(a) && in_zone(a, &wish.zones, rules.default_zones))
             .filter(|a| serving.iter().all(|s| s.id != a.id))
             .collect();
         if rules.driver == Driver::Chance {
@@ -137,7 +127,7 @@ pub fn place(
         let mut taken: Vec<u32> = hosting
             .bindings
             .iter()
-            .filter(|b| b.network_id == wish.network_id)
+            .filter(|b| b.resource_id == wish.network_id)
             .map(|b| b.index)
             .collect();
         for agent in chosen {
@@ -145,7 +135,7 @@ pub fn place(
             taken.push(index);
             *load.entry(agent.id.as_str()).or_insert(0) += 1;
             out.push(Binding {
-                network_id: wish.network_id.clone(),
+                resource_id: wish.network_id.clone(),
                 agent_id: agent.id.clone(),
                 index,
             });
@@ -154,26 +144,20 @@ pub fn place(
     out
 }
 
-/// The lowest binding index, from 1, that is not `taken`.
-#[must_use]
-pub fn vacant_index(taken: &[u32]) -> u32 {
-    (1..=u32::MAX).find(|index| !taken.contains(index)).unwrap_or(u32::MAX)
-}
-
 /// `needed` of `candidates` (least loaded first), over the zones with the fewest agents.
 fn spread<'a>(
-    candidates: Vec<&'a DhcpAgent>,
-    serving: &[&DhcpAgent],
+    candidates: Vec<&'a BoundAgent>,
+    serving: &[&BoundAgent],
     needed: usize,
-) -> Vec<&'a DhcpAgent> {
+) -> Vec<&'a BoundAgent> {
     // Zones in the order of their least loaded agent, with how many of their agents serve.
-    let mut zones: Vec<(Option<&str>, usize, Vec<&DhcpAgent>)> = Vec::new();
+    let mut zones: Vec<(Option<&str>, usize, Vec<&BoundAgent>)> = Vec::new();
     for agent in candidates {
         let zone = agent.availability_zone.as_deref();
         match zones.iter_mut().find(|(z, ..)| *z == zone) {
             Some((.., agents)) => agents.push(agent),
             None => {
-                let there = |a: &&&DhcpAgent| a.availability_zone.as_deref() == zone;
+                let there = |a: &&&BoundAgent| a.availability_zone.as_deref() == zone;
                 zones.push((zone, serving.iter().filter(there).count(), vec![agent]));
             }
         }

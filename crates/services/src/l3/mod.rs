@@ -1,13 +1,25 @@
 //! Routers, floating IPs and what L3 agents are told of them.
 //!
 //! - `routers`: the collection itself;
-//! - `view`: what the API and subscribers see of a router.
+//! - `view`: what the API and subscribers see of a router;
+//! - [`placement`] decides which L3 agents get a router, [`L3Scheduler`] reads, decides and stores
+//!   and is what the API (`agents`) and the RPC endpoint (`sync`) use, `failover` empties dead
+//!   agents, `notify` turns changes into messages to agents.
 //!
 //! Changes are published as the events of [`neutrino_callbacks::Resource::Router`],
 //! `RouterInterface` and `RouterGateway`; who schedules, notifies or vetoes subscribes to them.
 
+mod agents;
+mod failover;
+mod notify;
+pub mod placement;
+mod router_dict;
 mod routers;
+mod scheduler;
+mod sync;
 mod view;
+
+pub use scheduler::{L3Notifier, L3Scheduler, L3SchedulerConfig, Seams, UnknownScheduler};
 
 use std::sync::Arc;
 

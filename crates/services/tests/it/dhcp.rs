@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use neutrino_db::{
     Db,
-    dhcp_bindings::{self, Binding, DhcpAgent, Hosting},
+    agent_bindings::{self, Binding, BoundAgent, Hosting},
     time,
 };
 use neutrino_rpc::{methods::Method, shapes::AgentState};
@@ -17,8 +17,9 @@ use neutrino_services::{
     AgentConfig, Agents, DhcpConfig, DhcpScheduler,
     dhcp::{
         DhcpNotifier, Seams,
-        placement::{Driver, Rules, Wish, place, vacant_index},
+        placement::{Driver, Rules, Wish, place},
     },
+    scheduling::{Liveness, vacant_index},
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin};
 use serde_json::{Value, json};
@@ -30,8 +31,8 @@ fn now() -> DateTime<Utc> {
 }
 
 /// An agent that reported `silence` seconds ago and started long before.
-fn agent(id: &str, zone: &str, load: i64, silence: i64) -> DhcpAgent {
-    DhcpAgent {
+fn agent(id: &str, zone: &str, load: i64, silence: i64) -> BoundAgent {
+    BoundAgent {
         id: id.into(),
         host: format!("host-{id}"),
         availability_zone: Some(zone.into()),
@@ -39,13 +40,14 @@ fn agent(id: &str, zone: &str, load: i64, silence: i64) -> DhcpAgent {
         started_at: time::to_text(now() - TimeDelta::days(1)),
         heartbeat_timestamp: time::to_text(now() - TimeDelta::seconds(silence)),
         load,
-        networks: 0,
+        bound: 0,
+        ..BoundAgent::default()
     }
 }
 
 fn rules(per_network: usize, driver: Driver) -> Rules<'static> {
     let down_time = TimeDelta::seconds(75);
-    Rules { per_network, driver, default_zones: &[], down_time, now: now() }
+    Rules { per_network, driver, default_zones: &[], liveness: Liveness { down_time, now: now() } }
 }
 
 fn wish(network: &str, zones: &[&str]) -> Wish {
@@ -54,12 +56,12 @@ fn wish(network: &str, zones: &[&str]) -> Wish {
 }
 
 fn bound(network: &str, agent: &str, index: u32) -> Binding {
-    Binding { network_id: network.into(), agent_id: agent.into(), index }
+    Binding { resource_id: network.into(), agent_id: agent.into(), index }
 }
 
 fn chosen(hosting: &Hosting, wishes: &[Wish], rules: &Rules<'_>) -> Vec<String> {
     let placed = place(hosting, wishes, rules, None, &mut rand::rng());
-    placed.into_iter().map(|b| format!("{}:{}:{}", b.network_id, b.agent_id, b.index)).collect()
+    placed.into_iter().map(|b| format!("{}:{}:{}", b.resource_id, b.agent_id, b.index)).collect()
 }
 
 #[test]
@@ -80,7 +82,7 @@ fn a_network_gets_only_what_it_lacks_and_from_agents_that_may() {
     down.admin_state_up = false;
     let mut starting = agent("starting", "nova", 9, 200);
     starting.started_at = time::to_text(now() - TimeDelta::seconds(200));
-    starting.networks = 50;
+    starting.bound = 50;
     let agents = vec![
         agent("busy", "nova", 7, 0),
         agent("dead", "nova", 0, 76),
@@ -239,7 +241,7 @@ impl World {
 
     async fn hosts(&self, network: &str) -> Vec<String> {
         let conn = self.db.read().await.expect("conn");
-        let hosting = dhcp_bindings::hosting(&conn, &[network]).await.expect("rows");
+        let hosting = agent_bindings::DHCP.hosting(&conn, &[network]).await.expect("rows");
         hosting.of(network).map(|a| a.host.clone()).collect()
     }
 }

@@ -4,6 +4,7 @@ mod address_groups;
 mod agents;
 mod availability_zones;
 mod dhcp;
+mod l3;
 mod quotas;
 mod security_groups;
 mod tags;

@@ -1,9 +1,8 @@
 //! `/v2.0/agents/<id>/dhcp-networks`, `/v2.0/networks/<id>/dhcp-agents`, and the zones of networks.
 
-use neutrino_rpc::shapes::AgentState;
 use serde_json::{Value, json};
 
-use crate::support::server::{TestServer, assert_error, create, network, text};
+use crate::support::server::{self, TestServer, assert_error, create, network, text};
 
 /// A DHCP agent that has reported; answers its id.
 async fn dhcp_agent(t: &TestServer, host: &str, zone: &str) -> String {
@@ -11,15 +10,8 @@ async fn dhcp_agent(t: &TestServer, host: &str, zone: &str) -> String {
 }
 
 async fn report(t: &TestServer, kind: &str, host: &str, zone: &str) -> String {
-    let state: AgentState = serde_json::from_value(json!({
-        "agent_type": kind, "binary": "neutron-dhcp-agent", "host": host, "topic": "dhcp_agent",
-        "availability_zone": zone, "start_flag": true,
-        "configurations": { "networks": 0, "tunnel_types": ["vxlan"] },
-    }))
-    .expect("state");
-    t.server.parts.agents.report_state(&state, None).await.expect("report");
-    let path = format!("/v2.0/agents?host={host}&agent_type={}", kind.replace(' ', "%20"));
-    text(&t.client.get(&path).await.json()["agents"][0], "id").to_string()
+    let configurations = json!({ "networks": 0, "tunnel_types": ["vxlan"] });
+    server::report(t, kind, host, zone, configurations).await
 }
 
 /// Hosts of the agents that serve the network.

@@ -8,6 +8,7 @@ mod bindings;
 mod default_security_group_rules;
 mod dhcp_agents;
 mod extensions;
+mod l3_agents;
 mod networks;
 mod policy;
 mod ports;

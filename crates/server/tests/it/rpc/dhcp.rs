@@ -8,7 +8,7 @@ use neutrino_db::{
 use neutrino_rpc::{Request, RpcError, shapes::dhcp::DhcpNetwork};
 use serde_json::{Value, json};
 
-use super::{Agent, connect};
+use super::{Agent, connect, l2_agent, report, report_l2};
 use crate::support::server::{TestServer, create, network, text};
 
 const DHCP: &str = "dhcp_agent";
@@ -23,28 +23,6 @@ async fn dhcp_agent(t: &TestServer, host: &str) -> Agent {
     });
     report(&agent, state).await;
     agent
-}
-
-async fn report(agent: &Agent, state: Value) {
-    let args = json!({ "agent_state": { "agent_state": state },
-                       "time": "2999-01-01T00:00:00.000000" });
-    agent.call("q-reports-plugin", "report_state", "1.4", args).await.expect("answered");
-}
-
-async fn l2_agent(t: &TestServer, host: &str) -> Agent {
-    let agent = connect(&t.server.rpc, "test", host, &[]).await;
-    report_l2(&agent, host).await;
-    agent
-}
-
-async fn report_l2(agent: &Agent, host: &str) {
-    let state = json!({
-        "binary": "neutron-openvswitch-agent", "host": host, "topic": "N/A",
-        "agent_type": "Open vSwitch agent", "start_flag": true, "uuid": "u",
-        "configurations": { "tunneling_ip": "192.0.2.1", "tunnel_types": ["vxlan"],
-            "bridge_mappings": {}, "integration_bridge": "br-int" },
-    });
-    report(agent, state).await;
 }
 
 /// Calls the plugin.

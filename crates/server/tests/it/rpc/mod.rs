@@ -4,6 +4,7 @@ mod address_groups;
 mod devices;
 mod dhcp;
 mod dvr;
+mod l3;
 mod notifications;
 mod reports;
 mod security_groups;
@@ -24,7 +25,9 @@ use neutrino_rpc::{
 use neutrino_server::rpc::{Bus, L2Plugin, RpcConfig, RpcHandle, Services, start};
 use neutrino_services::{AgentConfig, Agents};
 use neutrino_types::Context;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::support::server::TestServer;
 
 const WAIT: Duration = Duration::from_secs(20);
 const CONF: &str = "[embedded_bus]\nbind_host = 127.0.0.1\nbind_port = 0\nsecret = s\n";
@@ -41,7 +44,13 @@ impl Server {
         let config = RpcConfig::from_conf(&conf).expect("valid");
         let db = Db::open("sqlite://").await.expect("opens");
         let agents = Agents::new(db.clone(), AgentConfig::default());
-        let services = Services { l2, agents: agents.clone(), db, endpoints: Vec::new() };
+        let services = Services {
+            l2,
+            agents: agents.clone(),
+            db,
+            endpoints: Vec::new(),
+            l3_endpoints: Vec::new(),
+        };
         let handle = start(Bus::new(&config), &config, services).await.expect("starts");
         Self { handle, agents }
     }
@@ -71,6 +80,30 @@ async fn connect(bus: &RpcHandle, secret: &str, host: &str, topics: &[&str]) -> 
     let wait = connected.wait_for(|connected| *connected);
     tokio::time::timeout(WAIT, wait).await.expect("in time").expect("runs");
     Agent { client, inbox }
+}
+
+/// `agent` reports.
+async fn report(agent: &Agent, state: Value) {
+    let args = json!({ "agent_state": { "agent_state": state },
+                       "time": "2999-01-01T00:00:00.000000" });
+    agent.call("q-reports-plugin", "report_state", "1.4", args).await.expect("answered");
+}
+
+/// An L2 agent on `host` that has reported.
+async fn l2_agent(t: &TestServer, host: &str) -> Agent {
+    let agent = connect(&t.server.rpc, "test", host, &[]).await;
+    report_l2(&agent, host).await;
+    agent
+}
+
+async fn report_l2(agent: &Agent, host: &str) {
+    let state = json!({
+        "binary": "neutron-openvswitch-agent", "host": host, "topic": "N/A",
+        "agent_type": "Open vSwitch agent", "start_flag": true, "uuid": "u",
+        "configurations": { "tunneling_ip": "192.0.2.1", "tunnel_types": ["vxlan"],
+            "bridge_mappings": {}, "integration_bridge": "br-int" },
+    });
+    report(agent, state).await;
 }
 
 #[derive(Default)]

@@ -41,7 +41,13 @@ impl Cloud {
             Ml2Plugin::new(db.clone(), ml2_config, registry, bus.notifier()).await.expect("starts");
         let agents = Agents::new(db.clone(), AgentConfig::default());
         let l2 = Arc::new(ml2.clone());
-        let services = Services { l2, agents: agents.clone(), db, endpoints: Vec::new() };
+        let services = Services {
+            l2,
+            agents: agents.clone(),
+            db,
+            endpoints: Vec::new(),
+            l3_endpoints: Vec::new(),
+        };
         let handle = start(bus, &config, services).await.expect("starts");
         let ctx = Context { project_id: Some("p".into()), ..Context::admin() };
         Self { server: Server { handle, agents }, ml2, ctx }

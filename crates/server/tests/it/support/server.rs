@@ -2,6 +2,7 @@
 
 use neutrino_conf::Conf;
 use neutrino_db::testing::TempDir;
+use neutrino_rpc::shapes::AgentState;
 use neutrino_server::app::Server;
 use serde_json::{Value, json};
 
@@ -69,6 +70,24 @@ impl TestServer {
     pub async fn stop(self) {
         self.server.stop().await;
     }
+}
+
+/// An agent of type `kind` on `host` that has reported; answers its id.
+pub async fn report(
+    t: &TestServer,
+    kind: &str,
+    host: &str,
+    zone: &str,
+    configurations: Value,
+) -> String {
+    let state: AgentState = serde_json::from_value(json!({
+        "agent_type": kind, "binary": "some-agent", "host": host, "topic": "some",
+        "availability_zone": zone, "start_flag": true, "configurations": configurations,
+    }))
+    .expect("state");
+    t.server.parts.agents.report_state(&state, None).await.expect("report");
+    let path = format!("/v2.0/agents?host={host}&agent_type={}", kind.replace(' ', "%20"));
+    text(&t.client.get(&path).await.json()["agents"][0], "id").to_string()
 }
 
 /// Creates one resource and answers it.
