@@ -41,6 +41,7 @@ bench: build
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-wiring.sh
 	scripts/bench-firewall.sh
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-dhcp.sh
+	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-routers.sh
 
 clean:
 	$(CARGO) clean
