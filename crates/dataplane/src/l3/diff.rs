@@ -258,8 +258,10 @@ fn own_rules<'s>(saved: &'s Saved, wrap: &'s Wrap) -> impl Iterator<Item = &'s s
 
 /// The connections that a `DNAT` rule translates, and the rule in one notation.
 fn translation(rule: &str) -> Option<(Connections, String)> {
-    let rule = canonical(rule);
-    let (matches, target) = rule.split_once("-j DNAT --to-destination ")?;
+    const TARGET: &str = "-j DNAT --to-destination ";
+    // Most rules are none: they are not worth another notation.
+    let rule = rule.contains(TARGET).then(|| canonical(rule))?;
+    let (matches, target) = rule.split_once(TARGET)?;
     let words: Vec<&str> = matches.split_whitespace().collect();
     let of = |option: &str| {
         words.iter().position(|word| *word == option).and_then(|at| words.get(at + 1).copied())

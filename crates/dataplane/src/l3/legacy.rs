@@ -15,6 +15,7 @@ use crate::firewall::Ethertype;
 /// The namespace of a router that is on one host; `known` is what its packet filter has.
 #[must_use]
 pub fn legacy(settings: &Settings, router: &Router, known: &Known) -> Namespace {
+    let router = &router.sorted();
     let mut builder = Builder::new(settings, names::router_namespace(&router.id));
     let mut devices = plug_internal(&mut builder, router);
     let floating: &[FloatingIp] = if router.gw_port.is_some() { &router.floating_ips } else { &[] };

@@ -1,6 +1,9 @@
 //! Rules of port forwardings.
 
-use crate::{firewall::Ethertype, iptables::TableName};
+use crate::{
+    firewall::Ethertype,
+    iptables::{TableName, protocol_name, protocol_number},
+};
 
 use super::{filter::Filter, view::PortForwarding};
 
@@ -19,17 +22,18 @@ pub(super) fn add(filter: &mut Filter<'_>, forwardings: &[PortForwarding]) {
     filter.add_chain(v4, nat, CHAIN);
     filter.add(v4, nat, "PREROUTING", "", all);
     for forwarding in forwardings {
+        let Some((reached, target)) = rule(forwarding) else { continue };
         let own = format!("{CHAIN_PREFIX}{}", forwarding.id);
         let chain = filter.chain(&own);
         filter.add(v4, nat, CHAIN, "", chain);
-        let (reached, target) = rule(forwarding);
         filter.add(v4, nat, &own, reached, target);
     }
 }
 
-/// What a port forwarding matches, and where it leads.
-fn rule(forwarding: &PortForwarding) -> (String, String) {
-    let PortForwarding { floating_ip_address, protocol, internal_ip_address, .. } = forwarding;
+/// What a port forwarding matches, and where it leads; none for a protocol nobody knows.
+fn rule(forwarding: &PortForwarding) -> Option<(String, String)> {
+    let PortForwarding { floating_ip_address, internal_ip_address, .. } = forwarding;
+    let protocol = protocol_name(protocol_number(&forwarding.protocol)?);
     let (first, last) = forwarding.external_ports;
     let (to_first, to_last) = forwarding.internal_ports;
     let external = if first == last { first.to_string() } else { format!("{first}:{last}") };
@@ -39,8 +43,8 @@ fn rule(forwarding: &PortForwarding) -> (String, String) {
         // The n-th port outside leads to the n-th inside.
         (false, false) => format!("{to_first}-{to_last}/{first}"),
     };
-    (
+    Some((
         format!("-d {floating_ip_address}/32 -p {protocol} -m {protocol} --dport {external}"),
         format!("DNAT --to-destination {internal_ip_address}:{internal}"),
-    )
+    ))
 }

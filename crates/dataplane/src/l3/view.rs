@@ -60,6 +60,19 @@ impl Default for Router {
     }
 }
 
+impl Router {
+    /// The same router with its parts in an order of their own: servers list them in any, and no
+    /// rule is to move for that.
+    pub(super) fn sorted(&self) -> Self {
+        let mut sorted = self.clone();
+        sorted.interfaces.sort_by(|one, other| one.id.cmp(&other.id));
+        sorted.snat_interfaces.sort_by(|one, other| one.id.cmp(&other.id));
+        sorted.floating_ips.sort_by_key(|fip| fip.floating_ip_address);
+        sorted.port_forwardings.sort_by(|one, other| one.id.cmp(&other.id));
+        sorted
+    }
+}
+
 /// A port of the router.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {

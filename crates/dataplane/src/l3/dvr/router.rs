@@ -31,6 +31,7 @@ pub fn distributed(
     host: &OnHost<'_>,
     known: &Known,
 ) -> Namespace {
+    let router = &router.sorted();
     let mut builder = Builder::new(settings, names::router_namespace(&router.id));
     let mut devices = plug_internal(&mut builder, router);
     let link = agent_gateway(settings, router).and(host.link);

@@ -16,6 +16,7 @@ use super::is_snat_host;
 /// its packet filter has.
 #[must_use]
 pub fn snat(settings: &Settings, router: &Router, known: &Known) -> Option<Namespace> {
+    let router = &router.sorted();
     let port = router.gw_port.as_ref().filter(|_| is_snat_host(settings, router))?;
     let mut builder = Builder::new(settings, names::snat_namespace(&router.id));
     builder.sysctl("net/ipv4/ip_nonlocal_bind", 1);

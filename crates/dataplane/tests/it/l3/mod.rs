@@ -5,6 +5,7 @@ mod agent;
 mod goldens;
 mod kernel;
 mod observed;
+mod packets;
 mod properties;
 mod seeds;
 mod text;

@@ -11,7 +11,7 @@ use neutrino_dataplane::l3::{
     observed::Observed,
     remove,
     step::Step,
-    view::{AgentMode, Port, Router, Settings},
+    view::{AgentMode, ExtraRoute, Port, Router, Settings},
 };
 use proptest::prelude::*;
 
@@ -162,7 +162,45 @@ proptest! {
     }
 }
 
-/// Steps of `name` when one thing of what stands is another.
+proptest! {
+    #[test]
+    fn order_of_the_servers_lists_is_none_of_ours(router in router(), seed in any::<u64>()) {
+        let settings = Settings::default();
+        let mut other = router.clone();
+        let turn = |len: usize| if len == 0 { 0 } else { usize::try_from(seed % 7).unwrap_or(0) % len };
+        other.interfaces.rotate_left(turn(router.interfaces.len()));
+        other.floating_ips.rotate_left(turn(router.floating_ips.len()));
+        other.port_forwardings.rotate_left(turn(router.port_forwardings.len()));
+        other.routes.rotate_left(turn(router.routes.len()));
+        let known = Known::default();
+        prop_assert_eq!(legacy(&settings, &router, &known), legacy(&settings, &other, &known));
+    }
+
+    #[test]
+    fn strange_values_of_a_server_stop_nothing(
+        id in ".{0,20}",
+        prefixlen in any::<u8>(),
+        protocol in "[a-z -]{0,12}",
+        ports in any::<(u16, u16)>(),
+        gateway in any::<std::net::IpAddr>(),
+        mtu in any::<u32>(),
+    ) {
+        let mut router = case("port_forwarding").router;
+        router.id.clone_from(&id);
+        let port = &mut router.interfaces[0];
+        (port.id, port.mtu) = (id, mtu);
+        port.fixed_ips[0].prefixlen = prefixlen;
+        let external = router.gw_port.as_mut().expect("a gateway");
+        external.subnets[0].gateway_ip = Some(gateway);
+        router.routes.push(ExtraRoute { destination: "0.0.0.0/0".parse().expect("valid"), nexthop: gateway });
+        let forwarding = &mut router.port_forwardings[0];
+        (forwarding.protocol, forwarding.external_ports) = (protocol, ports);
+        let wanted = legacy(&Settings::default(), &router, &Known::default());
+        let _ = diff(&wanted, &Observed::default());
+    }
+}
+
+/// Steps from a router that stands to a changed one.
 fn after(change: impl FnOnce(&mut Router)) -> Vec<Step> {
     let settings = Settings::default();
     let mut router = case("legacy_gateway").router;
