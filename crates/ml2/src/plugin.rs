@@ -105,10 +105,11 @@ impl Ml2Plugin {
         Arc::new(Ports::new(Arc::clone(&self.core)))
     }
 
-    /// `/v2.0/ports` for ports agents make for themselves, which no quota refuses.
+    /// `/v2.0/ports` for the service's own ports and those of agents: no quota refuses them, and
+    /// nobody is asked whether they may be deleted (Neutron's `l3_port_check=False`).
     #[must_use]
     pub fn service_ports(&self) -> Arc<dyn ResourcePlugin> {
-        Arc::new(Ports::without_quotas(Arc::clone(&self.core)))
+        Arc::new(Ports::for_service(Arc::clone(&self.core)))
     }
 
     /// `/v2.0/ports/{port_id}/bindings`; a binding's id is its host.

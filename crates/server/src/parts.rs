@@ -117,6 +117,7 @@ impl Parts {
             quotas.defaults.clone(),
         );
         let subnetpools = SubnetPools::new(db.clone(), registry.clone(), quotas.defaults.clone());
+        l3.subscribe();
         let l3_config =
             L3SchedulerConfig::from_conf(conf).map_err(|e| ServerError::Config(e.to_string()))?;
         let seams = l3::Seams {

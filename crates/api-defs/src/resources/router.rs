@@ -6,7 +6,7 @@ use super::standard::{
 };
 use crate::{
     attribute::{Attribute, Convert, Initial, Shape, Validate},
-    resource::{Operations, resource},
+    resource::{MemberAction, Operations, resource},
 };
 
 resource! {
@@ -48,5 +48,18 @@ resource! {
         path: "routers",
         operations: Operations::ALL,
         standard_attributes: true,
+        // Each wants one of the attributes.
+        actions: &[
+            MemberAction {
+                name: "add_router_interface",
+                doc: "Add a subnet_id's gateway address or a port_id as interface.",
+                body: &[],
+            },
+            MemberAction {
+                name: "remove_router_interface",
+                doc: "Remove the interface on subnet_id or the one of port_id.",
+                body: &[],
+            },
+        ],
     }
 }

@@ -48,8 +48,9 @@ pub(crate) use notify::{notify_changed, port_update};
 /// `/v2.0/ports`.
 pub(crate) struct Ports {
     core: Arc<Core>,
-    /// Whether quotas bound what is created: agents' own ports are not refused by them.
-    quotas: bool,
+    /// Whether these are ports the service needs itself: no quota bounds them, and nobody is asked
+    /// whether they may be deleted.
+    service: bool,
 }
 
 /// A port about to be deleted, with what drivers need to know once it is gone.
@@ -62,12 +63,12 @@ pub(crate) struct Doomed {
 
 impl Ports {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core, quotas: true }
+        Self { core, service: false }
     }
 
     /// For ports the service needs itself.
-    pub(crate) fn without_quotas(core: Arc<Core>) -> Self {
-        Self { core, quotas: false }
+    pub(crate) fn for_service(core: Arc<Core>) -> Self {
+        Self { core, service: true }
     }
 
     async fn try_create(&self, ctx: &Context, items: &[Attrs]) -> ApiResult<Vec<Port>> {
@@ -82,7 +83,7 @@ impl Ports {
             .map(|n| (n.id.clone(), n))
             .collect();
         let subnets = subnet::by_networks(&tx, &network_ids).await?;
-        if self.quotas {
+        if !self.service {
             core.ensure_quota(&tx, "port", owners.iter().map(String::as_str)).await?;
         }
         let build = |at: usize| -> ApiResult<Port> {
@@ -472,11 +473,9 @@ impl ResourcePlugin for Ports {
 
     async fn delete(&self, ctx: &Context, id: &str, if_match: Option<i64>) -> ApiResult<()> {
         let core = &*self.core;
-        if core.registry.any(Resource::Port, Phase::Before, Action::Delete) {
-            let conn = core.db.read().await?;
-            let port = views::port::port(Self::load(&conn, ctx, id).await?);
-            drop(conn);
-            let payload = Payload::new(ctx, id).current(&port);
+        if !self.service {
+            // Subscribers that must see the port do so inside the transaction.
+            let payload = Payload::new(ctx, id);
             core.registry.before(Resource::Port, Action::Delete, &payload).await?;
         }
         let doomed = retrying(|| self.try_delete(ctx, id, if_match)).await?;

@@ -1,22 +1,31 @@
 //! Routers, floating IPs and what L3 agents are told of them.
 //!
 //! - `routers`: the collection itself;
+//! - `interfaces` and `gateway`: a router's ports;
+//! - `checks`: what these must be like;
+//! - `vetoes`: what routers refuse to other resources;
 //! - `view`: what the API and subscribers see of a router;
 //! - [`placement`] decides which L3 agents get a router, [`L3Scheduler`] reads, decides and stores
 //!   and is what the API (`agents`) and the RPC endpoint (`sync`) use, `failover` empties dead
 //!   agents, `notify` turns changes into messages to agents.
 //!
-//! Changes are published as the events of [`neutrino_callbacks::Resource::Router`],
-//! `RouterInterface` and `RouterGateway`; who schedules, notifies or vetoes subscribes to them.
+//! Changes are published as the events of [`neutrino_callbacks::Resource::Router`] (all phases),
+//! `RouterInterface` (no PRECOMMIT of a delete) and `RouterGateway` (likewise); who schedules,
+//! notifies or vetoes subscribes to them. The port of an interface or a gateway is there before
+//! BEFORE of the interface's create and after that of the gateway's; both are gone AFTER a delete.
 
 mod agents;
+mod checks;
 mod failover;
+mod gateway;
+mod interfaces;
 mod notify;
 pub mod placement;
 mod router_dict;
 mod routers;
 mod scheduler;
 mod sync;
+mod vetoes;
 mod view;
 
 pub use scheduler::{L3Notifier, L3Scheduler, L3SchedulerConfig, Seams, UnknownScheduler};
@@ -31,7 +40,7 @@ use neutrino_db::{
     routers::{Router, by_id},
 };
 use neutrino_ml2::Ml2Plugin;
-use neutrino_types::{ApiError, ApiResult, Context, ResourcePlugin};
+use neutrino_types::{ApiError, ApiResult, Context, ResourcePlugin, constants::device_owner};
 
 /// Options of routers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +79,6 @@ impl L3Config {
 struct Inner {
     db: Db,
     config: L3Config,
-    #[expect(dead_code, reason = "gateways and interfaces come next")]
     ml2: Ml2Plugin,
     registry: Arc<Registry>,
     quotas: QuotaDefaults,
@@ -94,6 +102,11 @@ impl L3 {
         Self(Arc::new(Inner { db, config, ml2, registry, quotas }))
     }
 
+    /// Guards the ports of routers, upon what the registry tells of ports.
+    pub fn subscribe(&self) {
+        vetoes::subscribe(&self.0.db, &self.0.registry);
+    }
+
     /// `/v2.0/routers`.
     #[must_use]
     pub fn routers(&self) -> Arc<dyn ResourcePlugin> {
@@ -108,6 +121,11 @@ impl L3 {
 async fn load(conn: &Conn, ctx: &Context, id: &str) -> ApiResult<Router> {
     let found = by_id(conn, ctx, id).await?;
     found.ok_or_else(|| ApiError::resource_not_found("router", id))
+}
+
+/// The device owner of the router's interfaces.
+fn interface_owner(router: &Router) -> &'static str {
+    if router.distributed { device_owner::DVR_INTERFACE } else { device_owner::ROUTER_INTERFACE }
 }
 
 /// `BadRequest` (400) about a router.

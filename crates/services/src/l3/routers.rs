@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
-    Tx, agents,
+    Conn, Tx, agents,
     list::{Column, ListSpec, nothing_computed},
     quotas,
-    routers::{self as rows, Router},
+    routers::{self as rows, Router, ports},
     schema::Routers as R,
     sea_query::Expr,
     tags, time,
@@ -19,7 +19,7 @@ use neutrino_types::{
 };
 use serde_json::Value;
 
-use super::{Inner, bad_request, load, view};
+use super::{Inner, bad_request, gateway, interface_owner, interfaces, load, view};
 
 /// The collection.
 pub(super) struct Routers(pub(super) Arc<Inner>);
@@ -134,7 +134,14 @@ impl Routers {
         if router != original {
             router.revision += 1;
             router.updated_at = time::now();
-            tx.execute_batch(vec![rows::update(&router)]).await?;
+            let mut statements = vec![rows::update(&router)];
+            if migrates {
+                let (old, new) = (interface_owner(&original), interface_owner(&router));
+                statements.extend(ports::migrate(id, old, new));
+                statements.push(rows::unbind(id));
+                router.zones.clear();
+            }
+            tx.execute_batch(statements).await?;
         }
         let states = (Some(&original), Some(&router));
         precommit(inner, &mut tx, ctx, Action::Update, states, Some(changes)).await?;
@@ -142,24 +149,88 @@ impl Routers {
         Ok((original, router))
     }
 
-    async fn try_delete(
-        &self,
-        ctx: &Context,
-        id: &str,
-        if_match: Option<i64>,
-    ) -> ApiResult<Router> {
+    async fn try_delete(&self, ctx: &Context, id: &str) -> ApiResult<()> {
         let inner = &*self.0;
         let mut tx = inner.db.begin().await?;
         let router = load(&tx, ctx, id).await?;
-        request::check_revision(if_match, router.revision)?;
+        ensure_no_interfaces(&tx, &router).await?;
         precommit(inner, &mut tx, ctx, Action::Delete, (Some(&router), None), None).await?;
         tx.execute_batch(vec![rows::delete(id)]).await?;
         if !router.tags.is_empty() {
             tags::remove_all(&tx, &[id.to_string()]).await?;
         }
         tx.commit().await?;
-        Ok(router)
+        Ok(())
     }
+
+    /// Takes the gateway and other ports of its own from a router that is about to go.
+    async fn strip(&self, ctx: &Context, router: &Router) -> ApiResult<()> {
+        let inner = &*self.0;
+        gateway::remove(inner, ctx, router, &Attrs::new()).await?;
+        let conn = inner.db.read().await?;
+        let attached = ports::attached(&conn, &router.id).await?;
+        drop(conn);
+        for port in attached {
+            match inner.ml2.service_ports().delete(&ctx.elevated(), &port.port_id, None).await {
+                Ok(()) => {}
+                // Deleted meanwhile.
+                Err(error) if error.kind == "PortNotFound" => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives new routers the gateways asked for. When one cannot be had, none of the routers stays.
+    async fn connect(
+        &self,
+        ctx: &Context,
+        items: &[Attrs],
+        routers: Vec<Router>,
+    ) -> ApiResult<Vec<Router>> {
+        let inner = &*self.0;
+        let mut out = Vec::with_capacity(routers.len());
+        for (item, router) in items.iter().zip(&routers) {
+            let info = item.get(GATEWAY).filter(|info| is_given(info));
+            let Some(info) = info else {
+                out.push(router.clone());
+                continue;
+            };
+            if let Err(error) = gateway::set(inner, ctx, &router.id, info, item).await {
+                for router in &routers {
+                    if let Err(error) = self.delete(&Context::admin(), &router.id, None).await {
+                        tracing::error!(router = router.id, %error, "undoing a create failed");
+                    }
+                }
+                return Err(error);
+            }
+            let conn = inner.db.read().await?;
+            out.push(load(&conn, ctx, &router.id).await?);
+        }
+        Ok(out)
+    }
+}
+
+const GATEWAY: &str = "external_gateway_info";
+
+/// Whether there is any gateway in it.
+fn is_given(info: &Value) -> bool {
+    info.as_object().is_some_and(|info| !info.is_empty())
+}
+
+/// `RouterInUse` while the router has interfaces.
+async fn ensure_no_interfaces(conn: &Conn, router: &Router) -> ApiResult<()> {
+    let owner = interface_owner(router);
+    let mut attached = ports::attached(conn, &router.id).await?;
+    attached.retain(|port| port.port_type == owner);
+    if attached.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = attached.iter().map(|port| port.port_id.as_str()).collect();
+    Err(ApiError::conflict(
+        "RouterInUse",
+        format!("Router {} has ports still attached: {}", router.id, ids.join(", ")),
+    ))
 }
 
 /// A router before and after a change.
@@ -212,6 +283,7 @@ impl ResourcePlugin for Routers {
             inner.registry.before(Resource::Router, Action::Create, &payload).await?;
         }
         retrying(|| self.try_create(ctx, &items, &routers)).await?;
+        let routers = self.connect(ctx, &items, routers).await?;
         for (item, router) in items.iter().zip(&routers) {
             after(inner, ctx, Action::Create, (None, Some(router)), Some(item)).await;
         }
@@ -243,17 +315,43 @@ impl ResourcePlugin for Routers {
         self.check_kind(&changes)?;
         let payload = Payload::new(ctx, id).request(&changes);
         inner.registry.before(Resource::Router, Action::Update, &payload).await?;
-        let (original, router) = retrying(|| self.try_update(ctx, id, &changes, if_match)).await?;
+        let (original, router) = match changes.get(GATEWAY) {
+            None => retrying(|| self.try_update(ctx, id, &changes, if_match)).await?,
+            Some(info) => {
+                let conn = inner.db.read().await?;
+                let original = load(&conn, ctx, id).await?;
+                drop(conn);
+                request::check_revision(if_match, original.revision)?;
+                gateway::set(inner, ctx, id, info, &changes).await?;
+                let (_, router) = retrying(|| self.try_update(ctx, id, &changes, None)).await?;
+                (original, router)
+            }
+        };
         let states = (Some(&original), Some(&router));
         after(inner, ctx, Action::Update, states, Some(&changes)).await;
         Ok(view::router(&router))
     }
 
+    async fn act(&self, ctx: &Context, id: &str, action: &str, body: Attrs) -> ApiResult<Attrs> {
+        let inner = &*self.0;
+        match action {
+            "add_router_interface" => interfaces::add(inner, ctx, id, &body).await,
+            _ => interfaces::remove(inner, ctx, id, &body).await,
+        }
+    }
+
     async fn delete(&self, ctx: &Context, id: &str, if_match: Option<i64>) -> ApiResult<()> {
         let inner = &*self.0;
-        let payload = Payload::new(ctx, id);
+        let conn = inner.db.read().await?;
+        let router = load(&conn, ctx, id).await?;
+        request::check_revision(if_match, router.revision)?;
+        ensure_no_interfaces(&conn, &router).await?;
+        drop(conn);
+        let before = view::event(&router);
+        let payload = Payload::new(ctx, id).original(&before);
         inner.registry.before(Resource::Router, Action::Delete, &payload).await?;
-        let router = retrying(|| self.try_delete(ctx, id, if_match)).await?;
+        self.strip(ctx, &router).await?;
+        retrying(|| self.try_delete(ctx, id)).await?;
         after(inner, ctx, Action::Delete, (Some(&router), None), None).await;
         Ok(())
     }

@@ -14,6 +14,8 @@ mod policy;
 mod ports;
 mod quotas;
 mod rbac_policies;
+mod router_gateways;
+mod router_interfaces;
 mod routers;
 mod security_group_rules;
 mod security_groups;

@@ -1,5 +1,7 @@
 //! Routers: rows, and the statements that read and write them.
 
+pub mod ports;
+
 use std::{collections::HashMap, net::IpAddr};
 
 use neutrino_types::{Context, constants::status, new_id};
@@ -11,8 +13,8 @@ use crate::{
     Conn, DbResult, Prepared, RowRef,
     list::{any_of, scope},
     schema::{
-        Agents, IpAllocations as I, Ports, RouterL3AgentBindings as B, RouterPorts as P,
-        RouterRoutes as O, Routers as R, Tags,
+        Agents, IpAllocations as I, Ports, RouterL3AgentBindings as B, RouterRoutes as O,
+        Routers as R, Tags,
     },
     tags, time,
 };
@@ -103,6 +105,12 @@ impl Router {
             updated_at: now,
             ..Self::default()
         }
+    }
+
+    /// The same router with another gateway, or none.
+    #[must_use]
+    pub fn with_gateway(&self, gateway: Option<Gateway>) -> Self {
+        Self { gateway, ..self.clone() }
     }
 }
 
@@ -366,6 +374,26 @@ pub fn update(r: &Router) -> Prepared {
     Prepared::new(&statement)
 }
 
+/// Counts a change of the router's interfaces in its revision.
+#[must_use]
+pub fn bump(id: &str) -> Prepared {
+    let statement = Query::update()
+        .table(R::Table)
+        .value(R::RevisionNumber, Expr::col(R::RevisionNumber).add(1))
+        .value(R::UpdatedAt, time::now())
+        .and_where(Expr::col(R::Id).eq(id))
+        .to_owned();
+    Prepared::new(&statement)
+}
+
+/// Takes the router from its agents.
+#[must_use]
+pub fn unbind(id: &str) -> Prepared {
+    let statement =
+        Query::delete().from_table(B::Table).and_where(Expr::col(B::RouterId).eq(id)).to_owned();
+    Prepared::new(&statement)
+}
+
 /// Deletes a router; its routes, ports' entries and bindings to agents go with it.
 #[must_use]
 pub fn delete(id: &str) -> Prepared {
@@ -393,23 +421,4 @@ pub fn set_routes(router: &str, routes: &[Route]) -> Vec<Prepared> {
     }
     out.push(Prepared::new(&insert));
     out
-}
-
-/// Notes that `port` is one of the router's; `port_type` is its device owner.
-#[must_use]
-pub fn insert_port(router: &str, port: &str, port_type: &str) -> Prepared {
-    let statement = Query::insert()
-        .into_table(P::Table)
-        .columns([P::RouterId, P::PortId, P::PortType])
-        .values_panic([router.into(), port.into(), port_type.into()])
-        .to_owned();
-    Prepared::new(&statement)
-}
-
-/// Notes that `port` is no longer one of any router's.
-#[must_use]
-pub fn delete_port(port: &str) -> Prepared {
-    Prepared::new(
-        &Query::delete().from_table(P::Table).and_where(Expr::col(P::PortId).eq(port)).to_owned(),
-    )
 }
