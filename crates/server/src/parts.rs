@@ -116,8 +116,8 @@ impl Parts {
             registry.clone(),
             quotas.defaults.clone(),
         );
-        let subnetpools = SubnetPools::new(db.clone(), registry.clone(), quotas.defaults.clone());
         l3.subscribe();
+        let subnetpools = SubnetPools::new(db.clone(), registry.clone(), quotas.defaults.clone());
         let l3_config =
             L3SchedulerConfig::from_conf(conf).map_err(|e| ServerError::Config(e.to_string()))?;
         let seams = l3::Seams {
