@@ -217,7 +217,7 @@ pub const DVR_MAC_ADDRESS_UPDATE: Method =
 /// build on each other and must all arrive.
 #[must_use]
 pub fn coalesce_key(name: &str, args: &Map<String, Value>) -> Option<String> {
-    if let Some(key) = dhcp_key(name, args).or_else(|| l3_key(name, args)) {
+    if let Some(key) = dhcp_key(name, args) {
         return Some(key);
     }
     let text = |key: &str| args.get(key).and_then(Value::as_str);
@@ -234,6 +234,8 @@ pub fn coalesce_key(name: &str, args: &Map<String, Value>) -> Option<String> {
         format!("tunnel {} {}", text("tunnel_type").unwrap_or(""), text("tunnel_ip")?)
     } else if name == DVR_MAC_ADDRESS_UPDATE.name {
         name.to_string()
+    } else if name == ROUTERS_UPDATED.name {
+        format!("{name} {}", args.get("routers")?)
     } else if name == SECURITY_GROUPS_RULE_UPDATED.name
         || name == SECURITY_GROUPS_MEMBER_UPDATED.name
     {
@@ -242,16 +244,6 @@ pub fn coalesce_key(name: &str, args: &Map<String, Value>) -> Option<String> {
         return None;
     };
     Some(key)
-}
-
-/// Messages to L3 agents and of distributed routing that the next of the same kind about the same
-/// routers makes superfluous: they say "look again", or carry everything.
-fn l3_key(name: &str, args: &Map<String, Value>) -> Option<String> {
-    match name {
-        _ if name == ROUTERS_UPDATED.name => Some(format!("{name} {}", args.get("routers")?)),
-        _ if name == DVR_MAC_ADDRESS_UPDATE.name => Some(name.to_string()),
-        _ => None,
-    }
 }
 
 /// Notifications of DHCP agents that the next of the same kind about the same resource makes
