@@ -20,6 +20,8 @@ use neutrino_privilege::isolated;
 
 use super::{Case, agent::carry_out, case, text};
 
+/// Somebody beyond the external network's gateway.
+const FAR: &str = "203.0.113.9";
 /// How often a ping is tried until it must be answered: a bridge port takes a moment.
 const PATIENCE: u32 = 10;
 
@@ -224,7 +226,7 @@ fn centralised_router_routes_translates_and_separates_scopes() {
         host.machine("plain", "net-1", "10.0.0.6/24", Some("10.0.0.1"));
         host.machine("beside", "net-2", "10.0.1.5/24", Some("10.0.1.1"));
         host.machine("outside", "net-ext", "172.24.4.1/24", None);
-        ip("-n outside addr add 198.51.100.1/32 dev lo");
+        ip(&format!("-n outside addr add {FAR}/32 dev lo"));
         let router = format!("qrouter-{}", wanted.id);
 
         answered("inside", "10.0.1.5", true);
@@ -236,6 +238,7 @@ fn centralised_router_routes_translates_and_separates_scopes() {
         answered("outside", "172.24.4.50", true);
         answered("outside", "172.24.4.51", true);
         answered("inside", "172.24.4.1", true);
+        answered("plain", FAR, true);
         assert!(
             counted(&router, "-s 10.0.0.5/32 -j SNAT --to-source 172.24.4.50 --random-fully") > 0
         );
@@ -264,46 +267,85 @@ fn centralised_router_routes_translates_and_separates_scopes() {
     });
 }
 
+/// The namespaces of a distributed router on one host, which is also that of its gateway.
+fn distributed(case: &Case) -> (Host, String) {
+    let namespaces = case.namespaces();
+    let of = |prefix: &str| {
+        let found = namespaces.iter().find(|namespace| namespace.name.starts_with(prefix));
+        found.expect("the namespace")
+    };
+    let mut host = Host::new(&case.router);
+    // An end of the pair goes to a namespace that must be there.
+    let fip = &of("fip-").name;
+    ip(&format!("netns add {fip}"));
+    host.seen.insert(fip.clone(), Observed { exists: true, ..Observed::default() });
+    // Some distributions ask for the way back to where a packet came from: it is in the routers'
+    // tables only.
+    for part in ["all", "default"] {
+        let write = format!("echo 1 > /proc/sys/net/ipv4/conf/{part}/rp_filter");
+        inside(fip, &["sh", "-c", &write], "").expect("a parameter");
+    }
+    host.make(of("qrouter-"));
+    host.make(of("fip-"));
+    host.make(of("snat-"));
+    let external = &case.router.gw_port.as_ref().expect("a gateway").network_id;
+    host.machine("outside", external, "100.114.255.254/16", None);
+    ip(&format!("-n outside addr add {FAR}/32 dev lo"));
+    (host, of("snat-").name.clone())
+}
+
+/// What has the router's own address at the centralised part.
+const CENTRAL: &str = "-o qg-2994b178-97 -j SNAT --to-source 100.114.0.143 --random-fully";
+
 #[test]
 fn distributed_router_takes_the_short_way_with_a_floating_ip_only() {
     isolated(|| {
-        let case = case("dvr_packets");
-        let namespaces = case.namespaces();
-        let of = |prefix: &str| {
-            let found = namespaces.iter().find(|namespace| namespace.name.starts_with(prefix));
-            found.expect("the namespace")
-        };
-        let mut host = Host::new(&case.router);
-        // An end of the pair goes to a namespace that must be there.
-        ip(&format!("netns add {}", of("fip-").name));
-        host.make(of("qrouter-"));
-        host.seen.insert(of("fip-").name.clone(), Observed { exists: true, ..Observed::default() });
-        host.make(of("fip-"));
-        host.make(of("snat-"));
+        let (mut host, snat) = distributed(&case("dvr_packets"));
         host.machine("plain", "big", "192.168.0.20/16", Some("192.168.0.1"));
         host.machine("floating", "big", "192.168.0.16/16", Some("192.168.0.1"));
         host.machine("beside", "small", "11.0.102.20/24", Some("11.0.102.1"));
-        let external = &case.router.gw_port.as_ref().expect("a gateway").network_id;
-        host.machine("outside", external, "100.114.255.254/16", None);
 
         answered("plain", "11.0.102.20", true);
         answered("beside", "192.168.0.16", true);
-        let central = "-o qg-2994b178-97 -j SNAT --to-source 100.114.0.143 --random-fully";
-        let snat = &of("snat-").name;
-        let before = counted(snat, central);
+        let before = counted(&snat, CENTRAL);
         answered("plain", "100.114.255.254", true);
-        answered("beside", "100.114.255.254", true);
-        let after = counted(snat, central);
+        answered("beside", FAR, true);
+        let after = counted(&snat, CENTRAL);
         assert!(after > before, "the centralised part translates what has no floating IP");
         answered("floating", "100.114.255.254", true);
+        answered("floating", FAR, true);
         answered("outside", "100.114.0.54", true);
         // The host's port answers for the floating IP.
         let known = inside("outside", &["ip", "neigh", "show", "100.114.0.54"], "").expect("shown");
         assert!(known.contains("fa:16:3e:9f:d9:57"), "{known}");
-        assert_eq!(counted(snat, central), after, "nothing of a floating IP passes there");
+        assert_eq!(counted(&snat, CENTRAL), after, "nothing of a floating IP passes there");
         // One that is served in the centralised part.
         host.machine("bound", "big", "192.168.0.99/16", Some("192.168.0.1"));
         answered("outside", "100.114.0.60", true);
         answered("plain", "100.114.0.54", true);
+    });
+}
+
+#[test]
+fn distributed_router_routes_ipv6_centrally_and_one_scope_at_once() {
+    isolated(|| {
+        let (mut host, snat) = distributed(&case("dvr_packets_scopes_and_ipv6"));
+        host.machine("same", "big", "192.168.0.20/16", Some("192.168.0.1"));
+        host.machine("other", "small", "11.0.102.20/24", Some("11.0.102.1"));
+        host.machine("six", "six", "2001:db8:5::20/64", Some("2001:db8:5::1"));
+        ip("-n outside addr add 2001:db8:ff::1/64 dev eth0 nodad");
+        // As somebody tells it who knows the routers: through the host's port, and the gateway.
+        ip("-n outside route add 192.168.0.0/16 via 100.114.0.9");
+        ip("-n outside route add 2001:db8:5::/64 via 2001:db8:ff::10");
+
+        answered("six", "2001:db8:ff::1", true);
+        answered("outside", "2001:db8:5::20", true);
+        answered("same", "100.114.255.254", true);
+        answered("same", FAR, true);
+        answered("outside", "192.168.0.20", true);
+        assert_eq!(counted(&snat, CENTRAL), 0, "the same scope needs no translation");
+        answered("other", "100.114.255.254", true);
+        assert!(counted(&snat, CENTRAL) > 0);
+        answered("other", "192.168.0.20", false);
     });
 }
