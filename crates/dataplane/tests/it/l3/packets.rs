@@ -260,10 +260,40 @@ fn centralised_router_routes_translates_and_separates_scopes() {
         host.make(&legacy(&settings, &wanted, &Known::read(&host.seen[&router])));
         answered("outside", "172.24.4.50", false);
         answered("outside", "172.24.4.51", true);
+
+        // Another address outside, and another device inside, leave the routes that stay.
+        wanted.gw_port.as_mut().expect("a gateway").fixed_ips[0].ip_address =
+            IpAddr::from([172, 24, 4, 20]);
+        let port = &mut wanted.interfaces[0];
+        port.id = "99999999-a361-4a30-aad6-c23b4b358100".into();
+        host.networks.insert(port.id.clone(), bridge("net-1"));
+        host.make(&legacy(&settings, &wanted, &Known::read(&host.seen[&router])));
+        answered("plain", FAR, true);
+        answered("plain", "10.0.1.5", false);
+        let gateway = "-j SNAT --to-source 172.24.4.20 --random-fully";
+        assert!(counted(&router, &format!("-o qg-eeeeeeee-a3 {gateway}")) > 0);
+        let shown = inside(&router, &["ip", "route", "show", "192.168.50.0/24"], "");
+        assert!(shown.as_ref().is_ok_and(|line| line.contains("qr-99999999-a3")), "{shown:?}");
         wanted.gw_port = None;
         host.make(&legacy(&settings, &wanted, &Known::read(&host.seen[&router])));
         answered("plain", "172.24.4.1", false);
         answered("inside", "10.0.0.1", true);
+    });
+}
+
+#[test]
+fn centralised_router_routes_ipv6() {
+    isolated(|| {
+        let Case { router, settings, .. } = case("ipv6_modes");
+        let mut host = Host::new(&router);
+        host.make(&legacy(&settings, &router, &Known::default()));
+        host.machine("six", "net-6", "2001:db8:1::20/64", Some("2001:db8:1::1"));
+        host.machine("stateful", "net-6", "2001:db8:3::20/64", Some("2001:db8:3::1"));
+        host.machine("outside", "net-ext", "2001:db8:ff::1/64", None);
+        ip("-n outside route add 2001:db8:1::/64 via 2001:db8:ff::10");
+        answered("six", "2001:db8:3::20", true);
+        answered("six", "2001:db8:ff::1", true);
+        answered("outside", "2001:db8:1::20", true);
     });
 }
 

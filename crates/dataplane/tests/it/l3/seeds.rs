@@ -30,6 +30,37 @@ fn namespace(name: &str, prefix: &str) -> Namespace {
     all.find(|namespace| namespace.name.starts_with(prefix)).expect("the namespace")
 }
 
+/// Device, MAC and address of each address but those the kernel makes.
+fn devices(namespace: &Namespace) -> Vec<String> {
+    let all = namespace.devices.iter().flat_map(|device| {
+        device.addresses.iter().map(move |net| format!("{} {} {net}", device.name, device.mac))
+    });
+    let mut all: Vec<String> = all.collect();
+    all.sort();
+    all
+}
+
+/// The same of `ip address`.
+fn shown_devices(case: &str, command: &str) -> Vec<String> {
+    let (mut device, mut mac, mut all) = (String::new(), String::new(), Vec::new());
+    for line in shown(case, command) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["link/ether", address, ..] => mac = address.to_string(),
+            ["inet" | "inet6", net, ..] if line.contains("scope global") => {
+                all.push(format!("{device} {mac} {net}"));
+            }
+            [number, name, ..] if number.ends_with(':') => {
+                let name = name.trim_end_matches(':').split('@').next().unwrap_or_default();
+                device = name.to_string();
+            }
+            _ => {}
+        }
+    }
+    all.sort();
+    all
+}
+
 /// `ip rule` without the kernel's own.
 fn rules(namespace: &Namespace) -> Vec<String> {
     let mut rules: Vec<_> =
@@ -159,6 +190,7 @@ const NAT: &str = "iptables -t nat -nvL";
 fn distributed_router_without_floating_ip_is_the_first_seeds() {
     let name = "dvr_without_floating_ip";
     let router = namespace(name, "qrouter-");
+    assert_eq!(devices(&router), shown_devices(name, "ip a"));
     assert_eq!(rules(&router), shown_rules(name));
     assert_eq!(table(&router, 3_232_235_521), shown(name, "ip route list table 3232235521"));
     assert_eq!(main_table(&router), shown_main_table(name, "route -n"));
@@ -168,6 +200,7 @@ fn distributed_router_without_floating_ip_is_the_first_seeds() {
 fn centralised_part_is_the_first_seeds() {
     let name = "dvr_snat_seed";
     let snat = namespace(name, "snat-");
+    assert_eq!(devices(&snat), shown_devices(name, "ip a"));
     assert_eq!(main_table(&snat), shown_main_table(name, "route -n"));
     for part in ["OUTPUT", "POSTROUTING", "PREROUTING", "float-snat", "snat"] {
         let full = format!("neutron-l3-agent-{part}");
@@ -207,14 +240,5 @@ fn centralised_router_is_the_second_seeds() {
     let command = "iptables -t nat -nvL neutron-l3-agent-PREROUTING";
     let shown_rules = shown_chain(name, command, "neutron-l3-agent-PREROUTING");
     assert_eq!(chain(&router, "PREROUTING"), shown_rules);
-    let inet = |line: &String| line.trim_start().starts_with("inet") && line.contains("global");
-    let shown = shown(name, "ip a s").into_iter().filter(inet);
-    let shown: Vec<String> =
-        shown.map(|line| line.split_whitespace().nth(1).expect("an address").to_string()).collect();
-    let ours = router.devices.iter().flat_map(|device| &device.addresses);
-    let mut ours: Vec<String> = ours.map(ToString::to_string).collect();
-    let mut shown = shown;
-    ours.sort();
-    shown.sort();
-    assert_eq!(ours, shown);
+    assert_eq!(devices(&router), shown_devices(name, "ip a s"));
 }
