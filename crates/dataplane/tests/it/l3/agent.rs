@@ -42,44 +42,6 @@ fn one(seen: &mut Observed, step: &Step) -> Refused {
             seen.exists = true;
         }
         Step::DeleteNamespace => *seen = Observed::default(),
-        Step::SetSysctl(sysctl) => {
-            let old = seen.sysctls.insert(sysctl.path.clone(), sysctl.value.clone());
-            must(old.as_ref() != Some(&sysctl.value), "has that value")?;
-            let of_device = sysctl.path.split('/').find(|part| part.contains('-'));
-            must(of_device.is_none_or(|d| device(seen, d).is_ok()), "no such device")?;
-        }
-        Step::AddDevice(new) => {
-            must(device(seen, &new.name).is_err(), "exists")?;
-            seen.devices.push(ObservedDevice {
-                name: new.name.clone(),
-                mac: new.mac,
-                mtu: new.mtu.unwrap_or(1500),
-                up: true,
-                addresses: vec![IpNet::new_assert(new.mac.link_local().into(), 64)],
-            });
-        }
-        Step::SetMac { device: name, mac } => device(seen, name)?.mac = *mac,
-        Step::SetMtu { device: name, mtu } => device(seen, name)?.mtu = *mtu,
-        Step::SetUp { device: name } => device(seen, name)?.up = true,
-        Step::AddAddress { device: name, address } => {
-            let addresses = &mut device(seen, name)?.addresses;
-            must(!addresses.contains(address), "exists")?;
-            addresses.push(*address);
-        }
-        Step::DeleteAddress { device: name, address } => {
-            let addresses = &mut device(seen, name)?.addresses;
-            let at = addresses.iter().position(|a| a == address).ok_or("no such address")?;
-            addresses.remove(at);
-        }
-        Step::DeleteDevice { device: name } => {
-            device(seen, name)?;
-            seen.devices.retain(|device| device.name != *name);
-            seen.neighbours.retain(|neighbour| neighbour.device != *name);
-            seen.routes.iter_mut().for_each(|r| r.hops.retain(|hop| hop.device != *name));
-            seen.routes.retain(|route| !route.hops.is_empty());
-            // The kernel keeps no parameters of a device that is gone.
-            seen.sysctls.retain(|path, _| !path.split('/').any(|part| part == name));
-        }
         Step::ReplaceRoute(route) => replace_route(seen, route)?,
         Step::DeleteRoute(route) => remove(&mut seen.routes, route)?,
         Step::AddRule(rule) => {
@@ -113,6 +75,51 @@ fn one(seen: &mut Observed, step: &Step) -> Refused {
         Step::Announce(announcement) => {
             device(seen, &announcement.device)?;
         }
+        of_device => device_step(seen, of_device)?,
+    }
+    Ok(())
+}
+
+/// A step that concerns devices, their addresses and parameters.
+fn device_step(seen: &mut Observed, step: &Step) -> Refused {
+    match step {
+        Step::SetSysctl(sysctl) => {
+            let old = seen.sysctls.insert(sysctl.path.clone(), sysctl.value.clone());
+            must(old.as_ref() != Some(&sysctl.value), "has that value")?;
+            let of_device = sysctl.path.split('/').find(|part| part.contains('-'));
+            must(of_device.is_none_or(|d| device(seen, d).is_ok()), "no such device")?;
+        }
+        Step::AddDevice(new) => {
+            must(device(seen, &new.name).is_err(), "exists")?;
+            seen.devices.push(ObservedDevice {
+                name: new.name.clone(),
+                mac: new.mac,
+                mtu: new.mtu.unwrap_or(1500),
+                up: true,
+                addresses: vec![IpNet::new_assert(new.mac.link_local().into(), 64)],
+            });
+        }
+        Step::SetMac { device: name, mac } => device(seen, name)?.mac = *mac,
+        Step::SetMtu { device: name, mtu } => device(seen, name)?.mtu = *mtu,
+        Step::SetUp { device: name } => device(seen, name)?.up = true,
+        Step::AddAddress { device: name, address } => {
+            let addresses = &mut device(seen, name)?.addresses;
+            must(!addresses.contains(address), "exists")?;
+            addresses.push(*address);
+        }
+        Step::DeleteAddress { device: name, address } => {
+            remove(&mut device(seen, name)?.addresses, address)?;
+        }
+        Step::DeleteDevice { device: name } => {
+            device(seen, name)?;
+            seen.devices.retain(|device| device.name != *name);
+            seen.neighbours.retain(|neighbour| neighbour.device != *name);
+            seen.routes.iter_mut().for_each(|r| r.hops.retain(|hop| hop.device != *name));
+            seen.routes.retain(|route| !route.hops.is_empty());
+            // The kernel keeps no parameters of a device that is gone.
+            seen.sysctls.retain(|path, _| !path.split('/').any(|part| part == name));
+        }
+        _ => return Err("nobody carries that out"),
     }
     Ok(())
 }

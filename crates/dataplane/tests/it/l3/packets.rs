@@ -215,67 +215,96 @@ fn counted(namespace: &str, rule: &str) -> u64 {
     packets.parse().expect("a number")
 }
 
-#[test]
-fn centralised_router_routes_translates_and_separates_scopes() {
-    isolated(|| {
-        let Case { router: mut wanted, .. } = case("legacy_gateway");
-        let settings = Settings::default();
+/// A centralised router with machines on its networks.
+struct Centralised {
+    wanted: Router,
+    host: Host,
+}
+
+impl Centralised {
+    fn new() -> Self {
+        let Case { router: wanted, .. } = case("legacy_gateway");
         let mut host = Host::new(&wanted);
-        host.make(&legacy(&settings, &wanted, &Known::default()));
+        host.make(&legacy(&Settings::default(), &wanted, &Known::default()));
         host.machine("inside", "net-1", "10.0.0.5/24", Some("10.0.0.1"));
         host.machine("plain", "net-1", "10.0.0.6/24", Some("10.0.0.1"));
         host.machine("beside", "net-2", "10.0.1.5/24", Some("10.0.1.1"));
         host.machine("outside", "net-ext", "172.24.4.1/24", None);
         ip(&format!("-n outside addr add {FAR}/32 dev lo"));
-        let router = format!("qrouter-{}", wanted.id);
+        Self { wanted, host }
+    }
 
+    fn namespace(&self) -> String {
+        format!("qrouter-{}", self.wanted.id)
+    }
+
+    /// Makes it another router.
+    fn change(&mut self, change: impl FnOnce(&mut Router)) {
+        change(&mut self.wanted);
+        let known = Known::read(&self.host.seen[&self.namespace()]);
+        self.host.make(&legacy(&Settings::default(), &self.wanted, &known));
+    }
+
+    /// How often what leaves by the gateway got the source `address`.
+    fn translated(&self, address: &str) -> u64 {
+        let rule = format!("-o qg-eeeeeeee-a3 -j SNAT --to-source {address} --random-fully");
+        counted(&self.namespace(), &rule)
+    }
+}
+
+#[test]
+fn centralised_router_routes_and_translates() {
+    isolated(|| {
+        let router = Centralised::new();
         answered("inside", "10.0.1.5", true);
         answered("beside", "10.0.0.6", true);
         // Nobody outside knows the way to 10.0.0.0/24: an answer proves the translation.
         answered("plain", "172.24.4.1", true);
-        let gateway = "-j SNAT --to-source 172.24.4.10 --random-fully";
-        assert!(counted(&router, &format!("-o qg-eeeeeeee-a3 {gateway}")) > 0);
+        answered("plain", FAR, true);
+        assert!(router.translated("172.24.4.10") > 0);
         answered("outside", "172.24.4.50", true);
         answered("outside", "172.24.4.51", true);
         answered("inside", "172.24.4.1", true);
-        answered("plain", FAR, true);
-        assert!(
-            counted(&router, "-s 10.0.0.5/32 -j SNAT --to-source 172.24.4.50 --random-fully") > 0
-        );
+        let own = "-s 10.0.0.5/32 -j SNAT --to-source 172.24.4.50 --random-fully";
+        assert!(counted(&router.namespace(), own) > 0);
         // From inside to the floating IP of a neighbour on the same subnet, and back through us.
         answered("plain", "172.24.4.50", true);
         answered("plain", "172.24.4.51", true);
+    });
+}
 
+#[test]
+fn changed_router_stops_what_is_taken_away_only() {
+    isolated(|| {
+        let mut router = Centralised::new();
+        answered("inside", "10.0.1.5", true);
         // Networks of other scopes do not see each other, but keep their floating IPs.
-        wanted.interfaces[1].address_scopes.v4 = Some("other".into());
-        wanted.floating_ips[1].fixed_ip_address_scope = Some("other".into());
-        host.make(&legacy(&settings, &wanted, &Known::read(&host.seen[&router])));
+        router.change(|router| {
+            router.interfaces[1].address_scopes.v4 = Some("other".into());
+            router.floating_ips[1].fixed_ip_address_scope = Some("other".into());
+        });
         answered("inside", "10.0.1.5", false);
         answered("outside", "172.24.4.51", true);
         answered("outside", "172.24.4.50", true);
         answered("beside", "172.24.4.1", true);
-
-        // What is taken away works no more, and nothing else stops.
-        wanted.floating_ips.remove(0);
-        host.make(&legacy(&settings, &wanted, &Known::read(&host.seen[&router])));
+        router.change(|router| {
+            router.floating_ips.remove(0);
+        });
         answered("outside", "172.24.4.50", false);
         answered("outside", "172.24.4.51", true);
-
         // Another address outside, and another device inside, leave the routes that stay.
-        wanted.gw_port.as_mut().expect("a gateway").fixed_ips[0].ip_address =
-            IpAddr::from([172, 24, 4, 20]);
-        let port = &mut wanted.interfaces[0];
-        port.id = "99999999-a361-4a30-aad6-c23b4b358100".into();
-        host.networks.insert(port.id.clone(), bridge("net-1"));
-        host.make(&legacy(&settings, &wanted, &Known::read(&host.seen[&router])));
+        let id = "99999999-a361-4a30-aad6-c23b4b358100";
+        router.host.networks.insert(id.into(), bridge("net-1"));
+        router.change(|router| {
+            let external = router.gw_port.as_mut().expect("a gateway");
+            external.fixed_ips[0].ip_address = IpAddr::from([172, 24, 4, 20]);
+            router.interfaces[0].id = id.into();
+        });
         answered("plain", FAR, true);
-        answered("plain", "10.0.1.5", false);
-        let gateway = "-j SNAT --to-source 172.24.4.20 --random-fully";
-        assert!(counted(&router, &format!("-o qg-eeeeeeee-a3 {gateway}")) > 0);
-        let shown = inside(&router, &["ip", "route", "show", "192.168.50.0/24"], "");
+        assert!(router.translated("172.24.4.20") > 0);
+        let shown = inside(&router.namespace(), &["ip", "route", "show", "192.168.50.0/24"], "");
         assert!(shown.as_ref().is_ok_and(|line| line.contains("qr-99999999-a3")), "{shown:?}");
-        wanted.gw_port = None;
-        host.make(&legacy(&settings, &wanted, &Known::read(&host.seen[&router])));
+        router.change(|router| router.gw_port = None);
         answered("plain", "172.24.4.1", false);
         answered("inside", "10.0.0.1", true);
     });
