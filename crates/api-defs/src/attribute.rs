@@ -116,6 +116,8 @@ pub enum Convert {
     PortNumber,
     /// A CIDR with its prefix length filled in; what is empty becomes `null`.
     IpPrefix,
+    /// An IP protocol by a name iptables knows or by number; `null` stays.
+    ForwardedProtocol,
 }
 
 /// Validation rule (neutron-lib `api.validators`).
@@ -139,12 +141,18 @@ pub enum Validate {
     NonNegative,
     /// A number within the bounds, both included.
     Range(i64, i64),
+    /// As [`Validate::Range`], or `null`.
+    RangeOrNone(i64, i64),
+    /// A port within the bounds, two of them as `first:last`, or `null`.
+    PortRangeOrNone(u16, u16),
     /// One of these strings.
     OneOf(&'static [&'static str]),
     /// One of these numbers.
     OneOfInt(&'static [i64]),
     /// A MAC address that is neither all zeros nor broadcast, or `null`.
     MacOrNone,
+    /// An IP address.
+    Ip,
     /// An IP address or `null`.
     IpOrNone,
     /// A CIDR or `null`.

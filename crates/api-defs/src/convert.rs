@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     attribute::Convert,
     pytext,
-    validators::{address, security_group},
+    validators::{address, forwarding, security_group},
 };
 
 impl Convert {
@@ -33,6 +33,7 @@ impl Convert {
             Self::Ethertype => security_group::ethertype(&value),
             Self::PortNumber => security_group::port_number(&value),
             Self::IpPrefix => security_group::ip_prefix(value),
+            Self::ForwardedProtocol => forwarding::protocol(value),
         }
     }
 }

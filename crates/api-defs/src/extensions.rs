@@ -164,6 +164,12 @@ const ALL: &[Extension] = &[
         "Unknown filters are refused.",
     ),
     extension(
+        "fip-port-details",
+        "Floating IP Port Details Extension",
+        "2018-04-09T10:00:00-00:00",
+        "The ports that floating IPs lead to.",
+    ),
+    extension(
         "ip-substring-filtering",
         "IP address substring filtering",
         "2017-11-28T09:00:00-00:00",
@@ -355,7 +361,7 @@ const ALL: &[Extension] = &[
     // The title names the resources that carry tags.
     extension(
         "standard-attr-tag",
-        "Tag support for resources with standard attribute: port, subnet, network, router, security_group",
+        "Tag support for resources with standard attribute: port, subnet, network, router, floatingip, security_group",
         "2017-01-01T00:00:00-00:00",
         "Tags of resources.",
     ),

@@ -21,6 +21,7 @@ pub use resources::{
     address_group::ADDRESS_GROUPS,
     address_scope::ADDRESS_SCOPES,
     agent::{AGENTS, AVAILABILITY_ZONES},
+    floating_ip::FLOATINGIPS,
     network::NETWORKS,
     port::{PORT_BINDINGS, PORTS},
     quota::QUOTAS,

@@ -159,6 +159,9 @@ fn nullable(attribute: &Attribute) -> bool {
         Validate::TextOrNone(_)
             | Validate::MacOrNone
             | Validate::IpOrNone
+            | Validate::UuidOrNone
+            | Validate::RangeOrNone(..)
+            | Validate::PortRangeOrNone(..)
             | Validate::CidrOrNone
             | Validate::SubnetPoolIdOrNone
             | Validate::ObjectOrNone
@@ -176,7 +179,9 @@ fn constraints(validate: Validate) -> Vec<(&'static str, Value)> {
         | Validate::TextOrNone(max)
         | Validate::NameNotDefault(max) => vec![("maxLength", json!(max))],
         Validate::NonNegative => vec![("minimum", json!(0))],
-        Validate::Range(min, max) => vec![("minimum", json!(min)), ("maximum", json!(max))],
+        Validate::Range(min, max) | Validate::RangeOrNone(min, max) => {
+            vec![("minimum", json!(min)), ("maximum", json!(max))]
+        }
         Validate::OneOf(values) => vec![("enum", json!(values))],
         Validate::OneOfInt(values) => vec![("enum", json!(values))],
         Validate::UniqueTexts(_)

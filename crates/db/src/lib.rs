@@ -14,11 +14,13 @@ mod db;
 pub mod dhcp_bindings;
 pub mod dvr;
 mod error;
+pub mod floating_ips;
 pub mod ip;
 pub mod l3_bindings;
 
 pub mod list;
 pub mod migrations;
+pub mod port_forwardings;
 pub mod quotas;
 pub mod rbac;
 pub mod routers;

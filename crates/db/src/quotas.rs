@@ -11,7 +11,8 @@ use sea_query::{Alias, Expr, ExprTrait, OnConflict, Query, SelectStatement};
 use crate::{
     Conn, DbResult, rbac,
     schema::{
-        Networks, Ports, Quotas, Routers, SecurityGroupRules, SecurityGroups, SubnetPools, Subnets,
+        FloatingIps, Networks, Ports, Quotas, Routers, SecurityGroupRules, SecurityGroups,
+        SubnetPools, Subnets,
     },
 };
 
@@ -35,6 +36,7 @@ impl Default for QuotaDefaults {
             ("subnet", 100),
             ("port", 500),
             ("router", 10),
+            ("floatingip", 50),
             ("security_group", 10),
             ("security_group_rule", 100),
             ("rbac_policy", 10),
@@ -132,6 +134,7 @@ fn rows_of(resource: &str, project: &str) -> Option<SelectStatement> {
         "subnet" => rows.column(Subnets::ProjectId).from(Subnets::Table),
         "port" => rows.column(Ports::ProjectId).from(Ports::Table),
         "router" => rows.column(Routers::ProjectId).from(Routers::Table),
+        "floatingip" => rows.column(FloatingIps::ProjectId).from(FloatingIps::Table),
         "rbac_policy" => return Some(rbac::of_project(project)),
         "security_group" => rows.column(SecurityGroups::ProjectId).from(SecurityGroups::Table),
         "security_group_rule" => {

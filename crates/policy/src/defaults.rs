@@ -3,6 +3,8 @@
 //! `check` is what Neutron 29 ships; `legacy` is the rule of the time before default roles, which
 //! counts as well (OR) when `[oslo_policy] enforce_new_defaults` is off.
 
+mod l3;
+
 /// One default rule.
 #[derive(Debug, Clone, Copy)]
 pub struct DefaultRule {
@@ -32,7 +34,12 @@ const fn renamed(name: &'static str, check: &'static str, old_name: &'static str
 }
 
 /// Every default rule.
-pub const DEFAULTS: &[DefaultRule] = &[
+pub fn all() -> impl Iterator<Item = &'static DefaultRule> {
+    DEFAULTS.iter().chain(l3::RULES)
+}
+
+/// The rules of everything but routers and what hangs on them.
+const DEFAULTS: &[DefaultRule] = &[
     // Shared by the others.
     rule("context_is_admin", "role:admin"),
     rule("service_api", "role:service"),
@@ -343,97 +350,6 @@ pub const DEFAULTS: &[DefaultRule] = &[
     rule("create_port_binding", "rule:service_api"),
     rule("delete_port_binding", "rule:service_api"),
     rule("activate", "rule:service_api"),
-    // Routers.
-    since(
-        "create_router",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:regular_user",
-    ),
-    rule("create_router:distributed", "rule:admin_only"),
-    rule("create_router:ha", "rule:admin_only"),
-    since(
-        "create_router:external_gateway_info",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    since(
-        "create_router:external_gateway_info:network_id",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    rule("create_router:external_gateway_info:enable_snat", "rule:admin_only"),
-    rule("create_router:external_gateway_info:external_fixed_ips", "rule:admin_only"),
-    renamed(
-        "create_router:tags",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "create_routers_tags",
-    ),
-    since(
-        "get_router",
-        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    rule("get_router:distributed", "rule:admin_only"),
-    rule("get_router:ha", "rule:admin_only"),
-    renamed(
-        "get_router:tags",
-        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
-        "get_routers_tags",
-    ),
-    since(
-        "update_router",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    rule("update_router:distributed", "rule:admin_only"),
-    rule("update_router:ha", "rule:admin_only"),
-    since(
-        "update_router:external_gateway_info",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    since(
-        "update_router:external_gateway_info:network_id",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    rule("update_router:external_gateway_info:enable_snat", "rule:admin_only"),
-    rule("update_router:external_gateway_info:external_fixed_ips", "rule:admin_only"),
-    renamed(
-        "update_router:tags",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "update_routers_tags",
-    ),
-    since(
-        "delete_router",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    renamed(
-        "delete_router:tags",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "delete_routers_tags",
-    ),
-    since(
-        "add_router_interface",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    since(
-        "remove_router_interface",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    since(
-        "add_extraroutes",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
-    since(
-        "remove_extraroutes",
-        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
-        "rule:admin_or_owner",
-    ),
     // Address scopes.
     rule("shared_address_scopes", "field:address_scopes:shared=True"),
     since(

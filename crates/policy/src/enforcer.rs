@@ -5,7 +5,7 @@ use neutrino_types::{ApiError, ApiResult, Attrs, Context};
 use serde_json::Value;
 
 use crate::{
-    defaults::DEFAULTS,
+    defaults,
     error::PolicyError,
     expr::{self, Expr},
     file,
@@ -330,8 +330,8 @@ fn merge(
     overrides: Vec<(String, Expr)>,
     new_defaults_only: bool,
 ) -> Result<Vec<(String, Expr)>, PolicyError> {
-    let mut out: Vec<(String, Expr)> = Vec::with_capacity(DEFAULTS.len() + overrides.len());
-    for default in DEFAULTS {
+    let mut out: Vec<(String, Expr)> = Vec::new();
+    for default in defaults::all() {
         let under = |name: &str| overrides.iter().rev().find(|(n, _)| n == name);
         let given = under(default.name).or_else(|| default.old_name.and_then(under));
         let expr = match given {

@@ -9,8 +9,8 @@ use axum::{
 };
 use neutrino_api_defs::{
     ADDRESS_GROUPS, ADDRESS_SCOPES, AGENTS, AVAILABILITY_ZONES, DEFAULT_SECURITY_GROUP_RULES,
-    NETWORKS, PORTS, RBAC_POLICIES, ROUTERS, Resource, SECURITY_GROUP_RULES, SECURITY_GROUPS,
-    SERVICE_PROVIDERS, SUBNETPOOLS, SUBNETS,
+    FLOATINGIPS, NETWORKS, PORTS, RBAC_POLICIES, ROUTERS, Resource, SECURITY_GROUP_RULES,
+    SECURITY_GROUPS, SERVICE_PROVIDERS, SUBNETPOOLS, SUBNETS,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -75,6 +75,8 @@ fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
         .merge(collection(&SUBNETPOOLS, parts.subnetpools.clone()))
         .merge(tags(&SUBNETPOOLS, parts.subnetpools.clone()))
         .merge(collection(&ADDRESS_SCOPES, parts.address_scopes.clone()))
+        .merge(collection(&FLOATINGIPS, parts.l3.floating_ips()))
+        .merge(tags(&FLOATINGIPS, parts.l3.floating_ips()))
         .merge(collection(&ADDRESS_GROUPS, parts.address_groups.clone()))
         .merge(collection(&RBAC_POLICIES, parts.rbac_policies.clone()))
         .merge(collection(&SECURITY_GROUPS, parts.security_groups.clone()))

@@ -1,5 +1,5 @@
-//! Tags: `/v2.0/{collection}/{id}/tags[/{tag}]` for networks, subnets, subnet pools,
-//! ports, routers and security groups.
+//! Tags: `/v2.0/{collection}/{id}/tags[/{tag}]` for networks, subnets, ports, routers, floating IPs,
+//! subnet pools and security groups.
 //!
 //! A change of a resource's tags is a change of the resource: it bumps its revision. Whether the
 //! caller may see or change the resource is checked by the caller of this module.
@@ -7,7 +7,7 @@
 use neutrino_api_defs::pytext;
 use neutrino_db::{
     Conn, Db,
-    schema::{Networks, Ports, Routers, SecurityGroups, SubnetPools, Subnets},
+    schema::{FloatingIps, Networks, Ports, Routers, SecurityGroups, SubnetPools, Subnets},
     sea_query::{DynIden, Expr, ExprTrait, IntoIden, Query},
     tags, time,
 };
@@ -38,6 +38,7 @@ fn taggable(collection: &str, id: &str) -> ApiResult<Taggable> {
         "ports" => (Ports::Table.into_iden(), "ports"),
         "routers" => (Routers::Table.into_iden(), "routers"),
         "subnetpools" => (SubnetPools::Table.into_iden(), "subnetpools"),
+        "floatingips" => (FloatingIps::Table.into_iden(), "floatingips"),
         "security_groups" => (SecurityGroups::Table.into_iden(), "security_groups"),
         other => return Err(resource_not_found(other, id)),
     };

@@ -75,6 +75,8 @@ pub mod status {
     pub const BUILD: &str = "BUILD";
     /// Could not be built.
     pub const ERROR: &str = "ERROR";
+    /// Nothing ever wires it: the port of a floating IP.
+    pub const NOT_APPLICABLE: &str = "N/A";
 }
 
 /// Values of `agent_type` in `/v2.0/agents`.

@@ -113,6 +113,12 @@ impl ApiError {
                     format!("Default Security Group rule {id} does not exist"),
                 );
             }
+            "floatingip" => {
+                return Self::not_found(
+                    "FloatingIPNotFound",
+                    format!("Floating IP {id} could not be found"),
+                );
+            }
             other => {
                 return Self::not_found(
                     "HTTPNotFound",

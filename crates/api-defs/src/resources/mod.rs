@@ -3,6 +3,7 @@
 pub mod address_group;
 pub mod address_scope;
 pub mod agent;
+pub mod floating_ip;
 pub mod network;
 pub mod port;
 pub mod quota;
@@ -16,7 +17,7 @@ pub mod subnetpool;
 
 use crate::resource::Resource;
 
-static ALL: [&Resource; 16] = [
+static ALL: [&Resource; 17] = [
     &network::NETWORKS,
     &subnet::SUBNETS,
     &port::PORTS,
@@ -26,6 +27,7 @@ static ALL: [&Resource; 16] = [
     &router::ROUTERS,
     &subnetpool::SUBNETPOOLS,
     &address_scope::ADDRESS_SCOPES,
+    &floating_ip::FLOATINGIPS,
     &address_group::ADDRESS_GROUPS,
     &rbac::RBAC_POLICIES,
     &security_group::SECURITY_GROUPS,

@@ -4,6 +4,7 @@
 //! `Invalid input for <attribute>. Reason: <reason>.`, or a whole error of its own.
 
 pub mod address;
+pub mod forwarding;
 pub mod list;
 pub mod port;
 pub mod router;
@@ -73,6 +74,10 @@ impl Validate {
             Self::TextOrNone(max) => or_none(value, |v| text::string(v, max)),
             Self::NonNegative => non_negative(value),
             Self::Range(min, max) => range(value, min, max),
+            Self::RangeOrNone(min, max) => or_none(value, |v| range(v, min, max)),
+            Self::PortRangeOrNone(min, max) => {
+                or_none(value, |v| forwarding::port_range(v, min, max))
+            }
             Self::OneOf(allowed) => {
                 one_of(value, value.as_str().is_some_and(|s| allowed.contains(&s)))
             }
@@ -80,6 +85,7 @@ impl Validate {
                 one_of(value, value.as_i64().is_some_and(|i| allowed.contains(&i)))
             }
             Self::MacOrNone => or_none(value, address::mac),
+            Self::Ip => address::ip(value),
             Self::IpOrNone => or_none(value, address::ip),
             Self::CidrOrNone => or_none(value, address::subnet),
             Self::SubnetPoolIdOrNone => {

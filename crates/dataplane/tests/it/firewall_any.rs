@@ -1,6 +1,5 @@
-//! Properties of the openvswitch firewall, alone and with distributed routing, over views nobody
-//! thought of: ports that share MACs, segments that have the numbers of local VLANs, rules that
-//! make no sense.
+//! Properties of the openvswitch firewall over views nobody thought of: ports that share MACs,
+//! segments that have the numbers of local VLANs, rules that make no sense.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +8,7 @@ use neutrino_dataplane::{
     br_int,
     diff::{self, Installed},
     firewall::{Direction, Driver, Ethertype, Member, Remote, Rule, SecurityGroup, openflow},
-    view::{Dvr, DvrSubnet, HostView, LocalVlan, PhysicalBridge, Port, Segment},
+    view::{HostView, LocalVlan, Port, Segment},
 };
 use neutrino_openflow::Flow;
 use neutrino_types::{MacAddr, NetworkType};
@@ -64,17 +63,10 @@ fn a_rule() -> impl Strategy<Value = Rule> {
         })
 }
 
-const OWNERS: [&str; 4] = [
-    "compute:nova",
-    "network:dhcp",
-    "network:router_interface_distributed",
-    "network:router_centralized_snat",
-];
-
 fn a_port(n: u32) -> impl Strategy<Value = Port> {
     (
         a_mac(),
-        (any::<bool>(), any::<bool>(), select(OWNERS.to_vec())),
+        (any::<bool>(), any::<bool>(), select(vec!["compute:nova", "network:dhcp"])),
         option::of(1u16..5),
         collection::btree_set(a_net().prop_map(|net| net.addr()), 0..3),
         collection::btree_set((a_mac(), a_net()), 0..4),
@@ -100,35 +92,17 @@ fn a_port(n: u32) -> impl Strategy<Value = Port> {
 
 fn a_vlan(vlan: u16) -> impl Strategy<Value = LocalVlan> {
     let types = vec![NetworkType::Vlan, NetworkType::Flat, NetworkType::Vxlan, NetworkType::Local];
-    (select(types), option::of(1u32..7)).prop_map(move |(network_type, number)| {
-        // No two networks share a segment.
-        let id = |n| if network_type.is_tunnel() { n + 10 * u32::from(vlan) } else { n };
-        let segmentation_id = number.map(id);
+    (select(types), option::of(1u32..7)).prop_map(move |(network_type, segmentation_id)| {
         LocalVlan {
             network_id: vlan.to_string(),
             vlan,
-            segment: Segment {
-                network_type,
-                physical_network: network_type.is_physical().then(|| format!("physnet{vlan}")),
-                segmentation_id,
-            },
+            segment: Segment { network_type, physical_network: None, segmentation_id },
             fdb: Default::default(),
         }
     })
 }
 
-fn a_dvr() -> impl Strategy<Value = Dvr> {
-    let subnet = (1u16..5, a_net(), option::of(a_net()), a_mac()).prop_map(
-        |(vlan, cidr, gateway, gateway_mac)| {
-            let gateway_ip = gateway.map(|net| net.addr());
-            DvrSubnet { vlan, cidr: cidr.trunc(), gateway_ip, gateway_mac }
-        },
-    );
-    (a_mac(), collection::btree_set(a_mac(), 0..3), collection::vec(subnet, 0..4))
-        .prop_map(|(mac, host_macs, subnets)| Dvr { mac, host_macs, subnets })
-}
-
-pub fn a_view() -> impl Strategy<Value = HostView> {
+fn a_view() -> impl Strategy<Value = HostView> {
     let group = collection::btree_set(a_rule(), 0..6);
     let member = (a_net(), option::of(a_mac())).prop_map(|(address, mac)| Member { address, mac });
     let members = collection::btree_set(member, 0..5);
@@ -138,9 +112,8 @@ pub fn a_view() -> impl Strategy<Value = HostView> {
         (a_port(1), a_port(2), a_port(3), a_port(4)),
         collection::btree_map(a_group(), group, 0..4),
         collection::btree_map(a_group(), members, 0..4),
-        option::of(a_dvr()),
     )
-        .prop_map(|((direct, userspace, permitted), vlans, ports, groups, members, dvr)| {
+        .prop_map(|((direct, userspace, permitted), vlans, ports, groups, members)| {
             let mut view = HostView { patch_tun: Some(90), ..HostView::default() };
             view.options.firewall = Driver::Openvswitch;
             view.options.explicitly_egress_direct = direct;
@@ -156,13 +129,6 @@ pub fn a_view() -> impl Strategy<Value = HostView> {
                 .map(|(id, rules)| (id, SecurityGroup { stateful: true, rules }))
                 .collect();
             view.security_groups.members = members;
-            for n in 1..=3 {
-                let bridge = format!("br{n}");
-                let bridge = PhysicalBridge { bridge, int_ofport: 90 + n, phys_ofport: 1 };
-                view.physical.insert(format!("physnet{n}"), bridge);
-            }
-            view.patch_int = Some(1);
-            view.dvr = dvr;
             view
         })
 }

@@ -4,7 +4,6 @@ mod cases;
 mod conntrack;
 mod dhcp;
 mod diffing;
-mod dvr;
 mod firewall_any;
 mod firewall_iptables;
 mod firewall_openflow;

@@ -4,6 +4,7 @@ mod bindings;
 mod build;
 mod groups;
 mod list;
+mod nested;
 mod notify;
 mod update;
 
@@ -43,6 +44,7 @@ use crate::{
 };
 
 pub(crate) use bindings::PortBindings;
+pub use nested::{GonePort, MadePort};
 pub(crate) use notify::{notify_changed, port_update};
 
 /// `/v2.0/ports`.
@@ -76,15 +78,30 @@ impl Ports {
         let owners: Vec<String> = items.iter().map(|i| request::project(i, ctx)).collect();
         let defaults = core.default_groups.ensure(ctx, owners.iter().map(String::as_str)).await?;
         let mut tx = core.db.begin().await?;
+        let ports = self.create_in(&mut tx, ctx, items, &defaults).await?;
+        tx.commit().await?;
+        Ok(ports)
+    }
+
+    /// Inside a transaction: creates ports, `defaults` being the default groups of their projects.
+    async fn create_in(
+        &self,
+        tx: &mut Tx,
+        ctx: &Context,
+        items: &[Attrs],
+        defaults: &HashMap<String, String>,
+    ) -> ApiResult<Vec<Port>> {
+        let core = &*self.core;
+        let owners: Vec<String> = items.iter().map(|i| request::project(i, ctx)).collect();
         let network_ids = distinct(items.iter().filter_map(|i| request::text(i, "network_id")));
-        let networks: HashMap<String, Network> = network::by_ids(&tx, ctx, &network_ids)
+        let networks: HashMap<String, Network> = network::by_ids(tx, ctx, &network_ids)
             .await?
             .into_iter()
             .map(|n| (n.id.clone(), n))
             .collect();
-        let subnets = subnet::by_networks(&tx, &network_ids).await?;
+        let subnets = subnet::by_networks(tx, &network_ids).await?;
         if !self.service {
-            core.ensure_quota(&tx, "port", owners.iter().map(String::as_str)).await?;
+            core.ensure_quota(tx, "port", owners.iter().map(String::as_str)).await?;
         }
         let build = |at: usize| -> ApiResult<Port> {
             let item = &items[at];
@@ -98,17 +115,16 @@ impl Ports {
             Ok(port)
         };
         let mut ports = (0..items.len()).map(build).collect::<ApiResult<Vec<Port>>>()?;
-        settle_macs(&tx, items, &mut ports, build).await?;
-        groups::assign(&tx, ctx, items, &mut ports, &defaults).await?;
-        self.address(&tx, items, &mut ports, &subnets).await?;
+        settle_macs(tx, items, &mut ports, build).await?;
+        groups::assign(tx, ctx, items, &mut ports, defaults).await?;
+        self.address(tx, items, &mut ports, &subnets).await?;
         let mut statements = port::insert(&ports);
-        statements.extend(provisioning::blocks(core, &tx, &ports).await?);
+        statements.extend(provisioning::blocks(core, tx, &ports).await?);
         tx.execute_batch(statements).await?;
         for (item, port) in items.iter().zip(&ports) {
             let change = Change { current: port, original: None, request: Some(item) };
-            precommit(core, &mut tx, ctx, Op::Create, &change, (None, None)).await?;
+            precommit(core, tx, ctx, Op::Create, &change, (None, None)).await?;
         }
-        tx.commit().await?;
         Ok(ports)
     }
 

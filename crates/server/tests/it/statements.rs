@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     client::{Answer, Client},
-    server::{TestServer, text},
+    l3::{external_network, router},
+    server::{TestServer, create, network, text},
 };
 
 /// Most statements the creation of one plain port may cost, whoever asks; Neutron's costs 115.
@@ -162,6 +163,33 @@ impl Ledger<'_> {
         self.note("security_group delete", "DELETE", &one, None).await;
     }
 
+    /// Floating IPs: their number on a router costs nothing.
+    async fn run_floating_ips(&mut self) {
+        let (external, _) = external_network(self.server, "203.0.113.0/24").await;
+        let (net, subnet) = network(&self.client, "inside", "10.7.0.0/24").await;
+        router(self.server, &self.client, &subnet, &external).await;
+        let mut ports = Vec::new();
+        for _ in 0..2 {
+            let body = json!({"network_id": net["id"]});
+            ports.push(create(&self.client, "ports", body).await["id"].clone());
+        }
+        let body = json!({"floating_network_id": external["id"]});
+        self.create("floatingip create", "floatingips", body.clone()).await;
+        let mut body = body;
+        body["port_id"] = ports[0].clone();
+        let floating = self.create("floatingip create, associated", "floatingips", body).await;
+        let path = format!("floatingips/{}", text(&floating, "id"));
+        let change = |port: &Value| Some(json!({"floatingip": {"port_id": port}}));
+        self.note("floatingip get", "GET", &path, None).await;
+        self.note("floatingip move", "PUT", &path, change(&ports[1])).await;
+        self.note("floatingip disassociate", "PUT", &path, change(&Value::Null)).await;
+        self.note("floatingip associate", "PUT", &path, change(&ports[1])).await;
+        self.note("floatingip list", "GET", "floatingips", None).await;
+        let port = format!("ports/{}", text(&json!({"id": ports[1]}), "id"));
+        self.note("port delete with a floatingip", "DELETE", &port, None).await;
+        self.delete("floatingips", &floating).await;
+    }
+
     /// What only those who bind ports do.
     async fn run_bound(&mut self) {
         let net = self
@@ -249,6 +277,12 @@ async fn requests_cost_what_the_table_says() {
         if caller == "admin" {
             ledger.run_bound().await;
         }
+    }
+    // Networks of one caller that the other sees would change what its pages cost.
+    for (caller, client) in [("admin", t.client.clone()), ("member", t.user("p1", "member,reader"))]
+    {
+        let mut ledger = Ledger { server: &t, caller, client, rows: &mut rows };
+        ledger.run_floating_ips().await;
     }
     dhcp_agent(&t).await;
     let client = t.client.clone();

@@ -4,6 +4,7 @@
 //! - `interfaces` and `gateway`: a router's ports;
 //! - `checks`: what these must be like;
 //! - `vetoes`: what routers refuse to other resources;
+//! - `floating_ips`: the collection, and what ports have to do with it;
 //! - `view`: what the API and subscribers see of a router;
 //! - [`placement`] decides which L3 agents get a router, [`L3Scheduler`] reads, decides and stores
 //!   and is what the API (`agents`) and the RPC endpoint (`sync`) use, `failover` empties dead
@@ -17,6 +18,7 @@
 mod agents;
 mod checks;
 mod failover;
+mod floating_ips;
 mod gateway;
 mod interfaces;
 mod notify;
@@ -102,8 +104,10 @@ impl L3 {
         Self(Arc::new(Inner { db, config, ml2, registry, quotas }))
     }
 
-    /// Guards the ports of routers, upon what the registry tells of ports.
+    /// Guards the ports of routers and has floating IPs follow theirs, upon what the registry tells
+    /// of ports.
     pub fn subscribe(&self) {
+        floating_ips::subscribe(&self.0, &self.0.registry);
         vetoes::subscribe(&self.0.db, &self.0.registry);
     }
 
@@ -111,6 +115,12 @@ impl L3 {
     #[must_use]
     pub fn routers(&self) -> Arc<dyn ResourcePlugin> {
         Arc::new(routers::Routers(Arc::clone(&self.0)))
+    }
+
+    /// `/v2.0/floatingips`.
+    #[must_use]
+    pub fn floating_ips(&self) -> Arc<dyn ResourcePlugin> {
+        Arc::new(floating_ips::FloatingIps(Arc::clone(&self.0)))
     }
 }
 

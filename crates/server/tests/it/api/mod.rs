@@ -8,6 +8,8 @@ mod bindings;
 mod default_security_group_rules;
 mod dhcp_agents;
 mod extensions;
+mod floating_ip_ports;
+mod floating_ips;
 mod l3_agents;
 mod networks;
 mod policy;

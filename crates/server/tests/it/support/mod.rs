@@ -1,4 +1,5 @@
 //! What the tests share: a small HTTP client and servers on ports the system chooses.
 
 pub mod client;
+pub mod l3;
 pub mod server;

@@ -1,0 +1,28 @@
+//! What the API and subscribers see of a floating IP.
+
+use neutrino_db::floating_ips::FloatingIp;
+use neutrino_types::Attrs;
+use serde_json::json;
+
+/// All attributes of a floating IP.
+pub(super) fn floating_ip(f: &FloatingIp) -> Attrs {
+    let association = f.association.as_ref();
+    let pairs = [
+        ("id", json!(f.id)),
+        ("tenant_id", json!(f.project_id)),
+        ("floating_ip_address", json!(f.address)),
+        ("floating_network_id", json!(f.network_id)),
+        ("router_id", json!(f.router_id)),
+        ("port_id", json!(association.map(|a| &a.port_id))),
+        ("fixed_ip_address", json!(association.map(|a| a.fixed_ip_address))),
+        ("status", json!(f.status)),
+        ("description", json!(f.description)),
+        ("port_details", json!(association.map(|a| &a.port))),
+        ("tags", json!(f.tags)),
+        ("created_at", json!(f.created_at)),
+        ("updated_at", json!(f.updated_at)),
+        ("revision_number", json!(f.revision)),
+        ("project_id", json!(f.project_id)),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
