@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use neutrino_agent::interface;
 use neutrino_agent_metadata::proxy;
 use neutrino_conf::{Conf, opts};
 use neutrino_dataplane::dhcp::view::Settings;
@@ -85,9 +86,7 @@ impl Config {
             return Err(ConfigError::Throttle);
         }
         let interface_driver = conf.get(&opts::interface::INTERFACE_DRIVER);
-        // The second is the class that the name stands for in Neutron.
-        let known = ["openvswitch", "neutron.agent.linux.interface.OVSInterfaceDriver"];
-        if !known.contains(&interface_driver.as_str()) {
+        if !interface::knows_driver(&interface_driver) {
             return Err(ConfigError::InterfaceDriver(interface_driver));
         }
         let dhcp_driver = conf.get(&opts::dhcp::DHCP_DRIVER);

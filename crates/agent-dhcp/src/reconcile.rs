@@ -152,7 +152,8 @@ impl Agent {
                 tracing::warn!("server lost, the host stays as it is");
                 self.state.connected = false;
             }
-            Notification::Dhcp(event) => self.state.event(&event, now),
+            Notification::AgentUpdated => self.state.resync(now),
+            Notification::Dhcp(event) => self.state.event(&event),
             // Of topics this agent does not listen on.
             _ => {}
         }

@@ -161,7 +161,7 @@ impl State {
     }
 
     /// Takes a notification in.
-    pub fn event(&mut self, event: &DhcpEvent, now: Instant) {
+    pub fn event(&mut self, event: &DhcpEvent) {
         match event {
             DhcpEvent::Network { network_id } => {
                 let entry = self.networks.entry(network_id.clone()).or_default();
@@ -187,7 +187,6 @@ impl State {
                     entry.hear();
                 }
             }
-            DhcpEvent::Agent => self.resync(now),
         }
     }
 
@@ -458,7 +457,7 @@ mod tests {
         let mut state = State::new(PACE, []);
         state.resync(now);
         assert!(state.start_sync(now));
-        state.event(&DhcpEvent::Network { network_id: "new".into() }, now);
+        state.event(&DhcpEvent::Network { network_id: "new".into() });
         assert_eq!(ids(&state.take(now)), ["new"]);
         state.done("new", Outcome::Served(network("new")), now);
         state.synced(Vec::new());
@@ -470,7 +469,7 @@ mod tests {
         let now = Instant::now();
         let mut state = heard(&["a", "b"], &[], now);
         assert_eq!(ids(&state.take(now)), ["a"], "one at a time");
-        state.event(&DhcpEvent::Port { network_id: "b".into(), port_id: "p".into() }, now);
+        state.event(&DhcpEvent::Port { network_id: "b".into(), port_id: "p".into() });
         assert_eq!(ids(&state.take(now)), ["b"], "events have their own places");
         state.done("a", Outcome::Failed("no".into()), now);
         assert!(state.take(now).is_empty());
@@ -509,10 +508,10 @@ mod tests {
         state.take(now);
         state.done("a", Outcome::Served(with_ports("a", &["old"])), now);
         for port in ["p1", "p2", "p1"] {
-            state.event(&port_event("a", port), now);
+            state.event(&port_event("a", port));
         }
         assert_eq!(ids(&state.take(now)), ["a"]);
-        state.event(&port_event("a", "p3"), now);
+        state.event(&port_event("a", "p3"));
         assert!(state.take(now).is_empty(), "one job at a time");
         let served = Outcome::Served(with_ports("a", &["old", "p1", "p2", "other"]));
         let ready = state.done("a", served, now);
@@ -529,14 +528,14 @@ mod tests {
         state.pace.bulk_reload_interval = interval;
         state.take(now);
         state.done("a", Outcome::Served(network("a")), now);
-        state.event(&port_event("a", "p"), now);
+        state.event(&port_event("a", "p"));
         assert!(state.take(now).is_empty());
         assert_eq!(state.next_deadline(now), Some(now + interval));
         // A dnsmasq that died does not wait.
         state.check("a");
         assert_eq!(ids(&state.take(now)), ["a"]);
         state.done("a", Outcome::Served(network("a")), now);
-        state.event(&port_event("a", "q"), now);
+        state.event(&port_event("a", "q"));
         assert_eq!(ids(&state.take(now + interval)), ["a"]);
     }
 
@@ -546,11 +545,11 @@ mod tests {
         let mut state = heard(&["a"], &[], now);
         state.take(now);
         state.done("a", Outcome::Served(with_ports("a", &["old"])), now);
-        state.event(&port_event("a", "old"), now);
+        state.event(&port_event("a", "old"));
         state.take(now);
         assert!(state.done("a", Outcome::Waiting, now).is_empty());
         assert!(state.take(now + Duration::from_secs(60)).is_empty(), "nothing has changed");
-        state.event(&DhcpEvent::PortGone { network_id: "a".into() }, now);
+        state.event(&DhcpEvent::PortGone { network_id: "a".into() });
         assert_eq!(ids(&state.take(now)), ["a"], "an address is free");
         let ready = state.done("a", Outcome::Served(with_ports("a", &["old"])), now);
         assert_eq!(ready.first, ["old"].map(String::from).into());

@@ -219,7 +219,7 @@ pub fn notified(state: &mut State, config: &Config, notification: Notification) 
             state.fdb.update(&update, config.local_ip);
         }
         // Of topics this agent does not listen on.
-        Notification::Dhcp(_) => {}
+        Notification::AgentUpdated | Notification::Dhcp(_) | Notification::L3(_) => {}
     }
 }
 

@@ -89,6 +89,12 @@ impl AgentConfig {
         Self::from_conf(conf, "neutron-dhcp-agent", "dhcp-agent", topics)
     }
 
+    /// The L3 agent's configuration. Networks are heard of for their MTU.
+    pub fn l3_from_conf(conf: &Conf) -> Result<Self, ConfigError> {
+        let topics = [topics::L3_AGENT, topics::NETWORK_UPDATE].map(str::to_string);
+        Self::from_conf(conf, "neutron-l3-agent", "l3-agent", topics.into())
+    }
+
     /// The configuration of the agent called `binary`, notified on `topics`; its `agent_id` is
     /// `id_prefix` and the host.
     pub fn from_conf(

@@ -45,6 +45,13 @@ pub enum InterfaceError {
 /// Result of this module's functions.
 pub type Result<T> = std::result::Result<T, InterfaceError>;
 
+/// Whether `interface_driver` names the driver of this module.
+#[must_use]
+pub fn knows_driver(name: &str) -> bool {
+    // The second is the class that the name stands for in Neutron.
+    ["openvswitch", "neutron.agent.linux.interface.OVSInterfaceDriver"].contains(&name)
+}
+
 /// Runs kernel calls beside the runtime's own threads.
 ///
 /// # Errors
@@ -90,10 +97,11 @@ impl Interfaces {
         vif_device(if self.veth { NAMESPACE_END_PREFIX } else { TAP_PREFIX }, port_id)
     }
 
-    /// The bridge's end of `device`.
-    fn bridge_end(&self, device: &str) -> String {
-        match device.strip_prefix(NAMESPACE_END_PREFIX) {
-            Some(rest) if self.veth => format!("{TAP_PREFIX}{rest}"),
+    /// The bridge's end of `device`: itself, or of a veth pair the one named as an instance's.
+    #[must_use]
+    pub fn bridge_end(&self, device: &str) -> String {
+        match device.split_once('-') {
+            Some((_, port)) if self.veth => format!("{TAP_PREFIX}{port}"),
             _ => device.to_string(),
         }
     }
@@ -121,31 +129,53 @@ impl Interfaces {
     /// # Errors
     /// The bridge is missing, ovs-vswitchd makes no device, or the kernel refuses.
     pub async fn plug(&self, vif: &Vif) -> Result<()> {
-        let bridge_end = self.bridge_end(&vif.device);
-        if self.veth {
-            let (vif, near, netdev) = (vif.clone(), bridge_end.clone(), self.netdev);
-            blocking(move || ensure_veth(&vif, &near, netdev)).await?;
-        }
-        if !self.is_plugged(vif) {
-            self.replace_port(vif, &bridge_end).await?;
-        }
-        if !self.veth {
-            self.await_device(vif).await?;
-        }
-        let vif = vif.clone();
-        blocking(move || settle(&vif)).await
+        self.plug_all(std::slice::from_ref(vif)).await
     }
 
-    /// Removes a port of that name and adds the wanted one, in two transactions: in one the
-    /// database would see no change of the interface.
-    async fn replace_port(&self, vif: &Vif, name: &str) -> Result<()> {
-        let replica = self.ovsdb.replica();
-        if replica.port(name).is_some() {
-            let mut txn = Txn::new(&replica);
-            txn.del_port(name);
-            self.ovsdb.transact_applied(txn, PATIENCE).await?;
+    /// As [`Interfaces::plug`] for several at a time, for which Open vSwitch is asked once.
+    ///
+    /// # Errors
+    /// As [`Interfaces::plug`]; others may have been plugged then.
+    pub async fn plug_all(&self, vifs: &[Vif]) -> Result<()> {
+        if self.veth {
+            let ends: Vec<(Vif, String)> =
+                vifs.iter().map(|vif| (vif.clone(), self.bridge_end(&vif.device))).collect();
+            let netdev = self.netdev;
+            blocking(move || {
+                ends.iter().try_for_each(|(vif, near)| ensure_veth(vif, near, netdev))
+            })
+            .await?;
         }
+        let unplugged: Vec<Vif> =
+            vifs.iter().filter(|vif| !self.is_plugged(vif)).cloned().collect();
+        if !unplugged.is_empty() {
+            self.replace_ports(&unplugged).await?;
+        }
+        if !self.veth {
+            for vif in vifs {
+                self.await_device(vif).await?;
+            }
+        }
+        let vifs = vifs.to_vec();
+        blocking(move || vifs.iter().try_for_each(settle)).await
+    }
+
+    /// Removes ports of those names and adds the wanted ones, in two transactions: in one the
+    /// database would see no change of the interface.
+    async fn replace_ports(&self, vifs: &[Vif]) -> Result<()> {
+        let names: Vec<String> = vifs.iter().map(|vif| self.bridge_end(&vif.device)).collect();
+        self.remove_ports(names.clone()).await?;
         let replica = self.ovsdb.replica();
+        let mut txn = Txn::new(&replica);
+        for (vif, name) in vifs.iter().zip(&names) {
+            txn.add_port(&self.bridge, &self.port(vif, name))?;
+        }
+        self.ovsdb.transact_applied(txn, PATIENCE).await?;
+        Ok(())
+    }
+
+    /// The port called `name` as it is before the L2 agent binds it.
+    fn port(&self, vif: &Vif, name: &str) -> PortSpec {
         let mac = vif.mac.to_string();
         let ids = [("iface-id", vif.port_id.as_str()), ("iface-status", "active")];
         let ids = ids.into_iter().chain([("attached-mac", mac.as_str())]);
@@ -154,16 +184,28 @@ impl Interfaces {
             external_ids: ids.map(|(k, v)| (k.to_string(), v.to_string())).collect(),
             ..InterfaceSpec::default()
         };
-        let port = PortSpec {
+        PortSpec {
             name: name.to_string(),
             interface,
             tag: Some(DEAD_VLAN),
             vlan_mode: Some("trunk".into()),
             trunks: vec![DEAD_VLAN],
             ..PortSpec::default()
-        };
+        }
+    }
+
+    /// Removes those of these ports that Open vSwitch has.
+    ///
+    /// # Errors
+    /// Open vSwitch's database refuses.
+    pub async fn remove_ports(&self, mut names: Vec<String>) -> Result<()> {
+        let replica = self.ovsdb.replica();
+        names.retain(|name| replica.port(name).is_some());
+        if names.is_empty() {
+            return Ok(());
+        }
         let mut txn = Txn::new(&replica);
-        txn.add_port(&self.bridge, &port)?;
+        names.iter().for_each(|name| txn.del_port(name));
         self.ovsdb.transact_applied(txn, PATIENCE).await?;
         Ok(())
     }
@@ -188,21 +230,28 @@ impl Interfaces {
     /// # Errors
     /// Open vSwitch's database or the kernel refuses.
     pub async fn unplug(&self, device: &str, namespace: &str) -> Result<()> {
-        let replica = self.ovsdb.replica();
-        let bridge_end = self.bridge_end(device);
-        if replica.port(&bridge_end).is_some() {
-            let mut txn = Txn::new(&replica);
-            txn.del_port(&bridge_end);
-            self.ovsdb.transact_applied(txn, PATIENCE).await?;
-        }
-        let (device, namespace) = (device.to_string(), namespace.to_string());
+        self.unplug_all(vec![device.to_string()], namespace).await
+    }
+
+    /// As [`Interfaces::unplug`] for several at a time, for which Open vSwitch is asked once.
+    ///
+    /// # Errors
+    /// As [`Interfaces::unplug`].
+    pub async fn unplug_all(&self, devices: Vec<String>, namespace: &str) -> Result<()> {
+        let names: Vec<String> = devices.iter().map(|device| self.bridge_end(device)).collect();
+        self.remove_ports(names).await?;
+        let namespace = namespace.to_string();
         blocking(move || {
             let Some(namespace) = NetNs::named(&namespace)? else { return Ok(()) };
-            // An internal port's device went with the port.
-            match Netlink::open_in(&namespace)?.delete_link(&device) {
-                Err(error) if !error.is_missing() => Err(error.into()),
-                _ => Ok(()),
+            let mut netlink = Netlink::open_in(&namespace)?;
+            for device in devices {
+                // An internal port's device went with the port.
+                match netlink.delete_link(&device) {
+                    Err(error) if !error.is_missing() => return Err(error.into()),
+                    _ => {}
+                }
             }
+            Ok(())
         })
         .await
     }

@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 pub use api::{AgentStatus, ServerApi};
 pub use config::{AgentConfig, ConfigError};
 pub use heartbeat::Heartbeat;
-pub use notification::{DhcpEvent, Notification, ResyncReason};
+pub use notification::{DhcpEvent, L3Event, Notification, ResyncReason};
 pub use signals::Signals;
 
 /// Notifications waiting for the agent's loop; further ones wait in the server's queue, where

@@ -106,8 +106,45 @@ pub enum Notification {
     RemoveFdb(FdbEntries),
     /// Forwarding entries whose address changed.
     UpdateFdb(FdbUpdate),
+    /// The DHCP or L3 agent was enabled or disabled.
+    AgentUpdated,
     /// What a DHCP agent is to look at again.
     Dhcp(DhcpEvent),
+    /// What an L3 agent is to look at again.
+    L3(L3Event),
+}
+
+/// A notification of an L3 agent. But for neighbours, none carries state: the router is read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum L3Event {
+    /// Routers changed, or are this agent's now.
+    Routers {
+        /// The routers.
+        router_ids: Vec<String>,
+    },
+    /// A router is gone, or another agent's now.
+    RouterGone {
+        /// The router.
+        router_id: String,
+    },
+    /// A neighbour of a distributed router came or went.
+    Neighbour {
+        /// The router.
+        router_id: String,
+        /// Subnet of the address.
+        subnet_id: String,
+        /// The address.
+        ip_address: String,
+        /// MAC.
+        mac_address: String,
+        /// Whether it came.
+        present: bool,
+    },
+    /// No router needs an external network's namespace any more.
+    ExternalNetworkGone {
+        /// The network.
+        network_id: String,
+    },
 }
 
 /// A notification of a DHCP agent. None carries state: the network is read again.
@@ -135,8 +172,6 @@ pub enum DhcpEvent {
         /// Its network.
         network_id: String,
     },
-    /// The agent was enabled or disabled.
-    Agent,
 }
 
 #[derive(Deserialize)]
@@ -246,11 +281,90 @@ impl DhcpEvent {
         } else if is(&[methods::PORT_DELETE_END]) {
             let Payload { payload: NetworkId { network_id } } = arguments(m, args)?;
             Self::PortGone { network_id }
-        } else if is(&[methods::DHCP_AGENT_UPDATED]) {
-            Self::Agent
         } else {
             return Ok(None);
         }))
+    }
+}
+
+#[derive(Deserialize)]
+struct RouterList {
+    routers: Vec<RouterRef>,
+}
+
+/// A router by its id, or (before version 1.1 of the interface) as a whole.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RouterRef {
+    Id(String),
+    Whole(Id),
+}
+
+#[derive(Deserialize)]
+struct RouterId {
+    router_id: String,
+}
+
+#[derive(Deserialize)]
+struct ArpPayload {
+    router_id: String,
+    arp_table: ArpEntry,
+}
+
+#[derive(Deserialize)]
+struct ArpEntry {
+    ip_address: String,
+    mac_address: String,
+    subnet_id: String,
+}
+
+#[derive(Deserialize)]
+struct ExternalNetwork {
+    ext_net_id: String,
+}
+
+impl L3Event {
+    const METHODS: [methods::Method; 7] = [
+        methods::ROUTERS_UPDATED,
+        methods::ROUTER_ADDED_TO_AGENT,
+        methods::ROUTER_DELETED,
+        methods::ROUTER_REMOVED_FROM_AGENT,
+        methods::ADD_ARP_ENTRY,
+        methods::DEL_ARP_ENTRY,
+        methods::FIPNAMESPACE_DELETE_ON_EXT_NET,
+    ];
+
+    /// The event behind one of [`Self::METHODS`].
+    fn decode(method: &str, args: Map<String, Value>) -> Result<Self, Failure> {
+        let m = method;
+        let ids = |routers: Vec<RouterRef>| {
+            let id = |router| match router {
+                RouterRef::Id(id) | RouterRef::Whole(Id { id }) => id,
+            };
+            Self::Routers { router_ids: routers.into_iter().map(id).collect() }
+        };
+        Ok(if m == methods::ROUTERS_UPDATED.name {
+            ids(arguments::<RouterList>(m, args)?.routers)
+        } else if m == methods::ROUTER_ADDED_TO_AGENT.name {
+            ids(arguments::<Payload<Vec<RouterRef>>>(m, args)?.payload)
+        } else if m == methods::ROUTER_DELETED.name {
+            Self::RouterGone { router_id: arguments::<RouterId>(m, args)?.router_id }
+        } else if m == methods::ROUTER_REMOVED_FROM_AGENT.name {
+            let Payload { payload: RouterId { router_id } } = arguments(m, args)?;
+            Self::RouterGone { router_id }
+        } else if m == methods::ADD_ARP_ENTRY.name || m == methods::DEL_ARP_ENTRY.name {
+            let Payload { payload: ArpPayload { router_id, arp_table } } = arguments(m, args)?;
+            Self::Neighbour {
+                router_id,
+                subnet_id: arp_table.subnet_id,
+                ip_address: arp_table.ip_address,
+                mac_address: arp_table.mac_address,
+                present: m == methods::ADD_ARP_ENTRY.name,
+            }
+        } else {
+            let ExternalNetwork { ext_net_id: network_id } = arguments(m, args)?;
+            Self::ExternalNetworkGone { network_id }
+        })
     }
 }
 
@@ -300,6 +414,11 @@ impl Notification {
             Self::RemoveFdb(arguments::<Fdb<FdbEntries>>(m, args)?.fdb_entries)
         } else if m == methods::UPDATE_FDB_ENTRIES.name {
             Self::UpdateFdb(arguments::<Fdb<FdbUpdate>>(m, args)?.fdb_entries)
+        } else if m == methods::DHCP_AGENT_UPDATED.name {
+            // The L3 agent's has the same name.
+            Self::AgentUpdated
+        } else if L3Event::METHODS.iter().any(|known| known.name == m) {
+            Self::L3(L3Event::decode(m, args)?)
         } else {
             let event = DhcpEvent::decode(m, args)?;
             Self::Dhcp(event.ok_or_else(|| Failure::no_such_method(m))?)
@@ -455,7 +574,32 @@ mod tests {
             event("port_create_end", json!({"port": {"id": "p", "network_id": "n"}})),
             DhcpEvent::Port { network_id, port_id: "p".into() }
         );
-        assert_eq!(event("agent_updated", json!({"admin_state_up": false})), DhcpEvent::Agent);
+    }
+
+    #[test]
+    fn events_of_an_l3_agent_name_their_router() {
+        let event = |method: &str, args: Value| match decode(method, args) {
+            Ok(Notification::L3(event)) => event,
+            other => panic!("{other:?}"),
+        };
+        let routers = L3Event::Routers { router_ids: vec!["a".into(), "b".into()] };
+        assert_eq!(event("routers_updated", json!({"routers": ["a", {"id": "b"}]})), routers);
+        assert_eq!(event("router_added_to_agent", json!({"payload": ["a", "b"]})), routers);
+        let gone = L3Event::RouterGone { router_id: "a".into() };
+        assert_eq!(event("router_deleted", json!({"router_id": "a"})), gone);
+        let removed = json!({"payload": {"router_id": "a"}});
+        assert_eq!(event("router_removed_from_agent", removed), gone);
+        let table = json!({"ip_address": "10.0.0.9", "mac_address": "m", "subnet_id": "s"});
+        let arp = json!({"payload": {"router_id": "a", "arp_table": table}});
+        let L3Event::Neighbour { ip_address, present: false, .. } = event("del_arp_entry", arp)
+        else {
+            panic!("not a neighbour that went")
+        };
+        assert_eq!(ip_address, "10.0.0.9");
+        let network = L3Event::ExternalNetworkGone { network_id: "n".into() };
+        assert_eq!(event("fipnamespace_delete_on_ext_net", json!({"ext_net_id": "n"})), network);
+        let updated = decode("agent_updated", json!({"payload": {"admin_state_up": false}}));
+        assert_eq!(updated.ok(), Some(Notification::AgentUpdated));
     }
 
     #[test]

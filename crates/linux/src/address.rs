@@ -18,6 +18,8 @@ pub struct Address {
     pub index: u32,
     /// Address with its prefix length.
     pub net: IpNet,
+    /// It was assigned: not learnt from a router advertisement, which makes it expire.
+    pub permanent: bool,
 }
 
 impl Netlink {
@@ -92,7 +94,8 @@ fn from_message(message: &AddressMessage) -> Option<Address> {
     }
     // On point-to-point links `Address` is the peer's; `Local` is ours wherever it is given.
     let net = IpNet::new(local.or(address)?, message.header.prefix_len).ok()?;
-    Some(Address { index: message.header.index, net })
+    let permanent = message.header.flags.contains(AddressHeaderFlags::Permanent);
+    Some(Address { index: message.header.index, net, permanent })
 }
 
 /// True when an interface of the caller's network namespace has the address `ip`.

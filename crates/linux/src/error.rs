@@ -70,7 +70,7 @@ impl Error {
     /// The thing to change or remove is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::NoSuchLink(_))
-            || matches!(self.os_error(), Some(libc::ENODEV | libc::ENOENT | libc::ESRCH))
+        let gone = [libc::ENODEV, libc::ENOENT, libc::ESRCH, libc::EADDRNOTAVAIL];
+        matches!(self, Self::NoSuchLink(_)) || self.os_error().is_some_and(|e| gone.contains(&e))
     }
 }

@@ -60,6 +60,8 @@ pub enum AgentRole {
     Openvswitch,
     /// Serve DHCP to networks (neutron-dhcp-agent).
     Dhcp,
+    /// Forward between networks and to the outside (neutron-l3-agent).
+    L3,
     /// Tell Nova which instance asks for metadata (neutron-metadata-agent).
     Metadata,
 }
@@ -91,6 +93,9 @@ pub enum SampleFile {
     /// dhcp_agent.ini
     #[value(name = "dhcp_agent.ini")]
     DhcpAgent,
+    /// l3_agent.ini
+    #[value(name = "l3_agent.ini")]
+    L3Agent,
     /// metadata_agent.ini
     #[value(name = "metadata_agent.ini")]
     MetadataAgent,
@@ -104,6 +109,7 @@ impl SampleFile {
             Self::Ml2 => opts::ml2_conf(),
             Self::OpenvswitchAgent => opts::openvswitch_agent_ini(),
             Self::DhcpAgent => opts::dhcp_agent_ini(),
+            Self::L3Agent => opts::l3_agent_ini(),
             Self::MetadataAgent => opts::metadata_agent_ini(),
         }
     }
@@ -194,7 +200,7 @@ mod tests {
 
     #[test]
     fn options_belong_to_the_agents_before_them() {
-        use AgentRole::{Metadata, Openvswitch};
+        use AgentRole::{L3, Metadata, Openvswitch};
         let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(
             agents("openvswitch --config-file a --config-file b"),
@@ -208,5 +214,6 @@ mod tests {
             agents("openvswitch --config-file a metadata --config-file=b"),
             [(vec![Openvswitch], files(&["a"])), (vec![Metadata], files(&["b"]))]
         );
+        assert_eq!(agents("l3 openvswitch --debug"), [(vec![L3, Openvswitch], files(&[]))]);
     }
 }

@@ -7,6 +7,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("neutron-server", &["server"]),
     ("neutron-openvswitch-agent", &["agent", "openvswitch"]),
     ("neutron-dhcp-agent", &["agent", "dhcp"]),
+    ("neutron-l3-agent", &["agent", "l3"]),
     ("neutron-metadata-agent", &["agent", "metadata"]),
     ("neutron-db-manage", &["db"]),
 ];

@@ -43,6 +43,7 @@ impl AgentRole {
         match self {
             Self::Openvswitch => "neutron-openvswitch-agent",
             Self::Dhcp => "neutron-dhcp-agent",
+            Self::L3 => "neutron-l3-agent",
             Self::Metadata => "neutron-metadata-agent",
         }
     }
@@ -51,6 +52,7 @@ impl AgentRole {
         match self {
             Self::Openvswitch => neutrino_agent_ovs::run(conf).await?,
             Self::Dhcp => neutrino_agent_dhcp::run(conf).await?,
+            Self::L3 => neutrino_agent_l3::run(conf).await?,
             Self::Metadata => neutrino_agent_metadata::run(conf).await?,
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 pub mod dhcp;
 pub mod dvr;
+pub mod l3;
 pub mod security_groups;
 
 use std::collections::BTreeMap;

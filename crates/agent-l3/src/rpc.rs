@@ -1,0 +1,278 @@
+//! What the agent asks of the server, in the terms of the data plane.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use neutrino_agent::ServerApi;
+use neutrino_dataplane::{
+    dhcp::view::Ipv6Mode,
+    l3::view::{
+        self, AddressPair, AddressScopes, ExtraRoute, FixedIp, FloatingIp, Port, PortForwarding,
+        Subnet, SubnetAddress, SubnetPort,
+    },
+};
+use neutrino_rpc::{
+    RpcError, methods,
+    shapes::l3::{self, L3FloatingIp, L3Port, L3PortForwarding, L3Router, L3Subnet},
+};
+use serde_json::{Value, json};
+
+/// A call failed, or its answer makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The call.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// Something in the answer.
+    #[error("the server's {what} '{value}' is not understood")]
+    Shape {
+        /// What it should be.
+        what: &'static str,
+        /// What it is.
+        value: String,
+    },
+    /// The server made no port for this host.
+    #[error("the server gave this host no port on the external network {0}")]
+    NoGateway(String),
+}
+
+impl ApiError {
+    /// Whether the server did not answer in time: less may be asked at a time.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Rpc(RpcError::Timeout { .. }))
+    }
+}
+
+/// Result of calls.
+pub type Result<T> = std::result::Result<T, ApiError>;
+
+/// A router as the server told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Router {
+    /// What its namespaces are made from.
+    pub view: view::Router,
+    /// Highly available.
+    pub ha: bool,
+    /// The external network it has a gateway on.
+    pub external_network: Option<String>,
+    /// Its floating IPs and what the server believes of them.
+    pub statuses: BTreeMap<String, String>,
+}
+
+impl Router {
+    /// The networks it has ports on.
+    pub fn networks(&self) -> impl Iterator<Item = &str> {
+        let ports = self.view.interfaces.iter().chain(&self.view.gw_port);
+        ports.map(|port| port.network_id.as_str())
+    }
+}
+
+/// The server's side of routing. Cheap to clone.
+#[derive(Clone)]
+pub struct L3Api(ServerApi);
+
+impl L3Api {
+    /// Calls through `api`.
+    #[must_use]
+    pub fn new(api: ServerApi) -> Self {
+        Self(api)
+    }
+
+    /// Ids of the routers this host is to have.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn router_ids(&self) -> Result<Vec<String>> {
+        Ok(self.0.call(methods::GET_ROUTER_IDS, json!({ "host": self.0.host() })).await?)
+    }
+
+    /// Those of `router_ids` that this host is to have, and routers that are concerned with them,
+    /// by id; one that makes no sense does not hide the others.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn routers(&self, router_ids: &[String]) -> Result<Vec<(String, Result<Router>)>> {
+        let args = json!({ "host": self.0.host(), "router_ids": router_ids });
+        let answer: Vec<Value> = self.0.call(methods::SYNC_ROUTERS, args).await?;
+        let id = |value: &Value| value.get("id").and_then(Value::as_str).map(str::to_string);
+        Ok(answer.into_iter().filter_map(|value| Some((id(&value)?, decode(value)))).collect())
+    }
+
+    /// Tells how far the agent got with a router's floating IPs.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn update_statuses(
+        &self,
+        router_id: &str,
+        statuses: &BTreeMap<String, &'static str>,
+    ) -> Result<()> {
+        let args = json!({ "router_id": router_id, "fip_statuses": statuses });
+        let method = methods::UPDATE_FLOATINGIP_STATUSES;
+        Ok(self.0.call::<Value>(method, args).await.map(drop)?)
+    }
+
+    /// Who is on a subnet.
+    ///
+    /// # Errors
+    /// The call failed, or its answer makes no sense.
+    pub async fn subnet_ports(&self, subnet_id: &str) -> Result<Vec<SubnetPort>> {
+        let args = json!({ "host": self.0.host(), "subnet_id": subnet_id });
+        let answer: Vec<l3::SubnetPort> = self.0.call(methods::GET_PORTS_BY_SUBNET, args).await?;
+        answer.into_iter().map(subnet_port).collect()
+    }
+
+    /// This host's port on an external network, made if need be.
+    ///
+    /// # Errors
+    /// The call failed, or the server made none.
+    pub async fn agent_gateway(&self, network_id: &str) -> Result<Port> {
+        let args = json!({ "host": self.0.host(), "network_id": network_id });
+        let answer: Option<L3Port> = self.0.call(methods::GET_AGENT_GATEWAY_PORT, args).await?;
+        port(answer.ok_or_else(|| ApiError::NoGateway(network_id.to_string()))?)
+    }
+}
+
+fn decode(value: Value) -> Result<Router> {
+    let shape: L3Router = serde_json::from_value(value)
+        .map_err(|e| ApiError::Shape { what: "router", value: e.to_string() })?;
+    router(shape)
+}
+
+fn parse<T: std::str::FromStr>(what: &'static str, value: &str) -> Result<T> {
+    value.parse().map_err(|_| ApiError::Shape { what, value: value.to_string() })
+}
+
+fn router(shape: L3Router) -> Result<Router> {
+    let ports = |list: Vec<L3Port>| list.into_iter().map(port).collect::<Result<Vec<_>>>();
+    let status = |fip: &L3FloatingIp| (fip.id.clone(), fip.status.clone().unwrap_or_default());
+    let statuses =
+        shape.floating_ips.iter().chain(&shape.forwarded_floating_ips).map(status).collect();
+    let routes = shape.routes.iter().map(|route| {
+        Ok(ExtraRoute {
+            destination: parse("destination", &route.destination)?,
+            nexthop: parse("next hop", &route.nexthop)?,
+        })
+    });
+    let floating_ips =
+        shape.floating_ips.into_iter().filter_map(|fip| floating_ip(fip).transpose());
+    let forwardings = shape.port_forwardings.into_iter().map(port_forwarding);
+    let view = view::Router {
+        distributed: shape.distributed,
+        enable_snat: shape.enable_snat.unwrap_or(true),
+        gw_port: shape.gw_port.map(port).transpose()?,
+        gw_port_host: shape.gw_port_host,
+        routes: routes.collect::<Result<_>>()?,
+        interfaces: ports(shape.interfaces)?,
+        snat_interfaces: ports(shape.snat_interfaces)?,
+        floating_ips: floating_ips.collect::<Result<_>>()?,
+        agent_gateways: ports(shape.agent_gateways)?,
+        port_forwardings: forwardings.collect::<Result<_>>()?,
+        id: shape.id,
+    };
+    let external_network = shape.external_gateway_info.and_then(|info| info.network_id);
+    Ok(Router { view, ha: shape.ha, external_network, statuses })
+}
+
+fn port(shape: L3Port) -> Result<Port> {
+    let prefixes: BTreeMap<&str, u8> = shape
+        .subnets
+        .iter()
+        .filter_map(|subnet| Some((subnet.id.as_str(), prefix_of(&subnet.cidr)?)))
+        .collect();
+    let fixed_ips = shape.fixed_ips.iter().map(|ip| {
+        let ip_address: IpAddr = parse("address", &ip.ip_address)?;
+        let host = if ip_address.is_ipv4() { 32 } else { 128 };
+        let known = ip.prefixlen.or_else(|| prefixes.get(ip.subnet_id.as_str()).copied());
+        let prefixlen = known.unwrap_or(host).min(host);
+        Ok(FixedIp { subnet_id: ip.subnet_id.clone(), ip_address, prefixlen })
+    });
+    let fixed_ips = fixed_ips.collect::<Result<_>>()?;
+    let subnets = |list: Vec<L3Subnet>| list.into_iter().map(subnet).collect::<Result<Vec<_>>>();
+    let scope = |version: &str| shape.address_scopes.get(version).cloned().flatten();
+    Ok(Port {
+        mac_address: parse("MAC", &shape.mac_address)?,
+        admin_state_up: shape.admin_state_up,
+        mtu: shape.mtu.unwrap_or(0),
+        fixed_ips,
+        subnets: subnets(shape.subnets)?,
+        extra_subnets: subnets(shape.extra_subnets)?,
+        address_scopes: AddressScopes { v4: scope("4"), v6: scope("6") },
+        id: shape.id,
+        network_id: shape.network_id,
+    })
+}
+
+fn prefix_of(cidr: &str) -> Option<u8> {
+    cidr.split_once('/')?.1.parse().ok()
+}
+
+fn subnet(shape: L3Subnet) -> Result<Subnet> {
+    let mode = |name: &str| -> Result<Ipv6Mode> {
+        serde_json::from_value(Value::from(name))
+            .map_err(|_| ApiError::Shape { what: "IPv6 mode", value: name.to_string() })
+    };
+    Ok(Subnet {
+        cidr: parse("CIDR", &shape.cidr)?,
+        gateway_ip: shape.gateway_ip.as_deref().map(|ip| parse("gateway", ip)).transpose()?,
+        ipv6_ra_mode: shape.ipv6_ra_mode.as_deref().map(mode).transpose()?,
+        dns_nameservers: shape
+            .dns_nameservers
+            .iter()
+            .map(|ip| parse("DNS server", ip))
+            .collect::<Result<_>>()?,
+        id: shape.id,
+    })
+}
+
+/// None for one that leads nowhere.
+fn floating_ip(shape: L3FloatingIp) -> Result<Option<FloatingIp>> {
+    let Some(fixed) = shape.fixed_ip_address else { return Ok(None) };
+    Ok(Some(FloatingIp {
+        floating_ip_address: parse("floating IP", &shape.floating_ip_address)?,
+        floating_network_id: shape.floating_network_id,
+        fixed_ip_address: parse::<Ipv4Addr>("fixed address", &fixed)?,
+        fixed_ip_address_scope: shape.fixed_ip_address_scope,
+        host: shape.host,
+        dest_host: shape.dest_host,
+        dvr_snat_bound: shape.dvr_snat_bound,
+        id: shape.id,
+    }))
+}
+
+fn port_forwarding(shape: L3PortForwarding) -> Result<PortForwarding> {
+    let range = |text: &str| -> Result<(u16, u16)> {
+        let (first, last) = text.split_once(':').unwrap_or((text, text));
+        Ok((parse("port", first)?, parse("port", last)?))
+    };
+    Ok(PortForwarding {
+        floating_ip_address: parse("floating IP", &shape.floating_ip_address)?,
+        external_ports: range(&shape.external_port_range)?,
+        internal_ip_address: parse("address", &shape.internal_ip_address)?,
+        internal_ports: range(&shape.internal_port_range)?,
+        protocol: shape.protocol,
+        id: shape.id,
+    })
+}
+
+fn subnet_port(shape: l3::SubnetPort) -> Result<SubnetPort> {
+    let fixed_ips = shape.fixed_ips.into_iter().map(|ip| {
+        Ok(SubnetAddress { ip_address: parse("address", &ip.ip_address)?, subnet_id: ip.subnet_id })
+    });
+    let pairs = shape.allowed_address_pairs.iter().map(|pair| {
+        let net = match pair.ip_address.contains('/') {
+            true => parse("address pair", &pair.ip_address)?,
+            false => parse::<IpAddr>("address pair", &pair.ip_address)?.into(),
+        };
+        Ok(AddressPair { ip_address: net, mac_address: parse("MAC", &pair.mac_address)? })
+    });
+    Ok(SubnetPort {
+        mac_address: parse("MAC", &shape.mac_address)?,
+        fixed_ips: fixed_ips.collect::<Result<_>>()?,
+        allowed_address_pairs: pairs.collect::<Result<_>>()?,
+        device_owner: shape.device_owner,
+    })
+}

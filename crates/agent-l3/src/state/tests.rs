@@ -1,0 +1,206 @@
+use neutrino_dataplane::l3::view::{AgentMode, Port};
+
+use super::*;
+
+const NETWORK: &str = "external";
+
+fn state(mode: AgentMode, local: &[Site]) -> State {
+    State::new(Settings { agent_mode: mode, ..Settings::default() }, local.iter().cloned())
+}
+
+fn site(id: &str) -> Site {
+    Site::Router(id.into())
+}
+
+fn router(id: &str) -> Arc<Router> {
+    let mut router = Router::default();
+    router.view.id = id.into();
+    Arc::new(router)
+}
+
+/// A distributed router with a gateway.
+fn distributed(id: &str) -> Arc<Router> {
+    let port = serde_json::json!({"id": "g", "network_id": NETWORK,
+                                  "mac_address": "fa:16:3e:00:00:01"});
+    let port: Port = serde_json::from_value(port).expect("a port");
+    let mut router = Router::clone(&router(id));
+    router.view.distributed = true;
+    router.view.gw_port = Some(port);
+    Arc::new(router)
+}
+
+fn served(router: Arc<Router>) -> Outcome {
+    Outcome::Served { router, neighbours: None, related: Vec::new() }
+}
+
+fn sites(jobs: &[Job]) -> Vec<Site> {
+    jobs.iter().map(|job| job.site.clone()).collect()
+}
+
+fn updated(ids: &[&str]) -> L3Event {
+    L3Event::Routers { router_ids: ids.iter().map(ToString::to_string).collect() }
+}
+
+/// Lets the server name these routers, and no others.
+fn hear(state: &mut State, routers: &[Arc<Router>], now: Instant) {
+    state.resync(now);
+    assert!(state.start_sync(now + SYNC_PAUSE));
+    state.told(routers.iter().map(|r| (r.view.id.clone(), Some(Arc::clone(r)))).collect());
+    state.synced(&routers.iter().map(|r| r.view.id.clone()).collect());
+}
+
+fn heard(mode: AgentMode, routers: &[Arc<Router>], local: &[Site], now: Instant) -> State {
+    let mut state = state(mode, local);
+    hear(&mut state, routers, now);
+    state
+}
+
+#[tokio::test]
+async fn what_the_server_does_not_name_goes_but_not_before_it_has_spoken() {
+    let now = Instant::now();
+    let mut state = state(AgentMode::Legacy, &[site("old")]);
+    assert!(state.take(now).is_empty());
+    state.resync(now);
+    assert!(state.take(now).is_empty() && state.start_sync(now));
+    state.told(vec![("new".into(), Some(router("new")))]);
+    assert_eq!(sites(&state.take(now)), [site("new")], "work begins with the first part");
+    state.synced(&["new".to_string()].into());
+    let jobs = state.take(now);
+    assert_eq!(jobs, [Job { site: site("old"), goal: Goal::Remove }]);
+    state.done(&site("old"), Outcome::Removed, now);
+    assert!(!state.in_sync());
+    state.done(&site("new"), served(router("new")), now);
+    assert!(state.in_sync());
+}
+
+#[tokio::test]
+async fn an_event_is_not_undone_by_an_older_answer() {
+    let now = Instant::now();
+    let mut state = state(AgentMode::Legacy, &[]);
+    state.resync(now);
+    assert!(state.start_sync(now));
+    state.event(updated(&["new"]));
+    assert_eq!(sites(&state.take(now)), [site("new")]);
+    state.done(&site("new"), served(router("new")), now);
+    state.synced(&BTreeSet::new());
+    assert!(state.take(now).is_empty(), "it was made after the server had been asked");
+}
+
+#[tokio::test]
+async fn a_failing_router_waits_alone() {
+    let now = Instant::now();
+    let mut state = heard(AgentMode::Legacy, &[router("a"), router("b")], &[], now);
+    assert_eq!(state.take(now).len(), 2);
+    state.done(&site("a"), Outcome::Failed("no".into()), now);
+    state.done(&site("b"), served(router("b")), now);
+    assert!(state.take(now).is_empty() && state.in_sync() && state.has_failures());
+    let later = state.next_deadline(now).expect("tried again");
+    assert_eq!(later, now + FIRST_PAUSE);
+    let Some(Job { goal: Goal::Serve { source: Source::Ask, .. }, .. }) = state.take(later).pop()
+    else {
+        panic!("what failed is read again")
+    };
+}
+
+#[tokio::test]
+async fn without_a_server_only_the_host_is_looked_after() {
+    let now = Instant::now();
+    let mut state = heard(AgentMode::Legacy, &[router("a"), router("b")], &[], now);
+    state.take(now);
+    state.done(&site("a"), served(router("a")), now);
+    state.done(&site("b"), served(router("b")), now);
+    state.connected = false;
+    state.check(&site("a"));
+    state.event(updated(&["b"]));
+    let jobs = state.take(now);
+    assert_eq!(sites(&jobs), [site("a")]);
+    let Goal::Serve { source: Source::Known(_), last: Some(_), .. } = &jobs[0].goal else {
+        panic!("{jobs:?}")
+    };
+}
+
+#[tokio::test]
+async fn routers_named_with_another_are_looked_at_once() {
+    let now = Instant::now();
+    let mut state = heard(AgentMode::Legacy, &[router("a")], &[], now);
+    let related = |id: &str, with: &str| Outcome::Served {
+        router: router(id),
+        neighbours: None,
+        related: vec![with.into()],
+    };
+    state.take(now);
+    state.done(&site("a"), related("a", "b"), now);
+    assert_eq!(sites(&state.take(now)), [site("b")]);
+    state.done(&site("b"), related("b", "a"), now);
+    assert!(state.take(now).is_empty(), "they would go on for ever");
+}
+
+#[tokio::test]
+async fn an_external_network_follows_from_its_routers() {
+    let now = Instant::now();
+    let external = Site::External(NETWORK.into());
+    let local = [external.clone()];
+    let (a, b) = (distributed("a"), distributed("b"));
+    let mut state = heard(AgentMode::Dvr, &[Arc::clone(&a), Arc::clone(&b)], &local, now);
+    assert_eq!(sites(&state.take(now)), [site("a"), site("b")], "nothing is known of it yet");
+    state.done(&site("a"), served(Arc::clone(&a)), now);
+    let jobs = state.take(now);
+    assert_eq!(jobs[0].goal, Goal::Join(vec![Arc::clone(&a)]));
+    state.done(&site("b"), served(Arc::clone(&b)), now);
+    assert!(state.take(now).is_empty(), "one job at a time");
+    state.done(&external, Outcome::Joined, now);
+    assert_eq!(state.take(now)[0].goal, Goal::Join(vec![a, b]));
+    assert!(!state.in_sync());
+    state.done(&external, Outcome::Joined, now);
+    assert!(state.in_sync());
+
+    for id in ["a", "b"] {
+        state.event(L3Event::RouterGone { router_id: id.into() });
+        assert_eq!(state.take(now)[0].goal, Goal::Remove);
+        state.done(&site(id), Outcome::Removed, now);
+        let jobs = state.take(now);
+        assert_eq!(sites(&jobs), std::slice::from_ref(&external));
+        assert_eq!(jobs[0].goal == Goal::Remove, id == "b", "{jobs:?}");
+        state.done(&external, Outcome::Removed, now);
+    }
+    assert_eq!(state.sites.len(), 0);
+}
+
+#[tokio::test]
+async fn a_network_wakes_its_routers() {
+    let now = Instant::now();
+    let (a, b) = (distributed("a"), router("b"));
+    let mut state = heard(AgentMode::Legacy, &[Arc::clone(&a), Arc::clone(&b)], &[], now);
+    state.take(now);
+    state.done(&site("a"), served(a), now);
+    state.done(&site("b"), served(b), now);
+    state.network_changed(NETWORK);
+    assert_eq!(sites(&state.take(now)), [site("a")]);
+}
+
+#[tokio::test]
+async fn a_neighbour_that_comes_during_a_job_is_not_missed() {
+    let now = Instant::now();
+    let a = distributed("a");
+    let mut state = heard(AgentMode::DvrNoExternal, &[Arc::clone(&a)], &[], now);
+    state.take(now);
+    let mac = "fa:16:3e:00:00:09";
+    state.event(L3Event::Neighbour {
+        router_id: "a".into(),
+        subnet_id: "s".into(),
+        ip_address: "10.0.0.9".into(),
+        mac_address: mac.into(),
+        present: true,
+    });
+    assert!(state.take(now).is_empty());
+    let read = Neighbours::from([("s".to_string(), Vec::new())]);
+    let outcome =
+        Outcome::Served { router: a, neighbours: Some(Arc::new(read)), related: Vec::new() };
+    state.done(&site("a"), outcome, now);
+    let jobs = state.take(now);
+    let Goal::Serve { source: Source::Known(_), neighbours: Some(known), .. } = &jobs[0].goal
+    else {
+        panic!("{jobs:?}")
+    };
+    assert_eq!(known.by_subnet()["s"][0].mac_address.to_string(), mac);
+}

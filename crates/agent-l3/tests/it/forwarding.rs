@@ -1,0 +1,117 @@
+//! Packets through a centralised router: between its networks, to the outside, and by floating IP.
+
+use neutrino_privilege::isolated;
+use serde_json::{Value, json};
+
+use crate::{
+    server::Server,
+    support::{
+        EXTERNAL_VLAN, HOST, Host, OUTSIDE, ROUTER, addresses, check, device, floating_ip,
+        in_namespace, ip, namespaces, pings, port_id, qrouter, reaches, router, run, wait_for,
+        wait_synced, with_gateway,
+    },
+};
+
+/// A router between two networks and the outside, with a floating IP, and somebody on each.
+async fn world(server: &Server) -> Host {
+    let mut router = with_gateway(router(ROUTER, &[1, 2]), 20);
+    router["_floatingips"] = json!([floating_ip(30, "10.0.1.5")]);
+    router["routes"] = json!([{"destination": "198.51.100.0/24", "nexthop": "10.0.2.9"}]);
+    server.put(router);
+    let host = Host::new(server, "");
+    host.plug("vm1", 0x51, 1, "10.0.1.5/24", Some("10.0.1.1"));
+    host.plug("vm2", 0x52, 2, "10.0.2.5/24", Some("10.0.2.1"));
+    host.plug("outside", 0x53, EXTERNAL_VLAN, &format!("{OUTSIDE}/24"), None);
+    host
+}
+
+fn wire(host: &Host) {
+    let vlans = [("qr-", 1, 1), ("qr-", 2, 2), ("qg-", 20, EXTERNAL_VLAN)];
+    host.bind(&vlans.map(|(prefix, n, vlan)| (device(prefix, &port_id(n)), vlan)).into());
+}
+
+#[test]
+fn packets_are_routed_and_translated() {
+    isolated(|| run(forwards()));
+}
+
+async fn forwards() {
+    let server = Server::start().await;
+    let host = world(&server).await;
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    wire(&host);
+    let (namespace, qg) = (qrouter(ROUTER), device("qg-", &port_id(20)));
+    let mut shown = addresses(&namespace, &qg);
+    shown.sort();
+    assert_eq!(shown, ["172.25.250.20/24", "172.25.250.30/32"]);
+    let routes = ip(&namespace, "route");
+    let to = |destination: &str| routes.iter().find(|route| route["dst"] == destination).cloned();
+    assert_eq!(to("default").map(|r| r["gateway"].clone()), Some(json!(OUTSIDE)), "{routes:?}");
+    assert_eq!(to("198.51.100.0/24").map(|r| r["gateway"].clone()), Some(json!("10.0.2.9")));
+
+    reaches("vm1", "10.0.2.5").await;
+    // Who is outside knows no way to the networks inside: an answer means a translated source.
+    reaches("vm2", OUTSIDE).await;
+    reaches("vm1", OUTSIDE).await;
+    reaches("outside", "172.25.250.30").await;
+    let tracked = in_namespace(&namespace, &["conntrack", "-L"]);
+    for (source, told) in [("10.0.2.5", "172.25.250.20"), ("10.0.1.5", "172.25.250.30")] {
+        let line = tracked.lines().find(|l| l.contains(&format!("src={source} dst={OUTSIDE}")));
+        assert!(line.is_some_and(|l| l.contains(&format!("dst={told}"))), "{tracked}");
+    }
+    wait_for("the floating IP's status", || {
+        let statuses = server.world().statuses.clone();
+        check(statuses.values().any(|status| status == "ACTIVE"), statuses)
+    })
+    .await;
+    let report = wait_for("a report", || {
+        let last = server.world().reports.last().cloned().unwrap_or_default();
+        let done = last["configurations"]["routers"] == 1;
+        if done { Ok(last) } else { Err(last.to_string()) }
+    })
+    .await;
+    let counts =
+        ["ex_gw_ports", "interfaces", "floating_ips"].map(|key| &report["configurations"][key]);
+    assert_eq!(counts, [&json!(1), &json!(2), &json!(1)]);
+    assert_eq!((&report["agent_type"], &report["topic"]), (&json!("L3 agent"), &json!("l3_agent")));
+
+    // The proxy answers though no metadata agent does.
+    let curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "9"];
+    let code = in_namespace("vm1", &[&curl[..], &["http://169.254.169.254/"]].concat());
+    assert!(code.starts_with('5'), "{code}");
+    moves_and_deletes(&server, &host).await;
+}
+
+async fn moves_and_deletes(server: &Server, host: &Host) {
+    let namespace = qrouter(ROUTER);
+    server.world().routers.get_mut(ROUTER).expect("known")["_floatingips"] =
+        json!([floating_ip(30, "10.0.2.5")]);
+    server.updated(HOST, ROUTER).await;
+    wait_for("the floating IP at the other instance", || {
+        let rules = in_namespace(&namespace, &["iptables-save", "-t", "nat"]);
+        let moved = "-d 172.25.250.30/32 -j DNAT --to-destination 10.0.2.5";
+        check(rules.contains(moved) && !rules.contains("10.0.1.5"), rules)
+    })
+    .await;
+    reaches("outside", "172.25.250.30").await;
+    server.world().routers.get_mut(ROUTER).expect("known")["_floatingips"] = Value::Null;
+    server.updated(HOST, ROUTER).await;
+    wait_for("the floating IP gone", || {
+        let statuses = server.world().statuses.clone();
+        check(statuses.values().all(|status| status == "DOWN"), statuses)
+    })
+    .await;
+    let tracked = in_namespace(&namespace, &["conntrack", "-L"]);
+    assert!(!tracked.contains("172.25.250.30"), "{tracked}");
+    assert!(!pings("outside", "172.25.250.30"));
+
+    server.world().routers.clear();
+    server.tell(HOST, "router_deleted", json!({"router_id": ROUTER})).await;
+    wait_for("nothing left", || {
+        let (namespaces, ports) = (namespaces(), host.ports());
+        let left = namespaces.iter().chain(&ports).filter(|name| name.starts_with('q')).count();
+        check(left == 0, (namespaces, ports))
+    })
+    .await;
+}
