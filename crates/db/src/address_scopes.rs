@@ -1,13 +1,15 @@
 //! Rows of address scopes.
 
+use std::collections::HashMap;
+
 use neutrino_types::Context;
-use sea_query::{Condition, Expr, ExprTrait, Query};
+use sea_query::{Condition, Expr, ExprTrait, JoinType, Query};
 
 use crate::{
     Conn, DbResult, RowRef,
-    list::scope,
+    list::{any_of, scope},
     rbac::{self, ObjectType},
-    schema::{AddressScopes as A, SubnetPools as P},
+    schema::{AddressScopes as A, SubnetPools as P, Subnets as S},
 };
 
 /// An address scope as the asker sees it.
@@ -130,4 +132,34 @@ pub async fn is_used(conn: &Conn, id: &str) -> DbResult<bool> {
 pub async fn delete(conn: &Conn, id: &str) -> DbResult<()> {
     let delete = Query::delete().from_table(A::Table).and_where(Expr::col(A::Id).eq(id)).to_owned();
     conn.execute(&delete).await.map(|_| ())
+}
+
+/// The address scopes of networks' subnets, by network and IP version; those without are missing.
+/// Subnets of a network and a version are all of the same scope.
+///
+/// # Errors
+/// What the database refused.
+pub async fn of_networks(
+    conn: &Conn,
+    networks: &[&str],
+) -> DbResult<HashMap<(String, i64), String>> {
+    if networks.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids = networks.iter().map(ToString::to_string).collect();
+    let select = Query::select()
+        .distinct()
+        .columns([S::NetworkId, S::IpVersion].map(|c| (S::Table, c)))
+        .column((P::Table, P::AddressScopeId))
+        .from(S::Table)
+        .join(
+            JoinType::InnerJoin,
+            P::Table,
+            Expr::col((P::Table, P::Id)).equals((S::Table, S::SubnetpoolId)),
+        )
+        .and_where(any_of(Expr::col((S::Table, S::NetworkId)), ids))
+        .and_where(Expr::col((P::Table, P::AddressScopeId)).is_not_null())
+        .to_owned();
+    let rows = conn.fetch_map(&select, |r| ((r.text(0), r.int(1)), r.text(2))).await?;
+    Ok(rows.into_iter().collect())
 }

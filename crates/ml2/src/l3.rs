@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use neutrino_db::{
-    Conn,
+    Conn, address_scopes,
     schema::{Networks as N, Ports as P},
     sea_query::{Order, Query},
 };
@@ -42,14 +42,20 @@ pub async fn router_ports(conn: &Conn, ids: &[&str]) -> ApiResult<Vec<Attrs>> {
     port::load_children(conn, &mut ports).await?;
     let networks = distinct(ports.iter().map(|p| p.network_id.as_str()));
     let mtus: HashMap<String, u32> = network_mtus(conn, &networks).await?;
+    let scopes = address_scopes::of_networks(conn, &networks).await?;
     let mut subnets: HashMap<String, Vec<Subnet>> = HashMap::new();
     for subnet in subnet::by_networks(conn, &networks).await? {
         subnets.entry(subnet.network_id.clone()).or_default().push(subnet);
     }
     let view = |port: Port| {
         let of_network = subnets.get(&port.network_id).map(Vec::as_slice).unwrap_or_default();
-        let mtu = mtus.get(&port.network_id).copied().unwrap_or(0);
-        populated(port, of_network, mtu)
+        let scope = |version| scopes.get(&(port.network_id.clone(), version));
+        let network = Network {
+            mtu: mtus.get(&port.network_id).copied().unwrap_or(0),
+            address_scopes: json!({ "4": scope(4), "6": scope(6) }),
+            subnets: of_network,
+        };
+        populated(port, network)
     };
     Ok(ports.into_iter().map(view).collect())
 }
@@ -65,12 +71,19 @@ async fn network_mtus(conn: &Conn, ids: &[&str]) -> ApiResult<HashMap<String, u3
     Ok(rows.into_iter().collect())
 }
 
-/// A port as an L3 agent sees it, with `subnets` of its network.
-fn populated(mut port: Port, subnets: &[Subnet], mtu: u32) -> Attrs {
+/// What an L3 agent is told of a port's network.
+struct Network<'a> {
+    mtu: u32,
+    address_scopes: Value,
+    subnets: &'a [Subnet],
+}
+
+/// A port as an L3 agent sees it.
+fn populated(mut port: Port, network: Network<'_>) -> Attrs {
     let fixed_ips = std::mem::take(&mut port.fixed_ips);
     let mut out = views::port::port(port);
     let (own, others): (Vec<&Subnet>, Vec<&Subnet>) =
-        subnets.iter().partition(|s| fixed_ips.iter().any(|ip| ip.subnet_id == s.id));
+        network.subnets.iter().partition(|s| fixed_ips.iter().any(|ip| ip.subnet_id == s.id));
     let addresses = fixed_ips.iter().map(|ip| {
         let mut entry = json!({ "subnet_id": ip.subnet_id, "ip_address": ip.ip_address });
         if let Some(subnet) = own.iter().find(|s| s.id == ip.subnet_id) {
@@ -85,8 +98,8 @@ fn populated(mut port: Port, subnets: &[Subnet], mtu: u32) -> Attrs {
     let list = |subnets: Vec<&Subnet>| subnets.into_iter().map(subnet_info).collect::<Value>();
     out.insert("subnets".into(), list(own));
     out.insert("extra_subnets".into(), list(others));
-    out.insert("address_scopes".into(), json!({ "4": null, "6": null }));
-    out.insert("mtu".into(), mtu.into());
+    out.insert("address_scopes".into(), network.address_scopes);
+    out.insert("mtu".into(), network.mtu.into());
     out
 }
 

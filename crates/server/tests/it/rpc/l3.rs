@@ -9,7 +9,7 @@ use crate::support::server::{TestServer, create, text};
 const L3: &str = "l3_agent";
 
 /// An L3 agent on `host` that has reported.
-async fn l3_agent(t: &TestServer, host: &str, mode: &str) -> Agent {
+pub(super) async fn l3_agent(t: &TestServer, host: &str, mode: &str) -> Agent {
     let agent = connect(&t.server.rpc, "test", host, &[L3]).await;
     let state = json!({
         "binary": "neutron-l3-agent", "host": host, "topic": L3, "availability_zone": "nova",

@@ -8,6 +8,7 @@ mod l3;
 mod notifications;
 mod reports;
 mod security_groups;
+mod sync_routers;
 mod wiring;
 
 use std::{
