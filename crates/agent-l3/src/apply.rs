@@ -190,7 +190,7 @@ fn kernel(name: &str, steps: &[Step]) -> linux::Result<()> {
         let mut inside = Inside { netlink: Netlink::open()?, conntrack: None };
         for step in steps {
             if let Err(error) = inside.step(step) {
-                tracing::debug!(namespace = name, ?step, %error, "step failed");
+                tracing::debug!(namespace = name, ?step, %error, "a step failed");
                 first.get_or_insert(error);
             }
         }

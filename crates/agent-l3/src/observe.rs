@@ -29,6 +29,10 @@ use crate::state::Site;
 const DEFAULT_TABLE: u32 = 253;
 const LOCAL_TABLE: u32 = 255;
 
+/// A parameter in hundredths of a second that the kernel keeps in its own ticks and rounds down: of
+/// 1 it tells 0 where a second has 250 of them.
+const PROXY_DELAY: &str = "/proxy_delay";
+
 /// A namespace could not be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserveError {
@@ -83,7 +87,8 @@ pub fn sysctls(desired: &Namespace) -> Result<BTreeMap<String, String>> {
     Ok(namespace.run(|| {
         let read = |path: &&str| {
             let value = sysctl::get(&path.split('/').collect::<Vec<_>>()).ok()?;
-            Some(((*path).to_string(), value))
+            let rounded = path.ends_with(PROXY_DELAY) && value == "0";
+            Some(((*path).to_string(), if rounded { "1".into() } else { value }))
         };
         Ok(paths.iter().filter_map(read).collect())
     })?)

@@ -272,7 +272,7 @@ impl Worker {
         if steps.is_empty() {
             return Ok(());
         }
-        tracing::debug!(namespace, steps = steps.len(), "changing a namespace");
+        tracing::debug!(namespace, ?steps, "changing a namespace");
         let place = Place {
             namespace,
             router_id: id,

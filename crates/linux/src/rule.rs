@@ -15,7 +15,7 @@ pub struct Rule {
     pub family: Family,
     /// The lower, the earlier.
     pub priority: u32,
-    /// The sender; `None` for everybody.
+    /// The sender; `None` for everybody. Host bits are kept, though nothing looks at them.
     pub source: Option<IpNet>,
     /// Name of the interface the packet came in by; it need not exist.
     pub input: Option<String>,
@@ -34,7 +34,7 @@ impl Rule {
         message.attributes.push(RuleAttribute::Priority(self.priority));
         if let Some(source) = self.source.filter(|net| net.prefix_len() > 0) {
             message.header.src_len = source.prefix_len();
-            message.attributes.push(RuleAttribute::Source(source.network()));
+            message.attributes.push(RuleAttribute::Source(source.addr()));
         }
         message.attributes.extend(self.input.clone().map(RuleAttribute::Iifname));
         message

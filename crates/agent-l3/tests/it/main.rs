@@ -2,6 +2,7 @@
 //! and a host outside send. Needs root; everything lives in namespaces of its own.
 
 mod adoption;
+mod dvr;
 mod failures;
 mod forwarding;
 mod ipv6;
