@@ -8,6 +8,7 @@ use crate::{
     list::any_of,
     schema::{
         IpAllocations as I, Ports as P, RouterL3AgentBindings as B, RouterPorts as O, Routers as R,
+        Subnets as S,
     },
 };
 
@@ -89,6 +90,34 @@ pub async fn with_gateway_on(conn: &Conn, subnets: &[&str]) -> DbResult<Vec<Stri
         ))
         .and_where(Expr::col((P::Table, P::DeviceOwner)).eq(device_owner::ROUTER_GATEWAY))
         .order_by((P::Table, P::DeviceId), Order::Asc)
+        .to_owned();
+    conn.fetch_map(&query, |r| r.text(0)).await
+}
+
+/// The routers with a port that has an address of a subnet from one of `pools`, each once.
+///
+/// # Errors
+/// What the database refused.
+pub async fn with_ports_from(conn: &Conn, pools: &[&str]) -> DbResult<Vec<String>> {
+    let query = Query::select()
+        .distinct()
+        .column((O::Table, O::RouterId))
+        .from(O::Table)
+        .join(
+            JoinType::InnerJoin,
+            I::Table,
+            Expr::col((I::Table, I::PortId)).equals((O::Table, O::PortId)),
+        )
+        .join(
+            JoinType::InnerJoin,
+            S::Table,
+            Expr::col((S::Table, S::Id)).equals((I::Table, I::SubnetId)),
+        )
+        .and_where(any_of(
+            Expr::col((S::Table, S::SubnetpoolId)),
+            pools.iter().map(ToString::to_string).collect(),
+        ))
+        .order_by((O::Table, O::RouterId), Order::Asc)
         .to_owned();
     conn.fetch_map(&query, |r| r.text(0)).await
 }

@@ -25,6 +25,7 @@ pub(super) fn subscribe(scheduler: &L3Scheduler, registry: &Registry) {
         (Resource::FloatingIp, &[Create, Update, Delete]),
         (Resource::Port, &[Update]),
         (Resource::Subnet, &[Update]),
+        (Resource::SubnetPoolAddressScope, &[Update]),
         (Resource::Agent, &[Update]),
     ] {
         for action in actions {
@@ -75,6 +76,10 @@ impl Subscriber for Notifications {
                     payloads.iter().filter(|p| changed(p, "gateway_ip")).map(|p| p.id).collect();
                 self.gateways_moved(&moved).await
             }
+            (Resource::SubnetPoolAddressScope, _) => {
+                let pools: Vec<&str> = payloads.iter().map(|p| p.id).collect();
+                self.rescoped(&pools).await
+            }
             _ => {
                 let mut seen = HashSet::new();
                 let routers = payloads.iter().flat_map(|p| concerned(resource, action, p));
@@ -91,6 +96,15 @@ impl Notifications {
             let args = json!({ "payload": { "admin_state_up": up } });
             self.0.notifier().cast(host, methods::L3_AGENT_UPDATED, args).await;
         }
+    }
+
+    /// Subnet pools are in other address scopes: routers translate between other networks now.
+    async fn rescoped(&self, pools: &[&str]) -> ApiResult<()> {
+        let conn = self.0.0.db.read().await?;
+        let routers = l3_bindings::with_ports_from(&conn, pools).await?;
+        drop(conn);
+        let routers: Vec<&str> = routers.iter().map(String::as_str).collect();
+        self.0.routers_updated(&routers).await
     }
 
     /// The gateways of subnets changed: routers with an address there have another next hop.

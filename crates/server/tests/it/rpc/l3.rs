@@ -29,7 +29,7 @@ async fn ids(agent: &Agent, host: &str) -> Value {
     ask(agent, "get_router_ids", "1.9", json!({ "host": host })).await
 }
 
-async fn sync(agent: &Agent, host: &str, routers: &[&Value]) -> Vec<Value> {
+pub(super) async fn sync(agent: &Agent, host: &str, routers: &[&Value]) -> Vec<Value> {
     let ids: Vec<&Value> = routers.iter().map(|r| &r["id"]).collect();
     let args = json!({ "host": host, "router_ids": ids });
     let found = ask(agent, "sync_routers", "1.0", args).await;
@@ -42,7 +42,7 @@ fn told(got: &[Request]) -> Vec<(String, Value)> {
 }
 
 /// Waits until the agent was told `method`; answers all it was told until then.
-async fn told_until(agent: &Agent, method: &str) -> Vec<(String, Value)> {
+pub(super) async fn told_until(agent: &Agent, method: &str) -> Vec<(String, Value)> {
     told(&agent.wait(|got| got.iter().any(|r| r.method == method)).await)
 }
 

@@ -1,6 +1,7 @@
 //! The bus as an agent sees it: endpoints, notifications, and who may connect.
 
 mod address_groups;
+mod address_scopes;
 mod devices;
 mod dhcp;
 mod dvr;
