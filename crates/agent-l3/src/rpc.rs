@@ -276,3 +276,62 @@ fn subnet_port(shape: l3::SubnetPort) -> Result<SubnetPort> {
         device_owner: shape.device_owner,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the server's own test says it answers, with MACs that are some.
+    const ANSWER: &str = include_str!("../../server/tests/cases/sync_routers.json");
+
+    fn answer() -> Vec<Value> {
+        let mut text = ANSWER.to_string();
+        for n in (0..100).rev() {
+            text = text.replace(&format!("\"mac-{n}\""), &format!("\"fa:16:3e:00:00:{n:02x}\""));
+        }
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    #[test]
+    fn routers_of_the_server_are_understood() {
+        for value in answer() {
+            let told = value.clone();
+            let router = decode(value).expect("understood");
+            assert_eq!(router.view.id, told["id"]);
+            let count = |key: &str| told[key].as_array().map_or(0, Vec::len);
+            assert_eq!(router.view.interfaces.len(), count("_interfaces"));
+            assert_eq!(router.view.floating_ips.len(), count("_floatingips"));
+            assert_eq!(router.view.port_forwardings.len(), count("_port_forwardings"));
+            assert_eq!(router.statuses.len(), count("_floatingips") + count("_pf_floatingips"));
+            assert_eq!(router.view.routes.len(), count("routes"));
+            let gateway = told.get("gw_port").filter(|port| !port.is_null());
+            assert_eq!(router.view.gw_port.is_some(), gateway.is_some());
+            assert_eq!(router.external_network.is_some(), gateway.is_some());
+            for port in &router.view.interfaces {
+                assert!(port.mtu > 0 && !port.fixed_ips.is_empty() && !port.subnets.is_empty());
+                assert!(port.fixed_ips.iter().all(|ip| ip.prefixlen < 128));
+            }
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let port = json!({"id": "p", "mac_address": "none"});
+        let error = decode(json!({"id": "r", "gw_port": port})).expect_err("no MAC");
+        assert_eq!(error.to_string(), "the server's MAC 'none' is not understood");
+        let floating = json!({"id": "f", "floating_ip_address": "192.0.2.1"});
+        let router = decode(json!({"id": "r", "_floatingips": [floating]})).expect("understood");
+        assert!(router.view.floating_ips.is_empty(), "it leads nowhere");
+    }
+
+    #[test]
+    fn ranges_of_forwarded_ports_are_read() {
+        let shape = json!({"id": "f", "floatingip_id": "i", "floating_ip_address": "192.0.2.1",
+                           "protocol": "udp", "internal_ip_address": "10.0.0.1",
+                           "internal_port_range": "53:53", "external_port_range": "5300:5310"});
+        let router = decode(json!({"id": "r", "_port_forwardings": [shape]})).expect("understood");
+        let forwarding = &router.view.port_forwardings[0];
+        assert_eq!(forwarding.external_ports, (5300, 5310));
+        assert_eq!(forwarding.internal_ports, (53, 53));
+    }
+}

@@ -165,8 +165,12 @@ impl State {
         self.heard_all = false;
         let earliest = self.last_sync.map_or(now, |last| last + SYNC_PAUSE);
         self.sync_at = Some(earliest.max(now));
-        // Those that wait were refused by a server that may answer differently now.
-        self.sites.values_mut().for_each(|entry| entry.not_before = None);
+        for entry in self.sites.values_mut() {
+            // Those that wait were refused by a server that may answer differently now.
+            entry.not_before = None;
+            // Some who came or went may have been missed.
+            entry.neighbours = None;
+        }
     }
 
     /// Takes a notification in.
@@ -318,9 +322,8 @@ impl State {
             }
             (None, _) => Source::Ask,
         };
-        // Whoever reads everything again reads the neighbours again too.
-        let neighbours = entry.neighbours.clone().filter(|_| wake != Wake::Sync);
-        Some(Goal::Serve { source, last: entry.known.clone(), neighbours })
+        let (last, neighbours) = (entry.known.clone(), entry.neighbours.clone());
+        Some(Goal::Serve { source, last, neighbours })
     }
 
     /// An external network's namespace goes only once it is known of all routers that they do not

@@ -182,8 +182,10 @@ impl Worker {
         router: &Arc<Router>,
         neighbours: Option<Arc<Neighbours>>,
     ) -> Result<(Vec<Part>, Option<Arc<Neighbours>>)> {
+        // Nothing of the centralised part stays where it is not, or is not any more.
+        let snat = Part::Snat(Arc::clone(router));
         if !router.view.distributed {
-            return Ok((vec![Part::Legacy(Arc::clone(router))], None));
+            return Ok((vec![Part::Legacy(Arc::clone(router)), snat], None));
         }
         let settings = &self.config.settings;
         let known = Neighbours::of(&self.api, router, neighbours.as_deref()).await?;
@@ -199,7 +201,7 @@ impl Worker {
             priorities,
             neighbours: Arc::clone(&neighbours),
         };
-        Ok((vec![qrouter, Part::Snat(Arc::clone(router))], Some(neighbours)))
+        Ok((vec![qrouter, snat], Some(neighbours)))
     }
 
     /// What joins a router to the external network on this host.

@@ -88,3 +88,21 @@ async fn only_external() {
     server.updated(HOST, &id(2)).await;
     wait_for("the router gone", || check(namespaces().is_empty(), namespaces())).await;
 }
+
+#[test]
+fn a_slow_server_is_asked_for_less_at_a_time() {
+    isolated(|| run(asks_for_less()));
+}
+
+async fn asks_for_less() {
+    let server = Server::start().await;
+    for n in 1..=70 {
+        server.put(router(&id(n), &[n]));
+    }
+    server.world().slow_above = Some(40);
+    // Routers this agent is to leave to others cost it nothing.
+    let host = Host::new(&server, "handle_internal_only_routers = false");
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    assert_eq!(server.world().asked, [70, 70, 64, 32, 32, 6]);
+}

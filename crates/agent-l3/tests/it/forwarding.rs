@@ -1,5 +1,11 @@
 //! Packets through a centralised router: between its networks, to the outside, and by floating IP.
 
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    time::Duration,
+};
+
+use neutrino_linux::NetNs;
 use neutrino_privilege::isolated;
 use serde_json::{Value, json};
 
@@ -11,6 +17,9 @@ use crate::{
         wait_synced, with_gateway,
     },
 };
+
+/// How long a connection that nobody accepts is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A router between two networks and the outside, with a floating IP, and somebody on each.
 async fn world(server: &Server) -> Host {
@@ -112,6 +121,79 @@ async fn moves_and_deletes(server: &Server, host: &Host) {
         let (namespaces, ports) = (namespaces(), host.ports());
         let left = namespaces.iter().chain(&ports).filter(|name| name.starts_with('q')).count();
         check(left == 0, (namespaces, ports))
+    })
+    .await;
+}
+
+#[test]
+fn single_ports_are_forwarded() {
+    isolated(|| run(forwards_ports()));
+}
+
+async fn forwards_ports() {
+    let server = Server::start().await;
+    let mut router = with_gateway(router(ROUTER, &[1]), 20);
+    let mut floating = floating_ip(31, "10.0.1.5");
+    floating["fixed_ip_address"] = Value::Null;
+    router["_pf_floatingips"] = json!([floating]);
+    router["fip_managed_by_port_forwardings"] = json!([floating["id"]]);
+    router["port_forwardings_fip_set"] = json!(["172.25.250.31/32"]);
+    router["_port_forwardings"] = json!([{
+        "id": "cccccccc-0000-4000-8000-000000000001", "floatingip_id": floating["id"],
+        "floating_ip_address": "172.25.250.31", "router_id": ROUTER, "protocol": "tcp",
+        "internal_ip_address": "10.0.1.5", "internal_port_range": "80:80",
+        "external_port_range": "8080:8080",
+    }]);
+    server.put(router);
+    let host = Host::new(&server, "");
+    host.plug("vm1", 0x51, 1, "10.0.1.5/24", Some("10.0.1.1"));
+    host.plug("outside", 0x53, EXTERNAL_VLAN, &format!("{OUTSIDE}/24"), None);
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    host.bind(
+        &[(device("qr-", &port_id(1)), 1), (device("qg-", &port_id(20)), EXTERNAL_VLAN)].into(),
+    );
+    let inside = |name: &str| NetNs::named(name).expect("readable").expect("there");
+    let listener = inside("vm1").run(|| Ok(TcpListener::bind("10.0.1.5:80"))).expect("entered");
+    let _listener = listener.expect("bound");
+    let connect = |port| {
+        let to = SocketAddr::from(([172, 25, 250, 31], port));
+        inside("outside").run(|| Ok(TcpStream::connect_timeout(&to, PATIENCE))).expect("entered")
+    };
+    wait_for("a connection to the instance", || {
+        connect(8080).map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+    assert!(connect(8081).is_err(), "another port leads nowhere");
+    let statuses = server.world().statuses.clone();
+    assert_eq!(statuses.values().collect::<Vec<_>>(), ["ACTIVE"]);
+}
+
+#[test]
+fn pairs_may_stand_in_for_internal_ports() {
+    isolated(|| run(uses_veth()));
+}
+
+async fn uses_veth() {
+    let server = Server::start().await;
+    server.put(router(ROUTER, &[1, 2]));
+    let host = Host::new(&server, "ovs_use_veth = true");
+    host.plug("vm1", 0x51, 1, "10.0.1.5/24", Some("10.0.1.1"));
+    host.plug("vm2", 0x52, 2, "10.0.2.5/24", Some("10.0.2.1"));
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    host.bind(&[1, 2].map(|n| (device("tap", &port_id(n)), u16::from(n))).into());
+    reaches("vm1", "10.0.2.5").await;
+    agent.stop().await;
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    assert_eq!(agent.progress().borrow().steps, 0);
+    server.world().routers.clear();
+    server.tell(HOST, "router_deleted", json!({"router_id": ROUTER})).await;
+    wait_for("nothing left", || {
+        let (namespaces, ports) = (namespaces(), host.ports());
+        let left = ports.len() > 2 || namespaces.contains(&qrouter(ROUTER));
+        check(!left, (namespaces, ports))
     })
     .await;
 }

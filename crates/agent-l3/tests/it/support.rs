@@ -13,12 +13,15 @@ use neutrino_agent_l3::{Running, config::Config};
 use neutrino_conf::Conf;
 use neutrino_linux::process;
 use neutrino_ovs_sandbox::Sandbox;
+use neutrino_rpc::client::Timeouts;
 use serde_json::{Value, json};
 
 use crate::server::{SECRET, Server};
 
 /// Longer than anything here takes on a busy machine.
 pub const WAIT: Duration = Duration::from_secs(60);
+/// Longer than the server here takes to answer, if it does.
+const RPC_PATIENCE: Duration = Duration::from_secs(2);
 pub const HOST: &str = "host1";
 pub const ROUTER: &str = "aaaaaaaa-0001-4000-8000-000000000001";
 pub const EXTERNAL: &str = "eeeeeeee-0000-4000-8000-000000000001";
@@ -186,6 +189,7 @@ impl Host {
         let config = Config::from_conf(HOST, &conf).expect("valid configuration");
         let mut rpc = AgentConfig::new(HOST, &self.url, SECRET, "neutron-l3-agent").expect("valid");
         rpc.topics = vec!["l3_agent".into()];
+        rpc.timeouts = Timeouts { initial: RPC_PATIENCE, max: RPC_PATIENCE };
         rpc.bus.min_backoff = Duration::from_millis(5);
         rpc.bus.max_backoff = Duration::from_millis(50);
         neutrino_agent_l3::start(config, &rpc).await.expect("starts")
