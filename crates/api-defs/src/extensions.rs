@@ -158,6 +158,18 @@ const ALL: &[Extension] = &[
         "DHCP options of single ports.",
     ),
     extension(
+        "extraroute",
+        "Neutron Extra Route",
+        "2013-02-01T10:00:00-00:00",
+        "Routes of routers besides those to their subnets.",
+    ),
+    extension(
+        "extraroute-atomic",
+        "Atomically add/remove extra routes",
+        "2019-07-10T00:00:00+00:00",
+        "Single routes added and removed.",
+    ),
+    extension(
         "filter-validation",
         "Filter parameters validation",
         "2018-07-04T10:00:00-00:00",

@@ -37,6 +37,7 @@ impl Default for QuotaDefaults {
             ("port", 500),
             ("router", 10),
             ("floatingip", 50),
+            ("router_route", 30),
             ("security_group", 10),
             ("security_group_rule", 100),
             ("rbac_policy", 10),

@@ -29,6 +29,7 @@ impl QuotaConfig {
             ("subnet", &q::QUOTA_SUBNET),
             ("port", &q::QUOTA_PORT),
             ("router", &q::QUOTA_ROUTER),
+            ("router_route", &q::QUOTA_ROUTER_ROUTE),
             ("floatingip", &q::QUOTA_FLOATINGIP),
             ("security_group", &q::QUOTA_SECURITY_GROUP),
             ("security_group_rule", &q::QUOTA_SECURITY_GROUP_RULE),

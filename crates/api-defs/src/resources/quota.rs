@@ -23,6 +23,7 @@ resource! {
         limit("subnetpool", "Most subnet pools."),
         limit("port", "Most ports."),
         limit("router", "Most routers."),
+        limit("router_route", "Most extra routes of a router."),
         limit("floatingip", "Most floating IPs."),
         limit("security_group", "Most security groups."),
         limit("security_group_rule", "Most security group rules."),

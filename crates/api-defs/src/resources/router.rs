@@ -31,6 +31,9 @@ resource! {
         Attribute::create_only("availability_zone_hints", Shape::TextList, "Zones wished for.")
             .default(Initial::EmptyList).validate(Validate::AvailabilityZoneHints)
             .extension("router_availability_zone"),
+        Attribute::update_only("routes", Shape::ObjectList, "Routes besides those to its subnets and through its gateway.")
+            .unset().convert(Convert::NoneToEmptyList).validate(Validate::HostRoutes)
+            .extension("extraroute"),
         DESCRIPTION,
         REVISION_NUMBER,
         CREATED_AT,
@@ -48,7 +51,7 @@ resource! {
         path: "routers",
         operations: Operations::ALL,
         standard_attributes: true,
-        // Each wants one of the attributes.
+        // Those about interfaces want one of the attributes.
         actions: &[
             MemberAction {
                 name: "add_router_interface",
@@ -59,6 +62,16 @@ resource! {
                 name: "remove_router_interface",
                 doc: "Remove the interface on subnet_id or the one of port_id.",
                 body: &[],
+            },
+            MemberAction {
+                name: "add_extraroutes",
+                doc: "Add routes to those the router has.",
+                body: &["router"],
+            },
+            MemberAction {
+                name: "remove_extraroutes",
+                doc: "Take routes from those the router has.",
+                body: &["router"],
             },
         ],
     }

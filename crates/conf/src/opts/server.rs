@@ -65,7 +65,6 @@ group! {
         ROUTER_DISTRIBUTED: bool = "router_distributed", "Routers are distributed unless their create request says otherwise.", default("false");
         ENABLE_DVR: bool = "enable_dvr", "Offer distributed routers.", default("true");
         ENABLE_SNAT_BY_DEFAULT: bool = "enable_snat_by_default", "Translate addresses at gateways whose request does not say whether to.", default("true");
-        MAX_ROUTES: i64 = "max_routes", "Extra routes per router.", default("30");
         RPC_RESPONSE_TIMEOUT: i64 = "rpc_response_timeout", "Seconds to wait for the answer to an RPC call.", default("60"), range(1, 86_400);
         RPC_RESPONSE_MAX_TIMEOUT: i64 = "rpc_response_max_timeout", "Longest time in seconds to wait for an answer; the wait doubles with every timeout up to it.", default("600"), range(1, 86_400);
         RPC_RESOURCES_PROCESSING_STEP: i64 = "rpc_resources_processing_step", "Ports an agent asks for or reports in one RPC call.", default("20"), range(1, 10_000);
@@ -90,6 +89,7 @@ group! {
         QUOTA_SUBNET: i64 = "quota_subnet", "Subnets per project.", default("100");
         QUOTA_PORT: i64 = "quota_port", "Ports per project.", default("500");
         QUOTA_ROUTER: i64 = "quota_router", "Routers per project.", default("10");
+        QUOTA_ROUTER_ROUTE: i64 = "quota_router_route", "Extra routes per router.", default("30"), deprecated(&[("DEFAULT", "max_routes")]);
         QUOTA_FLOATINGIP: i64 = "quota_floatingip", "Floating IPs per project.", default("50");
         QUOTA_SECURITY_GROUP: i64 = "quota_security_group", "Security groups per project.", default("10");
         QUOTA_SECURITY_GROUP_RULE: i64 = "quota_security_group_rule", "Security group rules per project.", default("100");

@@ -327,6 +327,19 @@ fn is_one_of<'a>(column: impl IntoColumnRef, values: impl Iterator<Item = &'a st
     any_of(Expr::col(column), values.map(str::to_string).collect())
 }
 
+/// The owners of the routers whose gateway is on the network, each once.
+///
+/// # Errors
+/// What the database refused.
+pub async fn owners_with_gateway_on(conn: &Conn, network: &str) -> DbResult<Vec<String>> {
+    let query = from()
+        .distinct()
+        .column((R::Table, R::ProjectId))
+        .and_where(Expr::col((Ports::Table, Ports::NetworkId)).eq(network))
+        .to_owned();
+    conn.fetch_map(&query, |row| row.text(0)).await
+}
+
 /// Stores new routers, without gateway, routes and tags.
 #[must_use]
 pub fn insert(routers: &[Router]) -> Prepared {

@@ -25,6 +25,7 @@ mod notify;
 pub mod placement;
 mod router_dict;
 mod routers;
+mod routes;
 mod scheduler;
 mod sync;
 mod vetoes;
@@ -53,13 +54,11 @@ pub struct L3Config {
     pub enable_dvr: bool,
     /// `enable_snat_by_default`.
     pub enable_snat: bool,
-    /// `max_routes`.
-    pub max_routes: usize,
 }
 
 impl Default for L3Config {
     fn default() -> Self {
-        Self { distributed: false, enable_dvr: true, enable_snat: true, max_routes: 30 }
+        Self { distributed: false, enable_dvr: true, enable_snat: true }
     }
 }
 
@@ -72,7 +71,6 @@ impl L3Config {
             distributed: conf.get(&d::ROUTER_DISTRIBUTED),
             enable_dvr: conf.get(&d::ENABLE_DVR),
             enable_snat: conf.get(&d::ENABLE_SNAT_BY_DEFAULT),
-            max_routes: usize::try_from(conf.get(&d::MAX_ROUTES)).unwrap_or(1),
         }
     }
 }

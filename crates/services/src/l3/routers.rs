@@ -8,7 +8,7 @@ use neutrino_db::{
     Conn, Tx, agents,
     list::{Column, ListSpec, nothing_computed},
     quotas,
-    routers::{self as rows, Router, ports},
+    routers::{self as rows, Route, Router, ports},
     schema::Routers as R,
     sea_query::Expr,
     tags, time,
@@ -19,7 +19,11 @@ use neutrino_types::{
 };
 use serde_json::Value;
 
-use super::{Inner, bad_request, gateway, interface_owner, interfaces, load, view};
+use super::{
+    Inner, bad_request, gateway, interface_owner, interfaces, load,
+    routes::{self, Wish},
+    view,
+};
 
 /// The collection.
 pub(super) struct Routers(pub(super) Arc<Inner>);
@@ -114,6 +118,7 @@ impl Routers {
         ctx: &Context,
         id: &str,
         changes: &Attrs,
+        routes: Option<&Wish>,
         if_match: Option<i64>,
     ) -> ApiResult<(Router, Router)> {
         let inner = &*self.0;
@@ -131,10 +136,16 @@ impl Routers {
                  admin_state_up to False prior to upgrade",
             ));
         }
+        if let Some(wish) = routes {
+            router.routes = routes::changed(&tx, &original, wish, &inner.quotas).await?;
+        }
         if router != original {
             router.revision += 1;
             router.updated_at = time::now();
             let mut statements = vec![rows::update(&router)];
+            if router.routes != original.routes {
+                statements.extend(rows::set_routes(id, &router.routes));
+            }
             if migrates {
                 let (old, new) = (interface_owner(&original), interface_owner(&router));
                 statements.extend(ports::migrate(id, old, new));
@@ -181,6 +192,50 @@ impl Routers {
         Ok(())
     }
 
+    /// An update with a gateway. As in Neutron routes change first, then the gateway, then the rest.
+    async fn reconnect(
+        &self,
+        ctx: &Context,
+        id: &str,
+        (changes, info): (&Attrs, &Value),
+        routes: Option<&Wish>,
+        if_match: Option<i64>,
+    ) -> ApiResult<(Router, Router)> {
+        let inner = &*self.0;
+        let conn = inner.db.read().await?;
+        let original = load(&conn, ctx, id).await?;
+        drop(conn);
+        request::check_revision(if_match, original.revision)?;
+        if routes.is_some() {
+            let nothing = Attrs::new();
+            retrying(|| self.try_update(ctx, id, &nothing, routes, None)).await?;
+        }
+        gateway::set(inner, ctx, id, info, changes).await?;
+        let (_, router) = retrying(|| self.try_update(ctx, id, changes, None, None)).await?;
+        Ok((original, router))
+    }
+
+    /// `add_extraroutes` and `remove_extraroutes`: routes come or go, the others stay.
+    async fn reroute(
+        &self,
+        ctx: &Context,
+        id: &str,
+        body: &Attrs,
+        wish: fn(Vec<Route>) -> Wish,
+    ) -> ApiResult<Attrs> {
+        let inner = &*self.0;
+        let changes = routes::named(body)?;
+        let wish = wish(changes.get(ROUTES).map(routes::parse).transpose()?.unwrap_or_default());
+        let payload = Payload::new(ctx, id).request(&changes);
+        inner.registry.before(Resource::Router, Action::Update, &payload).await?;
+        let nothing = Attrs::new();
+        let (original, router) =
+            retrying(|| self.try_update(ctx, id, &nothing, Some(&wish), None)).await?;
+        let states = (Some(&original), Some(&router));
+        after(inner, ctx, Action::Update, states, Some(&changes)).await;
+        Ok(Attrs::from_iter([("router".to_string(), Value::Object(view::router(&router)))]))
+    }
+
     /// Gives new routers the gateways asked for. When one cannot be had, none of the routers stays.
     async fn connect(
         &self,
@@ -212,6 +267,7 @@ impl Routers {
 }
 
 const GATEWAY: &str = "external_gateway_info";
+const ROUTES: &str = "routes";
 
 /// Whether there is any gateway in it.
 fn is_given(info: &Value) -> bool {
@@ -315,17 +371,11 @@ impl ResourcePlugin for Routers {
         self.check_kind(&changes)?;
         let payload = Payload::new(ctx, id).request(&changes);
         inner.registry.before(Resource::Router, Action::Update, &payload).await?;
+        let routes = changes.get(ROUTES).map(routes::parse).transpose()?.map(Wish::Only);
+        let routes = routes.as_ref();
         let (original, router) = match changes.get(GATEWAY) {
-            None => retrying(|| self.try_update(ctx, id, &changes, if_match)).await?,
-            Some(info) => {
-                let conn = inner.db.read().await?;
-                let original = load(&conn, ctx, id).await?;
-                drop(conn);
-                request::check_revision(if_match, original.revision)?;
-                gateway::set(inner, ctx, id, info, &changes).await?;
-                let (_, router) = retrying(|| self.try_update(ctx, id, &changes, None)).await?;
-                (original, router)
-            }
+            None => retrying(|| self.try_update(ctx, id, &changes, routes, if_match)).await?,
+            Some(info) => self.reconnect(ctx, id, (&changes, info), routes, if_match).await?,
         };
         let states = (Some(&original), Some(&router));
         after(inner, ctx, Action::Update, states, Some(&changes)).await;
@@ -336,7 +386,9 @@ impl ResourcePlugin for Routers {
         let inner = &*self.0;
         match action {
             "add_router_interface" => interfaces::add(inner, ctx, id, &body).await,
-            _ => interfaces::remove(inner, ctx, id, &body).await,
+            "remove_router_interface" => interfaces::remove(inner, ctx, id, &body).await,
+            "add_extraroutes" => self.reroute(ctx, id, &body, Wish::Also).await,
+            _ => self.reroute(ctx, id, &body, Wish::Not).await,
         }
     }
 

@@ -4,6 +4,7 @@ use neutrino_db::{
     Conn, DbResult, Tx,
     list::scope::{EVERYONE, EXTERNAL, SHARED},
     rbac::{self, ObjectType, Policy, invalid_shared_setting},
+    routers,
     schema::{Networks as N, Ports as P},
     sea_query::{Condition, Expr, ExprTrait, Query},
     time,
@@ -84,18 +85,39 @@ async fn is_used(conn: &Conn, policy: &Policy, network: &Network) -> DbResult<bo
     Ok(conn.fetch_opt(&port).await?.is_some())
 }
 
-/// The default external network must stay open to everyone.
+/// The default external network must stay open to everyone, and an external network to those whose
+/// routers have their gateway there.
 async fn check_external(conn: &Conn, policy: &Policy, change: Change<'_>) -> Verdict {
     let unchanged = matches!(change, Change::Retarget(target) if target == policy.target_project);
-    if unchanged || policy.target_project != EVERYONE {
+    if unchanged {
         return Ok(());
     }
-    let network = by_id(conn, &policy.object_id, None).await?;
-    if network.is_some_and(|n| n.is_default) {
-        let reason = super::in_use(policy)(Veto::Refused(
-            "Default external networks must be shared to everyone.".to_string(),
-        ));
-        return Err(Veto::by(EXTERNAL_USE_RULES, &reason));
+    let id = policy.object_id.as_str();
+    let refused = |why: &str| {
+        let reason = super::in_use(policy)(Veto::Refused(why.to_string()));
+        Err(Veto::by(EXTERNAL_USE_RULES, &reason))
+    };
+    let mut targets = rbac::targets(conn, ObjectType::Network, id, EXTERNAL).await?;
+    let of_everyone = policy.target_project == EVERYONE;
+    if of_everyone && by_id(conn, id, None).await?.is_some_and(|network| network.is_default) {
+        return refused("Default external networks must be shared to everyone.");
+    }
+    if !of_everyone && targets.iter().any(|target| target == EVERYONE) {
+        return Ok(());
+    }
+    let owners = routers::owners_with_gateway_on(conn, id).await?;
+    let used = if of_everyone {
+        if let Change::Retarget(target) = change {
+            targets.push(target.to_string());
+        }
+        owners.iter().any(|owner| !targets.contains(owner))
+    } else {
+        owners.contains(&policy.target_project)
+    };
+    if used {
+        return refused(
+            "There are routers attached to this network that depend on this policy for access.",
+        );
     }
     Ok(())
 }

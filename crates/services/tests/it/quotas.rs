@@ -20,7 +20,7 @@ async fn shows_defaults_until_a_project_has_its_own() {
     let service = service().await;
     let defaults = json!({
         "network": 100, "subnet": 100, "subnetpool": -1, "port": 7, "router": 10,
-        "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10,
+        "router_route": 30, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10,
     });
     assert_eq!(Value::from(service.get("p").await.expect("get")), defaults);
     assert_eq!(Value::from(service.default_limits()), defaults);
