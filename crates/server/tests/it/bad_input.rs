@@ -177,6 +177,75 @@ async fn addresses_out_of_place_are_refused() {
 }
 
 #[tokio::test]
+async fn routers_that_cannot_be_are_refused() {
+    let mut f = Fixture::start().await;
+    let client = &f.t.client;
+    let router = create(client, "routers", json!({"project_id": "fake_project_id"})).await;
+    let path = format!("/v2.0/routers/{}", text(&router, "id"));
+    let (_, inside) = network(client, "inside", "10.7.0.0/24").await;
+    let add = format!("{path}/add_router_interface");
+    let remove = format!("{path}/remove_router_interface");
+    let body = json!({"subnet_id": inside["id"]});
+    assert_eq!(client.put(&add, &body).await.status, 200);
+    let (_, overlapping) = network(client, "overlapping", "10.7.0.0/25").await;
+    f.before = dump(f.t.server.parts.db.path());
+    let update = |name: &str, value: Value| (path.clone(), json!({"router": {name: value}}));
+    let route = json!({"destination": "192.0.2.0/24", "nexthop": "10.6.0.9"});
+    let gateway = |info: Value| update("external_gateway_info", info);
+    for ((path, body), status, kind, message) in [
+        (update("ha", json!(true)), 400, "BadRequest", "HA routers are not supported yet"),
+        (update("ha", json!("x")), 400, "InvalidInput", "'x' cannot be converted to boolean"),
+        (update("distributed", json!(true)), 400, "BadRequest", "of active routers"),
+        (update("routes", json!([route])), 400, "InvalidRoutes", "not connected with router"),
+        (update("routes", json!(5)), 400, "HTTPBadRequest", "Invalid data format for hostroute"),
+        (update("status", json!("x")), 400, "HTTPBadRequest", "Cannot update read-only attribute"),
+        (gateway(json!({"enable_snat": true})), 400, "HTTPBadRequest", "Expected keys"),
+        (
+            gateway(json!({"network_id": f.network["id"]})),
+            400,
+            "BadRequest",
+            "is not an external network.",
+        ),
+        (
+            gateway(json!({"network_id": "11111111-1111-1111-1111-111111111111"})),
+            404,
+            "NetworkNotFound",
+            "could not be found.",
+        ),
+        ((add.clone(), json!({})), 400, "BadRequest", "Either subnet_id or port_id must be"),
+        ((add.clone(), json!({"subnet_id": 5})), 400, "BadRequest", "'5' is not a valid UUID."),
+        ((add.clone(), body.clone()), 400, "BadRequest", "Router already has a port on subnet"),
+        (
+            (add.clone(), json!({"subnet_id": overlapping["id"]})),
+            400,
+            "BadRequest",
+            "overlaps with cidr 10.7.0.0/24",
+        ),
+        ((add, json!({"port_id": body["subnet_id"]})), 404, "PortNotFound", "could not be found"),
+        (
+            (remove.clone(), json!({"port_id": f.port["id"]})),
+            404,
+            "RouterInterfaceNotFound",
+            "does not have an interface with id",
+        ),
+        (
+            (remove, json!({"subnet_id": overlapping["id"]})),
+            404,
+            "RouterInterfaceNotFoundForSubnet",
+            "has no interface on subnet",
+        ),
+    ] {
+        let answer = f.t.client.put(&path, &body).await;
+        assert_error(&answer, status, kind, message);
+        f.assert_unchanged();
+    }
+    let delete = f.t.client.delete(&path).await;
+    assert_error(&delete, 409, "RouterInUse", "has ports still attached: ");
+    f.assert_unchanged();
+    f.t.stop().await;
+}
+
+#[tokio::test]
 async fn bodies_that_are_no_request_are_400() {
     let f = Fixture::start().await;
     let invalid = "Body contains invalid data";

@@ -84,13 +84,15 @@ pub(super) async fn set(
             false => change.update(&router, wanted.enable_snat).await,
         };
     }
+    let mut router = router;
     if let Some(gateway) = &router.gateway {
         change.clear(&router, gateway).await?;
+        let conn = inner.db.read().await?;
+        router = load(&conn, ctx, router_id).await?;
     }
     match &wanted.network {
-        Some(network) => change.create(router_id, network, &wanted, &subnets).await,
-        None if router.enable_snat == wanted.enable_snat => Ok(()),
-        None => change.update(&router.with_gateway(None), wanted.enable_snat).await,
+        Some(network) => change.create(&router, network, &wanted, &subnets).await,
+        None => change.update(&router, wanted.enable_snat).await,
     }
 }
 
@@ -183,16 +185,16 @@ impl Change<'_> {
     /// A gateway where there is none.
     async fn create(
         &self,
-        router_id: &str,
+        router: &Router,
         network: &str,
         wanted: &Wanted,
         subnets: &[Subnet],
     ) -> ApiResult<()> {
+        let router_id = router.id.as_str();
         let conn = self.inner.db.read().await?;
-        let router = load(&conn, self.ctx, router_id).await?;
         let attached = ports::attached(&conn, router_id).await?;
         drop(conn);
-        let original = view::event(&router);
+        let original = view::event(router);
         let payload = Payload::new(self.ctx, router_id).request(self.request).original(&original);
         self.inner.registry.before(Resource::RouterGateway, Action::Create, &payload).await?;
         let new: Vec<checks::Block<'_>> = subnets.iter().map(|s| (s.id.as_str(), s.cidr)).collect();
@@ -214,7 +216,7 @@ impl Change<'_> {
         let gateway = gateway_of(&port);
         let id = gateway.port_id.clone();
         let now = router.with_gateway(Some(gateway));
-        let stored = self.store(&router, now, wanted.enable_snat, Action::Create).await;
+        let stored = self.store(router, now, wanted.enable_snat, Action::Create).await;
         if stored.is_err()
             && let Err(error) = ports.delete(&admin, &id, None).await
         {

@@ -18,6 +18,8 @@ mod quotas;
 mod rbac_policies;
 mod router_gateways;
 mod router_interfaces;
+mod router_routes;
+mod router_vetoes;
 mod routers;
 mod security_group_rules;
 mod security_groups;
