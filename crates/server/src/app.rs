@@ -67,6 +67,7 @@ impl Server {
             ],
             l3_endpoints: vec![Arc::new(L3Endpoint::new(
                 parts.l3_scheduler.clone(),
+                parts.l3.clone(),
                 parts.ml2.clone(),
             ))],
         };

@@ -1,9 +1,11 @@
 //! What L3 agents may call (`L3RpcCallback`), and what they are told.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use neutrino_ml2::Ml2Plugin;
 use neutrino_rpc::{Endpoint, Failure, Version, methods};
-use neutrino_services::l3::L3Scheduler;
+use neutrino_services::{L3, l3::L3Scheduler};
 use neutrino_types::{Context, ListQuery, constants::vif_type};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ const CALL_ATTEMPTS: usize = 2;
 /// The L3 endpoint on `q-l3-plugin`.
 pub struct L3Endpoint {
     scheduler: L3Scheduler,
+    l3: L3,
     ml2: Ml2Plugin,
 }
 
@@ -36,15 +39,21 @@ struct SyncArgs {
 }
 
 #[derive(Deserialize)]
+struct StatusArgs {
+    router_id: String,
+    fip_statuses: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
 struct SubnetArgs {
     subnet_id: String,
 }
 
 impl L3Endpoint {
-    /// Serves routers as `scheduler` gave them to agents, between the networks of `ml2`.
+    /// Serves routers of `l3` as `scheduler` gave them to agents, between the networks of `ml2`.
     #[must_use]
-    pub fn new(scheduler: L3Scheduler, ml2: Ml2Plugin) -> Self {
-        Self { scheduler, ml2 }
+    pub fn new(scheduler: L3Scheduler, l3: L3, ml2: Ml2Plugin) -> Self {
+        Self { scheduler, l3, ml2 }
     }
 
     /// The bound ports with an address of a subnet.
@@ -69,6 +78,7 @@ impl Endpoint for L3Endpoint {
         &[
             methods::GET_ROUTER_IDS.name,
             methods::SYNC_ROUTERS.name,
+            methods::UPDATE_FLOATINGIP_STATUSES.name,
             methods::GET_PORTS_BY_SUBNET.name,
             methods::GET_SERVICE_PLUGIN_LIST.name,
             methods::GET_NETWORKS.name,
@@ -84,6 +94,10 @@ impl Endpoint for L3Endpoint {
             let SyncArgs { host, router_ids } = arguments(m, args)?;
             let wanted = router_ids.unwrap_or_default();
             answer(self.scheduler.sync_routers(&host, &wanted).await?)
+        } else if m == methods::UPDATE_FLOATINGIP_STATUSES.name {
+            let StatusArgs { router_id, fip_statuses } = arguments(m, args)?;
+            self.l3.update_floatingip_statuses(&router_id, &fip_statuses).await?;
+            Ok(Value::Null)
         } else if m == methods::GET_PORTS_BY_SUBNET.name {
             self.ports_by_subnet(ctx, arguments(m, args)?).await
         } else if m == methods::GET_SERVICE_PLUGIN_LIST.name {

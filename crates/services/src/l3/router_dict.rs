@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 
-use neutrino_db::routers::Router;
+use neutrino_db::{floating_ips::FloatingIp, port_forwardings::PortForwarding, routers::Router};
 use neutrino_types::{
     Attrs,
     constants::{device_owner, vif_type},
 };
 use serde_json::{Value, json};
 
-use super::view;
+use super::{floating_ips, view};
 
 /// The ports of a router on project networks.
 pub const INTERFACES: &str = "_interfaces";
 /// A distributed router's ports of its centralised part.
 pub const SNAT_INTERFACES: &str = "_snat_router_interfaces";
+
+/// The floating IPs that lead to ports.
+pub const FLOATING_IPS: &str = "_floatingips";
 
 /// What is known of routers.
 #[derive(Debug, Default)]
@@ -27,11 +30,22 @@ pub(super) struct Rows {
     pub(super) ports: HashMap<String, Attrs>,
     /// The host of the agent that has the router, by router.
     pub(super) hosts: HashMap<String, String>,
+    /// Their floating IPs, with port forwardings.
+    pub(super) floating_ips: Vec<FloatingIp>,
+    /// Address scopes by network and IP version.
+    pub(super) scopes: HashMap<(String, i64), String>,
 }
 
 /// Routers as L3 agents see them.
 pub(super) fn assemble(rows: Rows) -> Vec<Attrs> {
-    let Rows { routers, interfaces, mut ports, hosts } = rows;
+    let Rows { routers, interfaces, mut ports, hosts, floating_ips, scopes } = rows;
+    let mut floating_of: HashMap<String, Vec<FloatingIp>> = HashMap::new();
+    for mut floating_ip in floating_ips {
+        if let Some(router) = floating_ip.router_id.clone() {
+            floating_ip.forwardings.sort_by(|a, b| a.id.cmp(&b.id));
+            floating_of.entry(router).or_default().push(floating_ip);
+        }
+    }
     let mut of_router: HashMap<String, Vec<Value>> = HashMap::new();
     for (router, port) in interfaces {
         if let Some(port) = ports.remove(&port) {
@@ -54,9 +68,71 @@ pub(super) fn assemble(rows: Rows) -> Vec<Attrs> {
         if let Some(interfaces) = of_router.remove(&router.id) {
             out.insert(INTERFACES.into(), interfaces.into());
         }
+        let mut of_router = floating_of.remove(&router.id).unwrap_or_default();
+        of_router.sort_by_key(|f| f.address);
+        translate(&of_router, &scopes, &mut out);
+        forward(&of_router, &mut out);
         out
     };
     routers.into_iter().map(dict).collect()
+}
+
+/// The floating IPs that lead to ports, with the address scope of the address they lead to.
+fn translate(
+    floating_ips: &[FloatingIp],
+    scopes: &HashMap<(String, i64), String>,
+    out: &mut Attrs,
+) {
+    let leading = floating_ips.iter().filter_map(|f| Some((f, f.association.as_ref()?)));
+    let shown = leading.map(|(f, association)| {
+        let mut shown = floating_ips::shown(f);
+        let scope = scopes.get(&(association.port.network_id.clone(), 4));
+        shown.insert("fixed_ip_address_scope".into(), json!(scope));
+        Value::Object(shown)
+    });
+    let list: Vec<Value> = shown.collect();
+    if !list.is_empty() {
+        out.insert(FLOATING_IPS.into(), list.into());
+    }
+}
+
+/// The floating IPs whose ports are forwarded. Neutron's agents are told so much and fetch the
+/// forwardings as versioned objects; here these come along, with the fields of such objects.
+fn forward(floating_ips: &[FloatingIp], out: &mut Attrs) {
+    let forwarding: Vec<&FloatingIp> =
+        floating_ips.iter().filter(|f| !f.forwardings.is_empty()).collect();
+    if forwarding.is_empty() {
+        return;
+    }
+    let list = |each: &dyn Fn(&FloatingIp) -> Value| -> Value {
+        forwarding.iter().map(|f| each(f)).collect()
+    };
+    out.insert("port_forwardings_fip_set".into(), list(&|f| json!(format!("{}/32", f.address))));
+    out.insert("fip_managed_by_port_forwardings".into(), list(&|f| json!(f.id)));
+    out.insert("_pf_floatingips".into(), list(&|f| floating_ips::shown(f).into()));
+    let forwardings = forwarding.iter().flat_map(|f| f.forwardings.iter().map(|p| object(f, p)));
+    out.insert("_port_forwardings".into(), forwardings.collect());
+}
+
+/// A port forwarding with the fields of Neutron's versioned object 1.3.
+fn object(floating_ip: &FloatingIp, forwarding: &PortForwarding) -> Value {
+    let mut out = json!({
+        "id": forwarding.id,
+        "floatingip_id": floating_ip.id,
+        "floating_ip_address": floating_ip.address,
+        "router_id": floating_ip.router_id,
+        "protocol": forwarding.protocol,
+        "internal_port_id": forwarding.internal_port_id,
+        "internal_ip_address": forwarding.internal_ip_address,
+        "description": forwarding.description,
+    });
+    for (name, range) in [("internal", forwarding.internal), ("external", forwarding.external)] {
+        out[format!("{name}_port_range")] = json!(format!("{}:{}", range.first, range.last));
+        if let Some(port) = range.single() {
+            out[format!("{name}_port")] = port.into();
+        }
+    }
+    out
 }
 
 /// The ports of `routers` that are not where an agent on `host`, which asks for them, needs them,

@@ -1,12 +1,12 @@
 //! What L3 agents ask for: which routers are theirs (`get_router_ids`), and all about them
 //! (`sync_routers`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use neutrino_db::{
-    Conn, agent_bindings,
+    Conn, address_scopes, agent_bindings,
     agents::{Agent, by_type_and_host},
-    l3_bindings, routers,
+    floating_ips, l3_bindings, routers,
 };
 use neutrino_ml2::l3::router_ports;
 use neutrino_types::{
@@ -106,7 +106,15 @@ impl L3Scheduler {
         });
         let ports = ports.collect();
         let hosts = hosts(conn, &ids).await?;
-        Ok(router_dict::assemble(Rows { routers: found, interfaces, ports, hosts }))
+        let floating_ips = floating_ips::of_routers(conn, &ids).await?;
+        let networks: BTreeSet<&str> = floating_ips
+            .iter()
+            .filter_map(|f| Some(f.association.as_ref()?.port.network_id.as_str()))
+            .collect();
+        let networks: Vec<&str> = networks.into_iter().collect();
+        let scopes = address_scopes::of_networks(conn, &networks).await?;
+        let rows = Rows { routers: found, interfaces, ports, hosts, floating_ips, scopes };
+        Ok(router_dict::assemble(rows))
     }
 
     /// Binds ports to hosts; answers whether there was anything to do. A port that is gone

@@ -4,7 +4,10 @@ use neutrino_rpc::{Request, RpcError};
 use serde_json::{Value, json};
 
 use super::{Agent, connect, report};
-use crate::support::server::{TestServer, create, text};
+use crate::support::{
+    l3::Site,
+    server::{TestServer, create, text},
+};
 
 const L3: &str = "l3_agent";
 
@@ -143,5 +146,38 @@ async fn the_rest_of_the_plugin_answers() {
     let args = json!({ "filters": { "id": [net["id"]] }, "fields": ["id", "mtu"] });
     let found = ask(&agent, "get_networks", "1.12", args).await;
     assert_eq!((&found[0]["id"], &found[0]["mtu"]), (&net["id"], &net["mtu"]));
+    t.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_hears_of_floating_ips_and_says_how_far_it_got() {
+    let t = TestServer::start().await;
+    let site = Site::new(&t).await;
+    let port = site.port().await;
+    // It comes late: nothing of the above was told it. The floating IP gives it the router.
+    let agent = l3_agent(&t, "node1", "legacy").await;
+    let made = site.floating_ip(json!({ "port_id": port["id"] })).await;
+    let id = text(&made, "id").to_string();
+    assert_eq!(made["status"], "DOWN");
+    let router = text(&made, "router_id").to_string();
+    let updated = json!({ "routers": [router] });
+    assert_eq!(told_until(&agent, "routers_updated").await[0].1, updated);
+    let found = sync(&agent, "node1", &[&site.router]).await;
+    assert_eq!(found[0]["_floatingips"][0]["id"], made["id"]);
+
+    let args = json!({ "router_id": router, "fip_statuses": { &id: "ACTIVE" } });
+    let answer = ask(&agent, "update_floatingip_statuses", "1.1", args).await;
+    assert_eq!(answer, Value::Null);
+    let path = format!("/v2.0/floatingips/{id}");
+    assert_eq!(t.client.get(&path).await.json()["floatingip"]["status"], "ACTIVE");
+    assert_eq!(t.client.delete(&path).await.status, 204);
+    let got = told(&agent.received(2).await);
+    assert_eq!(
+        got,
+        [
+            ("routers_updated".to_string(), updated.clone()),
+            ("routers_updated".to_string(), updated)
+        ]
+    );
     t.stop().await;
 }

@@ -4,22 +4,21 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use neutrino_db::routers::{self, Route};
+use neutrino_db::{
+    Prepared,
+    port_forwardings::{self, PortForwarding, PortRange},
+    routers::{self, Route},
+    schema::FloatingIps,
+    sea_query::{Expr, ExprTrait, Query},
+};
 use serde_json::{Value, json};
 
 use super::{l2_agent, l3::l3_agent};
 use crate::support::{
     client::Client,
+    l3::external_network,
     server::{TestServer, create, network, text},
 };
-
-/// An external network with a subnet.
-async fn external(client: &Client, cidr: &str) -> (Value, Value) {
-    let net = create(client, "networks", json!({ "name": "ext", "router:external": true })).await;
-    let subnet = json!({ "network_id": net["id"], "ip_version": 4, "cidr": cidr,
-                         "enable_dhcp": false });
-    (net, create(client, "subnets", subnet).await)
-}
 
 async fn put(client: &Client, path: &str, body: &Value) -> Value {
     let answer = client.put(path, body).await;
@@ -68,6 +67,33 @@ fn golden(name: &str, found: &Value) {
     assert!(wanted == text, "{} differs; now:\n{text}", path.display());
 }
 
+/// Forwards port 8080 of a floating IP to port 80 of `port`, and 9000 to 9009 to 90 to 99.
+async fn forward(t: &TestServer, floating_ip: &Value, router: &Value, port: &Value) {
+    let forwarding = |internal: PortRange, external: PortRange| PortForwarding {
+        internal_port_id: text(port, "id").into(),
+        internal_ip_address: [192, 168, 1, 5].into(),
+        protocol: "tcp".into(),
+        internal,
+        external,
+        ..PortForwarding::new(text(floating_ip, "id"))
+    };
+    let ranges = |first, last| PortRange { first, last };
+    let rows = [
+        forwarding(PortRange::one(80), PortRange::one(8080)),
+        forwarding(ranges(90, 99), ranges(9000, 9009)),
+    ];
+    let routed = Query::update()
+        .table(FloatingIps::Table)
+        .value(FloatingIps::RouterId, text(router, "id"))
+        .and_where(Expr::col(FloatingIps::Id).eq(text(floating_ip, "id")))
+        .to_owned();
+    let mut statements = vec![Prepared::new(&routed)];
+    statements.extend(rows.iter().map(port_forwardings::insert));
+    let tx = t.server.parts.db.begin().await.expect("begin");
+    tx.execute_batch(statements).await.expect("rows");
+    tx.commit().await.expect("commit");
+}
+
 async fn sync(t: &TestServer, host: &str) -> Vec<Value> {
     let found = t.server.parts.l3_scheduler.sync_routers(host, &[]).await.expect("routers");
     found.into_iter().map(Value::Object).collect()
@@ -77,11 +103,11 @@ async fn sync(t: &TestServer, host: &str) -> Vec<Value> {
 async fn an_agent_is_told_everything_of_a_router() {
     let t = TestServer::start().await;
     let (_l2, _l3) = (l2_agent(&t, "node1").await, l3_agent(&t, "node1", "legacy").await);
-    let (ext, _) = external(&t.client, "172.25.250.0/24").await;
+    let (ext, _) = external_network(&t, "172.25.250.0/24").await;
     let more = json!({ "network_id": ext["id"], "ip_version": 4, "cidr": "172.25.251.0/24",
                        "enable_dhcp": false });
     create(&t.client, "subnets", more).await;
-    let (_, red) = network(&t.client, "red", "192.168.1.0/24").await;
+    let (red_net, red) = network(&t.client, "red", "192.168.1.0/24").await;
     let (blue_net, blue) = network(&t.client, "blue", "192.168.2.0/24").await;
     let v6 = json!({ "network_id": blue_net["id"], "ip_version": 6, "cidr": "2001:db8::/64",
                      "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac" });
@@ -101,11 +127,23 @@ async fn an_agent_is_told_everything_of_a_router() {
     let statements = routers::set_routes(text(&router, "id"), &[route]);
     tx.execute_batch(statements).await.expect("rows");
     tx.commit().await.expect("commit");
+    let ip = json!([{ "ip_address": "192.168.1.5" }]);
+    let inside = json!({ "network_id": red_net["id"], "name": "inside", "fixed_ips": ip });
+    let inside = create(&t.client, "ports", inside).await;
+    let leading = json!({ "floating_network_id": ext["id"], "port_id": inside["id"],
+                          "floating_ip_address": "172.25.250.30" });
+    create(&t.client, "floatingips", leading).await;
+    let forwarding = json!({ "floating_network_id": ext["id"],
+                             "floating_ip_address": "172.25.250.31" });
+    let forwarding = create(&t.client, "floatingips", forwarding).await;
+    forward(&t, &forwarding, &router, &inside).await;
     let mut found = sync(&t, "node1").await;
     // Rows come by id, which differs; the file shows them by network and address.
     for router in &mut found {
         let list = router["_interfaces"].as_array_mut().expect("interfaces");
         list.sort_by_key(|port| port["fixed_ips"][0]["ip_address"].to_string());
+        let list = router["_port_forwardings"].as_array_mut().expect("forwardings");
+        list.sort_by_key(|forwarding| forwarding["external_port_range"].to_string());
     }
     golden("sync_routers.json", &masked(&json!(found), &mut HashMap::new()));
     t.stop().await;
@@ -154,7 +192,7 @@ async fn a_hundred_routers_cost_the_statements_of_one() {
     )
     .await;
     let _agents = (l2_agent(&t, "node1").await, l3_agent(&t, "node1", "legacy").await);
-    let (ext, _) = external(&t.client, "172.25.248.0/22").await;
+    let (ext, _) = external_network(&t, "172.25.248.0/22").await;
     let mut costs = Vec::new();
     for wanted in [1, 100] {
         let have = t.client.get("/v2.0/routers?fields=id").await.json();

@@ -38,6 +38,7 @@ use serde_json::json;
 use super::Inner;
 
 pub(super) use ports::subscribe;
+pub(super) use view::floating_ip as shown;
 
 /// The collection.
 pub(super) struct FloatingIps(pub(super) Arc<Inner>);

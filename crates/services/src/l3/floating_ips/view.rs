@@ -5,7 +5,7 @@ use neutrino_types::Attrs;
 use serde_json::json;
 
 /// All attributes of a floating IP.
-pub(super) fn floating_ip(f: &FloatingIp) -> Attrs {
+pub(in crate::l3) fn floating_ip(f: &FloatingIp) -> Attrs {
     let association = f.association.as_ref();
     let pairs = [
         ("id", json!(f.id)),
