@@ -314,6 +314,48 @@ mod tests {
         }
     }
 
+    /// Calls `damage` with every value inside `value`, one after the other.
+    fn each(value: &Value, at: &str, damage: &mut dyn FnMut(&str)) {
+        damage(at);
+        match value {
+            Value::Object(map) => {
+                map.iter().for_each(|(key, inner)| each(inner, &format!("{at}/{key}"), damage));
+            }
+            Value::Array(list) => {
+                let inner = list.iter().enumerate();
+                inner.for_each(|(n, inner)| each(inner, &format!("{at}/{n}"), damage));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn damaged_answers_are_no_panic() {
+        let hostile = [
+            json!(null),
+            json!(-1),
+            json!(1e300),
+            json!(true),
+            json!(""),
+            json!("::/0"),
+            json!("0.0.0.0/99"),
+            json!("0:70000"),
+            json!([[]]),
+            json!({"4": {}}),
+        ];
+        for router in answer() {
+            each(&router, "", &mut |at| {
+                for value in &hostile {
+                    let mut damaged = router.clone();
+                    if let Some(place) = damaged.pointer_mut(at) {
+                        *place = value.clone();
+                    }
+                    let _ = decode(damaged);
+                }
+            });
+        }
+    }
+
     #[test]
     fn what_makes_no_sense_is_named() {
         let port = json!({"id": "p", "mac_address": "none"});

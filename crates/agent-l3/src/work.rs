@@ -14,7 +14,7 @@ use neutrino_dataplane::l3::{
     observed::Observed,
     step::Step,
 };
-use tokio::task;
+use tokio::{task, time::Instant};
 
 use crate::{
     apply::{self, ApplyError, Place},
@@ -275,6 +275,7 @@ impl Worker {
             return Ok(());
         }
         tracing::debug!(namespace, ?steps, "changing a namespace");
+        let (begun, changes) = (Instant::now(), steps.len());
         let place = Place {
             namespace,
             router_id: id,
@@ -283,7 +284,10 @@ impl Worker {
             proxies: &self.proxies,
             counters: &self.counters,
         };
-        Ok(place.apply(steps).await?)
+        place.apply(steps).await?;
+        let duration_ms = begun.elapsed().as_millis();
+        tracing::info!(namespace, changes, duration_ms, "namespace changed");
+        Ok(())
     }
 
     /// Removes all that the host has of a site.
