@@ -140,6 +140,12 @@ const ALL: &[Extension] = &[
         "Filters that match the empty string.",
     ),
     extension(
+        "expose-port-forwarding-in-fip",
+        "Expose Floating IP port forwardings",
+        "2018-06-28T16:00:00-00:00",
+        "Floating IPs show their port forwardings.",
+    ),
+    extension(
         "ext-gw-mode",
         "Neutron L3 Configurable external gateway mode",
         "2013-03-28T10:00:00-00:00",
@@ -180,6 +186,36 @@ const ALL: &[Extension] = &[
         "Floating IP Port Details Extension",
         "2018-04-09T10:00:00-00:00",
         "The ports that floating IPs lead to.",
+    ),
+    extension(
+        "floating-ip-port-forwarding",
+        "Floating IP Port Forwarding",
+        "2018-01-19T10:00:00-00:00",
+        "Ports of floating IPs that lead to different ports.",
+    ),
+    extension(
+        "floating-ip-port-forwarding-description",
+        "Floating IP Port Forwarding new attribute description",
+        "2019-11-01T10:00:00-00:00",
+        "Descriptions of port forwardings.",
+    ),
+    extension(
+        "floating-ip-port-forwarding-detail",
+        "Floating IP port forwarding detail",
+        "2022-05-06T10:00:00-00:00",
+        "Floating IPs show ids and ports of their port forwardings.",
+    ),
+    extension(
+        "floating-ip-port-forwarding-port-ranges",
+        "Floating IP Port Forwarding support port ranges",
+        "2020-07-01T10:00:00-00:00",
+        "Port forwardings of several ports at once.",
+    ),
+    extension(
+        "floatingip-pools",
+        "Floating IP Pools Extension",
+        "2018-03-21T10:00:00-00:00",
+        "The subnets floating IPs can be taken from.",
     ),
     extension(
         "ip-substring-filtering",

@@ -24,6 +24,7 @@ pub use resources::{
     floating_ip::FLOATINGIPS,
     network::NETWORKS,
     port::{PORT_BINDINGS, PORTS},
+    port_forwarding::{FLOATINGIP_POOLS, PORT_FORWARDINGS},
     quota::QUOTAS,
     rbac::RBAC_POLICIES,
     router::ROUTERS,

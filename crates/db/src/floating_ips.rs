@@ -282,12 +282,32 @@ pub async fn on_ports(conn: &Conn, ports: &[&str]) -> DbResult<Vec<FloatingIp>> 
     where_one_of(conn, F::FixedPortId, ports).await
 }
 
+/// The floating IPs that lead to `port`, themselves or by port forwardings, as [`of_routers`].
+///
+/// # Errors
+/// What the database refused.
+pub async fn concerned_by(conn: &Conn, port: &str) -> DbResult<Vec<FloatingIp>> {
+    let forwarding = Query::select()
+        .column(W::FloatingIpId)
+        .from(W::Table)
+        .and_where(Expr::col(W::InternalNeutronPortId).eq(port))
+        .to_owned();
+    let concerned = Expr::col((F::Table, F::FixedPortId))
+        .eq(port)
+        .or(Expr::col((F::Table, F::Id)).in_subquery(forwarding));
+    fetch(conn, concerned).await
+}
+
 async fn where_one_of(conn: &Conn, column: F, ids: &[&str]) -> DbResult<Vec<FloatingIp>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
+    fetch(conn, is_one_of((F::Table, column), ids.iter().copied())).await
+}
+
+async fn fetch(conn: &Conn, condition: Expr) -> DbResult<Vec<FloatingIp>> {
     let mut query = from();
-    query.exprs(exprs()).and_where(is_one_of((F::Table, column), ids.iter().copied()));
+    query.exprs(exprs()).and_where(condition);
     let mut found = conn.fetch_map(&query, decode).await?;
     if found.iter().any(FloatingIp::is_forwarding) {
         let ids: Vec<&str> =
@@ -373,20 +393,6 @@ pub async fn statuses(
 #[must_use]
 pub fn set_status(ids: &[&str], status: &str) -> Prepared {
     Prepared::new(changed(ids).value(F::Status, status))
-}
-
-/// Takes floating IPs from the ports they lead to, and from their routers.
-#[must_use]
-pub fn disassociate(ids: &[&str]) -> Prepared {
-    let none = || Expr::val(Option::<String>::None);
-    let mut statement = changed(ids);
-    // The right-hand sides see the row as it was.
-    statement
-        .value(F::LastKnownRouterId, Expr::col(F::RouterId))
-        .value(F::FixedPortId, none())
-        .value(F::FixedIpAddress, none())
-        .value(F::RouterId, none());
-    Prepared::new(&statement)
 }
 
 /// Notes which router has the floating IP: of its first port forwarding, or none after the last.

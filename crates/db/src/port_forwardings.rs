@@ -150,12 +150,13 @@ async fn where_one_of(conn: &Conn, column: W, ids: &[&str]) -> DbResult<Vec<Port
     let query = from()
         .columns(COLUMNS)
         .and_where(any_of(Expr::col(column), ids))
+        .order_by(W::ExternalPortStart, Order::Asc)
         .order_by(W::Id, Order::Asc)
         .to_owned();
     conn.fetch_map(&query, decode).await
 }
 
-/// The port forwardings of each of `floating_ips`, by floating IP, each list by id; one
+/// The port forwardings of each of `floating_ips`, by floating IP, each list by external port; one
 /// statement, none without floating IPs.
 ///
 /// # Errors

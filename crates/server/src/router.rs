@@ -9,15 +9,15 @@ use axum::{
 };
 use neutrino_api_defs::{
     ADDRESS_GROUPS, ADDRESS_SCOPES, AGENTS, AVAILABILITY_ZONES, DEFAULT_SECURITY_GROUP_RULES,
-    FLOATINGIPS, NETWORKS, PORTS, RBAC_POLICIES, ROUTERS, Resource, SECURITY_GROUP_RULES,
-    SECURITY_GROUPS, SERVICE_PROVIDERS, SUBNETPOOLS, SUBNETS,
+    FLOATINGIP_POOLS, FLOATINGIPS, NETWORKS, PORTS, RBAC_POLICIES, ROUTERS, Resource,
+    SECURITY_GROUP_RULES, SECURITY_GROUPS, SERVICE_PROVIDERS, SUBNETPOOLS, SUBNETS,
 };
 use neutrino_types::ResourcePlugin;
 
 use crate::{
     authorize::Authorizer,
     controllers::{
-        agent_schedulers, bindings, extensions, quotas, refuse_head,
+        agent_schedulers, bindings, extensions, port_forwardings, quotas, refuse_head,
         resource::{Controller, Limits},
         tags,
     },
@@ -77,6 +77,8 @@ fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
         .merge(collection(&ADDRESS_SCOPES, parts.address_scopes.clone()))
         .merge(collection(&FLOATINGIPS, parts.l3.floating_ips()))
         .merge(tags(&FLOATINGIPS, parts.l3.floating_ips()))
+        .merge(collection(&FLOATINGIP_POOLS, parts.l3.floating_ip_pools()))
+        .merge(port_forwardings::routes(parts.l3.clone(), authorizer.clone(), limits))
         .merge(collection(&ADDRESS_GROUPS, parts.address_groups.clone()))
         .merge(collection(&RBAC_POLICIES, parts.rbac_policies.clone()))
         .merge(collection(&SECURITY_GROUPS, parts.security_groups.clone()))

@@ -28,6 +28,8 @@ resource! {
         Attribute::read_only("status", Shape::Text, "ACTIVE once an agent serves it.").listed(),
         Attribute::read_only("port_details", Shape::Object, "The port that the address leads to.")
             .extension("fip-port-details"),
+        Attribute::read_only("port_forwardings", Shape::ObjectList, "Single ports that lead elsewhere.")
+            .extension("expose-port-forwarding-in-fip"),
         DESCRIPTION,
         REVISION_NUMBER,
         CREATED_AT,

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod floating_ip;
 pub mod network;
 pub mod port;
+pub mod port_forwarding;
 pub mod quota;
 pub mod rbac;
 pub mod router;
@@ -17,7 +18,7 @@ pub mod subnetpool;
 
 use crate::resource::Resource;
 
-static ALL: [&Resource; 17] = [
+static ALL: [&Resource; 19] = [
     &network::NETWORKS,
     &subnet::SUBNETS,
     &port::PORTS,
@@ -28,6 +29,8 @@ static ALL: [&Resource; 17] = [
     &subnetpool::SUBNETPOOLS,
     &address_scope::ADDRESS_SCOPES,
     &floating_ip::FLOATINGIPS,
+    &port_forwarding::PORT_FORWARDINGS,
+    &port_forwarding::FLOATINGIP_POOLS,
     &address_group::ADDRESS_GROUPS,
     &rbac::RBAC_POLICIES,
     &security_group::SECURITY_GROUPS,

@@ -3,6 +3,7 @@
 pub mod agent_schedulers;
 pub mod bindings;
 pub mod extensions;
+pub mod port_forwardings;
 pub mod quotas;
 pub mod resource;
 pub mod tags;

@@ -210,22 +210,42 @@ impl Ledger<'_> {
         let mut ports = Vec::new();
         for _ in 0..2 {
             let body = json!({"network_id": net["id"]});
-            ports.push(create(&self.client, "ports", body).await["id"].clone());
+            ports.push(create(&self.client, "ports", body).await);
         }
         let body = json!({"floating_network_id": external["id"]});
         self.create("floatingip create", "floatingips", body.clone()).await;
         let mut body = body;
-        body["port_id"] = ports[0].clone();
+        body["port_id"] = ports[0]["id"].clone();
         let floating = self.create("floatingip create, associated", "floatingips", body).await;
         let path = format!("floatingips/{}", text(&floating, "id"));
         let change = |port: &Value| Some(json!({"floatingip": {"port_id": port}}));
         self.note("floatingip get", "GET", &path, None).await;
-        self.note("floatingip move", "PUT", &path, change(&ports[1])).await;
+        self.note("floatingip move", "PUT", &path, change(&ports[1]["id"])).await;
         self.note("floatingip disassociate", "PUT", &path, change(&Value::Null)).await;
-        self.note("floatingip associate", "PUT", &path, change(&ports[1])).await;
+        self.note("floatingip associate", "PUT", &path, change(&ports[1]["id"])).await;
         self.note("floatingip list", "GET", "floatingips", None).await;
-        let port = format!("ports/{}", text(&json!({"id": ports[1]}), "id"));
+        let port = format!("ports/{}", text(&ports[1], "id"));
         self.note("port delete with a floatingip", "DELETE", &port, None).await;
+        let path = format!("{path}/port_forwardings");
+        let mut made = Vec::new();
+        for n in 1..4 {
+            let body = json!({"port_forwarding": {
+                "internal_port_id": ports[0]["id"], "protocol": "tcp", "internal_port": n,
+                "internal_ip_address": ports[0]["fixed_ips"][0]["ip_address"], "external_port": n,
+            }});
+            let what = format!("port_forwarding create, number {n}");
+            let answer = self.note(&what, "POST", &path, Some(body)).await;
+            made.push(answer.json()["port_forwarding"].clone());
+        }
+        self.note("port_forwarding list", "GET", &path, None).await;
+        self.note("floatingip list with port_forwardings", "GET", "floatingips", None).await;
+        let one = format!("{path}/{}", text(&made[0], "id"));
+        let body = json!({"port_forwarding": {"external_port": 99}});
+        self.note("port_forwarding update", "PUT", &one, Some(body)).await;
+        self.note("port_forwarding delete", "DELETE", &one, None).await;
+        let port = format!("ports/{}", text(&ports[0], "id"));
+        self.note("port delete with 2 port_forwardings", "DELETE", &port, None).await;
+        self.note("floatingip_pool list", "GET", "floatingip_pools", None).await;
         self.delete("floatingips", &floating).await;
     }
 

@@ -5,6 +5,7 @@
 //! - `checks`: what these must be like;
 //! - `vetoes`: what routers refuse to other resources;
 //! - `floating_ips`: the collection, and what ports have to do with it;
+//! - `port_forwardings` of floating IPs;
 //! - `view`: what the API and subscribers see of a router;
 //! - [`placement`] decides which L3 agents get a router, [`L3Scheduler`] reads, decides and stores
 //!   and is what the API (`agents`) and the RPC endpoint (`sync`) use, `failover` empties dead
@@ -23,6 +24,7 @@ mod gateway;
 mod interfaces;
 mod notify;
 pub mod placement;
+mod port_forwardings;
 mod router_dict;
 mod routers;
 mod routes;
@@ -119,6 +121,19 @@ impl L3 {
     #[must_use]
     pub fn floating_ips(&self) -> Arc<dyn ResourcePlugin> {
         Arc::new(floating_ips::FloatingIps(Arc::clone(&self.0)))
+    }
+
+    /// `/v2.0/floatingip_pools`.
+    #[must_use]
+    pub fn floating_ip_pools(&self) -> Arc<dyn ResourcePlugin> {
+        Arc::new(floating_ips::Pools(Arc::clone(&self.0)))
+    }
+
+    /// `/v2.0/floatingips/{floating_ip}/port_forwardings`.
+    #[must_use]
+    pub fn port_forwardings(&self, floating_ip: &str) -> Arc<dyn ResourcePlugin> {
+        let (inner, floating_ip) = (Arc::clone(&self.0), floating_ip.to_string());
+        Arc::new(port_forwardings::PortForwardings { inner, floating_ip })
     }
 }
 

@@ -40,9 +40,8 @@ pub(super) struct Rows {
 pub(super) fn assemble(rows: Rows) -> Vec<Attrs> {
     let Rows { routers, interfaces, mut ports, hosts, floating_ips, scopes } = rows;
     let mut floating_of: HashMap<String, Vec<FloatingIp>> = HashMap::new();
-    for mut floating_ip in floating_ips {
+    for floating_ip in floating_ips {
         if let Some(router) = floating_ip.router_id.clone() {
-            floating_ip.forwardings.sort_by(|a, b| a.id.cmp(&b.id));
             floating_of.entry(router).or_default().push(floating_ip);
         }
     }

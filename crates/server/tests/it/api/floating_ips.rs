@@ -53,6 +53,7 @@ async fn floating_ips_live() {
             "status",
             "description",
             "port_details",
+            "port_forwardings",
             "tags",
             "created_at",
             "updated_at",

@@ -13,6 +13,7 @@ mod floating_ips;
 mod l3_agents;
 mod networks;
 mod policy;
+mod port_forwardings;
 mod ports;
 mod quotas;
 mod rbac_policies;

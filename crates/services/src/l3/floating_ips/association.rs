@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use neutrino_db::{
     Conn, DbResult,
     floating_ips::{self as rows, Association, FloatingIp, PortDetails},
+    port_forwardings,
     schema::{
         IpAllocations as I, PortBindings as B, Ports as P, RouterPorts as O, Routers as R, Subnets,
     },
@@ -264,6 +265,17 @@ async fn find(
         router.ok_or_else(|| unreachable_network(&floating.network_id, subnet, &port.id))?;
     if router.distributed && !SWITCHED.contains(&port.vnic_type.as_str()) {
         return Err(bad_request("Port VNIC type is not valid to associate a FIP in DVR mode"));
+    }
+    if router.distributed && !port_forwardings::to_ports(conn, &[&port.id]).await?.is_empty() {
+        // The port may be on any host, its forwardings are where the router's gateway is.
+        return Err(ApiError::bad_request(
+            "PortHasPortForwarding",
+            format!(
+                "Cannot associate floating IP to port {} because it already has a Port Forwarding \
+                 binding.",
+                port.id
+            ),
+        ));
     }
     if rows::is_taken(conn, &floating.network_id, &port.id, ip, &floating.id).await? {
         return Err(already_associated(floating, &port.id, ip));

@@ -3,9 +3,11 @@
 //! - `association`: which address of which port a floating IP may lead to, and by which router;
 //! - `status`: how far agents got;
 //! - `ports`: what happens to floating IPs when the ports they lead to change or go;
+//! - `pools`: the subnets they are taken from;
 //! - `view`: what the API and subscribers see.
 
-mod association;
+pub(in crate::l3) mod association;
+mod pools;
 mod ports;
 mod status;
 mod view;
@@ -37,6 +39,7 @@ use serde_json::json;
 
 use super::Inner;
 
+pub(super) use pools::Pools;
 pub(super) use ports::subscribe;
 pub(super) use view::floating_ip as shown;
 

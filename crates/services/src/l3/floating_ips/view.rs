@@ -4,6 +4,8 @@ use neutrino_db::floating_ips::FloatingIp;
 use neutrino_types::Attrs;
 use serde_json::json;
 
+use crate::l3::port_forwardings::of_floating_ip;
+
 /// All attributes of a floating IP.
 pub(in crate::l3) fn floating_ip(f: &FloatingIp) -> Attrs {
     let association = f.association.as_ref();
@@ -18,6 +20,7 @@ pub(in crate::l3) fn floating_ip(f: &FloatingIp) -> Attrs {
         ("status", json!(f.status)),
         ("description", json!(f.description)),
         ("port_details", json!(association.map(|a| &a.port))),
+        ("port_forwardings", of_floating_ip(&f.forwardings)),
         ("tags", json!(f.tags)),
         ("created_at", json!(f.created_at)),
         ("updated_at", json!(f.updated_at)),
