@@ -7,7 +7,7 @@ use neutrino_types::{ApiError, ApiResult};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use serde_json::{Map, Value};
 
-use crate::{Conn, DbResult, RowRef, schema::Agents, time};
+use crate::{Conn, DbResult, RowRef, list::any_of, schema::Agents, time};
 
 /// One agent as last reported.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +140,19 @@ pub async fn by_type_and_host(
 /// What the database refused.
 pub async fn on_host(conn: &Conn, host: &str) -> DbResult<Vec<Agent>> {
     conn.fetch_map(select().and_where(Expr::col(Agents::Host).eq(host)), decode).await
+}
+
+/// The agents of this type on these hosts.
+///
+/// # Errors
+/// What the database refused.
+pub async fn on_hosts(conn: &Conn, agent_type: &str, hosts: &[&str]) -> DbResult<Vec<Agent>> {
+    let mut select = select();
+    select.and_where(Expr::col(Agents::AgentType).eq(agent_type)).and_where(any_of(
+        Expr::col(Agents::Host),
+        hosts.iter().map(ToString::to_string).collect(),
+    ));
+    conn.fetch_map(&select, decode).await
 }
 
 /// Adds an agent, or changes the one with its id.

@@ -151,6 +151,33 @@ impl Ml2Plugin {
     }
 }
 
+impl Ml2Plugin {
+    /// Inside the transaction that made a router distributed, or centralised: the bindings of its
+    /// interfaces, whose device owner is the new one, start anew.
+    ///
+    /// # Errors
+    /// What the database refused.
+    pub async fn rebind_router(&self, tx: &Tx, router: &str) -> ApiResult<()> {
+        let found = rows::of_device(tx, router, &device_owner::ROUTER_INTERFACES).await?;
+        let ids = |distributed: bool| -> Vec<&str> {
+            let of = |(_, owner): &&(String, String)| {
+                (owner == device_owner::DVR_INTERFACE) == distributed
+            };
+            found.iter().filter(of).map(|(id, _)| id.as_str()).collect()
+        };
+        let (distributed, plain) = (ids(true), ids(false));
+        let mut statements = Vec::new();
+        if !distributed.is_empty() {
+            statements.extend(rows::made_distributed(&distributed));
+        }
+        if !plain.is_empty() {
+            statements.extend(rows::made_plain(&plain));
+        }
+        tx.execute_batch(statements).await?;
+        Ok(())
+    }
+}
+
 /// Binds those of the localised `ports` on `host` that have a row and are not bound; answers the
 /// segments of those it bound.
 pub(crate) async fn bind_where_needed(

@@ -19,8 +19,8 @@ use crate::{
     periodic::Periodic,
     router,
     rpc::{
-        self, Bus, DhcpEndpoint, DvrEndpoint, L3Endpoint, MetadataEndpoint, RpcConfig, RpcHandle,
-        Services,
+        self, Bus, DhcpEndpoint, DvrEndpoint, DvrL3Endpoint, L3Endpoint, MetadataEndpoint,
+        RpcConfig, RpcHandle, Services,
     },
     serve::Listening,
 };
@@ -65,11 +65,14 @@ impl Server {
                 Arc::new(MetadataEndpoint::new(parts.ml2.clone())),
                 Arc::new(DvrEndpoint::new(parts.ml2.clone())),
             ],
-            l3_endpoints: vec![Arc::new(L3Endpoint::new(
-                parts.l3_scheduler.clone(),
-                parts.l3.clone(),
-                parts.ml2.clone(),
-            ))],
+            l3_endpoints: vec![
+                Arc::new(L3Endpoint::new(
+                    parts.l3_scheduler.clone(),
+                    parts.l3.clone(),
+                    parts.ml2.clone(),
+                )),
+                Arc::new(DvrL3Endpoint::new(parts.dvr.clone())),
+            ],
         };
         let rpc = rpc::start(bus, &rpc_config, services).await?;
 

@@ -11,7 +11,7 @@ use neutrino_services::{
     DhcpScheduler, L3, L3Config, QuotaConfig, Quotas, RbacPolicies, SecurityGroups,
     ServiceProviders, SubnetPools, TagService,
     dhcp::Seams,
-    l3::{self, L3Scheduler, L3SchedulerConfig},
+    l3::{self, L3Scheduler, L3SchedulerConfig, dvr::Dvr},
 };
 use neutrino_types::ResourcePlugin;
 
@@ -57,6 +57,8 @@ pub struct Parts {
     pub l3: L3,
     /// Routers and their L3 agents.
     pub l3_scheduler: L3Scheduler,
+    /// Distributed routing.
+    pub dvr: Dvr,
     /// `/v2.0/availability_zones`.
     pub availability_zones: Arc<AvailabilityZones>,
     /// `/v2.0/service-providers`.
@@ -128,6 +130,9 @@ impl Parts {
         };
         let l3_scheduler = L3Scheduler::new(db.clone(), l3_config, seams);
         l3_scheduler.subscribe(&registry);
+        let with_dhcp = conf.get(&opts::default::HOST_DVR_FOR_DHCP);
+        let dvr = Dvr::new(db.clone(), ml2.clone(), notifier.clone(), with_dhcp);
+        dvr.subscribe(&registry);
         let rbac_policies = RbacPolicies::new(db.clone(), quotas.defaults.clone());
         let address_groups = AddressGroups::new(db.clone(), registry.clone(), notifier);
         Ok(Self {
@@ -147,6 +152,7 @@ impl Parts {
             dhcp,
             l3,
             l3_scheduler,
+            dvr,
             availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
             service_providers: Arc::new(ServiceProviders::default()),
             quotas: Quotas::new(db.clone(), quotas),

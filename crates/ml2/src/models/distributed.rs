@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use neutrino_db::{
     Conn, DbResult, Prepared, RowRef,
-    schema::{DistributedPortBindings as D, PortBindingLevels as L, Ports as P},
+    schema::{DistributedPortBindings as D, PortBindingLevels as L, PortBindings as B, Ports as P},
     sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement},
 };
-use neutrino_types::constants::{device_owner, status};
+use neutrino_types::constants::{device_owner, status, vif_type};
 
 use super::{
     binding::{ACTIVE, Binding},
@@ -205,6 +205,58 @@ pub fn delete(ports: &[&str]) -> [Prepared; 2] {
         .and_where(is_in(L::PortId, ports.iter().copied()))
         .to_owned();
     [Prepared::new(&rows), Prepared::new(&levels)]
+}
+
+/// Ports became distributed: they are bound to no host of their own any more, and DOWN.
+#[must_use]
+pub fn made_distributed(ports: &[&str]) -> Vec<Prepared> {
+    let binding = Query::update()
+        .table(B::Table)
+        .value(B::Host, "")
+        .value(B::VifType, vif_type::DISTRIBUTED)
+        .value(B::VifDetails, "")
+        .and_where(is_in(B::PortId, ports.iter().copied()))
+        .to_owned();
+    let levels = Query::delete()
+        .from_table(L::Table)
+        .and_where(is_in(L::PortId, ports.iter().copied()))
+        .to_owned();
+    vec![Prepared::new(&binding), Prepared::new(&levels), down(ports)]
+}
+
+/// Ports are distributed no more: they are bound nowhere, and DOWN.
+#[must_use]
+pub fn made_plain(ports: &[&str]) -> Vec<Prepared> {
+    let binding = Query::update()
+        .table(B::Table)
+        .value(B::VifType, vif_type::UNBOUND)
+        .and_where(is_in(B::PortId, ports.iter().copied()))
+        .to_owned();
+    let mut out = vec![Prepared::new(&binding), down(ports)];
+    out.extend(delete(ports));
+    out
+}
+
+fn down(ports: &[&str]) -> Prepared {
+    Prepared::new(&super::port::set_status(ports, status::DOWN))
+}
+
+/// (port, device owner): the ports of one device with one of `owners`.
+///
+/// # Errors
+/// What the database refused.
+pub async fn of_device(
+    conn: &Conn,
+    device: &str,
+    owners: &[&str],
+) -> DbResult<Vec<(String, String)>> {
+    let query = Query::select()
+        .columns([P::Id, P::DeviceOwner])
+        .from(P::Table)
+        .and_where(Expr::col(P::DeviceId).eq(device))
+        .and_where(is_in(P::DeviceOwner, owners.iter().copied()))
+        .to_owned();
+    conn.fetch_map(&query, |r| (r.text(0), r.text(1))).await
 }
 
 /// A port's own status, and the one that follows from those it has on hosts.

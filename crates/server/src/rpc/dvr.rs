@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use neutrino_ml2::Ml2Plugin;
 use neutrino_rpc::{Endpoint, Failure, Version, methods, shapes::FixedIp};
+use neutrino_services::l3::dvr::Dvr;
 use neutrino_types::Context;
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +13,18 @@ use super::endpoints::{Answer, Args, answer, arguments};
 /// The DVR endpoint on `q-plugin`.
 pub struct DvrEndpoint {
     ml2: Ml2Plugin,
+}
+
+/// What L3 agents of distributed routers may call beside
+/// [`L3Endpoint`](super::L3Endpoint), on `q-l3-plugin`.
+pub struct DvrL3Endpoint {
+    dvr: Dvr,
+}
+
+#[derive(Deserialize)]
+struct GatewayArgs {
+    network_id: String,
+    host: String,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +94,38 @@ impl Endpoint for DvrEndpoint {
             answer(self.ml2.dvr_ports_on_host(ctx, &host, &subnet).await?)
         } else if m == methods::GET_SUBNET_FOR_DVR.name {
             self.subnet(ctx, arguments(m, args)?).await
+        } else {
+            Err(Failure::no_such_method(m))
+        }
+    }
+}
+
+impl DvrL3Endpoint {
+    /// Serves the ports by which hosts serve floating IPs themselves.
+    #[must_use]
+    pub fn new(dvr: Dvr) -> Self {
+        Self { dvr }
+    }
+}
+
+#[async_trait]
+impl Endpoint for DvrL3Endpoint {
+    fn version(&self) -> Version {
+        methods::L3_VERSION.parse().unwrap_or(Version::DEFAULT)
+    }
+
+    fn methods(&self) -> &'static [&'static str] {
+        &[methods::GET_AGENT_GATEWAY_PORT.name, methods::DELETE_AGENT_GATEWAY_PORT.name]
+    }
+
+    async fn call(&self, _: &Context, method: &str, args: Args) -> Answer {
+        let m = method;
+        let GatewayArgs { network_id, host } = arguments(m, args)?;
+        if m == methods::GET_AGENT_GATEWAY_PORT.name {
+            answer(self.dvr.agent_gateway_port(&network_id, &host).await?)
+        } else if m == methods::DELETE_AGENT_GATEWAY_PORT.name {
+            self.dvr.delete_agent_gateway_port(&network_id, &host).await?;
+            Ok(Value::Null)
         } else {
             Err(Failure::no_such_method(m))
         }

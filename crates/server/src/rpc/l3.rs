@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use neutrino_ml2::Ml2Plugin;
 use neutrino_rpc::{Endpoint, Failure, Version, methods};
-use neutrino_services::{L3, l3::L3Scheduler};
+use neutrino_services::{
+    L3,
+    l3::{L3Scheduler, dvr},
+};
 use neutrino_types::{Context, ListQuery, constants::vif_type};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -93,7 +96,9 @@ impl Endpoint for L3Endpoint {
         } else if m == methods::SYNC_ROUTERS.name {
             let SyncArgs { host, router_ids } = arguments(m, args)?;
             let wanted = router_ids.unwrap_or_default();
-            answer(self.scheduler.sync_routers(&host, &wanted).await?)
+            let routers = self.scheduler.sync_routers(&host, &wanted).await?;
+            dvr::bind(&self.ml2, &host, &routers).await?;
+            answer(routers)
         } else if m == methods::UPDATE_FLOATINGIP_STATUSES.name {
             let StatusArgs { router_id, fip_statuses } = arguments(m, args)?;
             self.l3.update_floatingip_statuses(&router_id, &fip_statuses).await?;

@@ -29,7 +29,7 @@ use neutrino_services::Agents;
 use crate::ServerError;
 
 pub use dhcp::DhcpEndpoint;
-pub use dvr::DvrEndpoint;
+pub use dvr::{DvrEndpoint, DvrL3Endpoint};
 pub use endpoints::{L2Endpoint, ReportsEndpoint};
 pub use l2::L2Plugin;
 pub use l3::L3Endpoint;

@@ -9,7 +9,7 @@ use neutrino_db::{
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin as _};
 
-use super::{placement::AgentTraits, scheduler::L3Scheduler};
+use super::{dvr, placement::AgentTraits, scheduler::L3Scheduler};
 use crate::scheduling::{ensure_agent, vacant_index};
 
 impl L3Scheduler {
@@ -128,9 +128,17 @@ impl L3Scheduler {
         self.router_left(&host, router_id).await
     }
 
-    /// Tells the agent on `host` that it no longer has the router.
+    /// Tells the agent on `host` that it no longer has the router; or, if instances there need it
+    /// still, that it has no longer its centralised part.
     pub(super) async fn router_left(&self, host: &str, router: &str) -> ApiResult<()> {
-        self.router_removed_from(host, router).await;
+        let conn = self.0.db.read().await?;
+        let needing = dvr::hosts(&conn, &[router], self.0.config.host_dvr_for_dhcp).await?;
+        drop(conn);
+        if needing.get(router).is_some_and(|hosts| hosts.contains(host)) {
+            self.routers_updated_on(host, &[router]).await;
+        } else {
+            self.router_removed_from(host, router).await;
+        }
         Ok(())
     }
 }

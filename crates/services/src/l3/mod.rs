@@ -6,6 +6,7 @@
 //! - `vetoes`: what routers refuse to other resources;
 //! - `floating_ips`: the collection, and what ports have to do with it;
 //! - `port_forwardings` of floating IPs;
+//! - `dvr`: routers that are on every host that needs them;
 //! - `view`: what the API and subscribers see of a router;
 //! - [`placement`] decides which L3 agents get a router, [`L3Scheduler`] reads, decides and stores
 //!   and is what the API (`agents`) and the RPC endpoint (`sync`) use, `failover` empties dead
@@ -18,6 +19,7 @@
 
 mod agents;
 mod checks;
+pub mod dvr;
 mod failover;
 mod floating_ips;
 mod gateway;

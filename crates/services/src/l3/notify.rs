@@ -84,7 +84,11 @@ impl Subscriber for Notifications {
                 let mut seen = HashSet::new();
                 let routers = payloads.iter().flat_map(|p| concerned(resource, action, p));
                 let routers: Vec<&str> = routers.filter(|id| seen.insert(*id)).collect();
-                self.0.routers_updated(&routers).await
+                match resource {
+                    // The hosts of instances hear of theirs (see `super::dvr`).
+                    Resource::FloatingIp => self.0.centres_updated(&routers).await,
+                    _ => self.0.routers_updated(&routers).await,
+                }
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Routers and the L3 agents that have them: options, scheduling, and who is told.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use neutrino_callbacks::Registry;
@@ -15,8 +18,8 @@ use neutrino_types::{ApiResult, ResourcePlugin};
 use serde_json::{Value, json};
 
 use super::{
-    notify,
-    placement::{self, Driver, Rules},
+    dvr, notify,
+    placement::{self, AgentTraits, Driver, Rules},
 };
 use crate::{Agents, scheduling::told};
 
@@ -33,6 +36,8 @@ pub struct L3SchedulerConfig {
     pub services_on_down_agents: bool,
     /// `default_availability_zones`.
     pub default_zones: Vec<String>,
+    /// `host_dvr_for_dhcp`.
+    pub host_dvr_for_dhcp: bool,
 }
 
 impl Default for L3SchedulerConfig {
@@ -43,6 +48,7 @@ impl Default for L3SchedulerConfig {
             automatic_failover: false,
             services_on_down_agents: false,
             default_zones: Vec::new(),
+            host_dvr_for_dhcp: true,
         }
     }
 }
@@ -66,6 +72,7 @@ impl L3SchedulerConfig {
             automatic_failover: conf.get(&d::ALLOW_AUTOMATIC_L3AGENT_FAILOVER),
             services_on_down_agents: conf.get(&d::ENABLE_SERVICES_ON_AGENTS_WITH_ADMIN_STATE_DOWN),
             default_zones: conf.get(&d::DEFAULT_AVAILABILITY_ZONES),
+            host_dvr_for_dhcp: conf.get(&d::HOST_DVR_FOR_DHCP),
         })
     }
 }
@@ -136,11 +143,52 @@ impl L3Scheduler {
     }
 
     /// Tells the agents that have `routers`, scheduling those that none has, that they changed
-    /// (`routers_updated`): one message per router and host, as Neutron sends them.
+    /// (`routers_updated`): one message per router and host, as Neutron sends them. Of a distributed
+    /// router, all hosts that need it hear.
     ///
     /// # Errors
     /// What the database refused; nobody was told then.
     pub async fn routers_updated(&self, routers: &[&str]) -> ApiResult<()> {
+        if routers.is_empty() {
+            return Ok(());
+        }
+        let hosting = self.schedule(routers).await?;
+        let needing = self.hosts_needing(&hosting, routers).await?;
+        for router in routers {
+            let centres = self.hosts_told(&hosting, router);
+            for host in &centres {
+                self.routers_updated_on(host, &[router]).await;
+            }
+            let needing = needing.get(*router).into_iter().flatten().map(String::as_str);
+            for host in needing.filter(|host| !centres.contains(host)) {
+                if self.is_told(&hosting, host) {
+                    self.routers_updated_on(host, &[router]).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The hosts that need each of `routers` that is distributed. No statement where no agent has
+    /// distributed routers.
+    async fn hosts_needing(
+        &self,
+        hosting: &Hosting,
+        routers: &[&str],
+    ) -> ApiResult<HashMap<String, BTreeSet<String>>> {
+        if !hosting.agents.iter().any(|agent| AgentTraits::of(agent).is_distributed()) {
+            return Ok(HashMap::new());
+        }
+        let conn = self.0.db.read().await?;
+        dvr::hosts(&conn, routers, self.0.config.host_dvr_for_dhcp).await
+    }
+
+    /// As [`L3Scheduler::routers_updated`], but of distributed routers only the agents that have
+    /// their centralised part.
+    ///
+    /// # Errors
+    /// What the database refused; nobody was told then.
+    pub async fn centres_updated(&self, routers: &[&str]) -> ApiResult<()> {
         if routers.is_empty() {
             return Ok(());
         }
@@ -176,6 +224,14 @@ impl L3Scheduler {
         let liveness = self.0.agents.liveness();
         let told = told(hosting, router, self.0.config.services_on_down_agents);
         told.into_iter().filter(|a| liveness.is_alive(a)).map(|a| a.host.as_str()).collect()
+    }
+
+    /// Whether `host` has an agent that is told of changes.
+    fn is_told(&self, hosting: &Hosting, host: &str) -> bool {
+        let liveness = self.0.agents.liveness();
+        let all = self.0.config.services_on_down_agents;
+        let mut here = hosting.agents.iter().filter(|agent| agent.host == host);
+        here.any(|agent| (all || agent.admin_state_up) && liveness.is_alive(agent))
     }
 
     /// Who has `routers`, after those that no agent has were given to one, as far as one may.

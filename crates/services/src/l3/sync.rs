@@ -11,10 +11,11 @@ use neutrino_db::{
 use neutrino_ml2::l3::router_ports;
 use neutrino_types::{
     ApiError, ApiResult, Attrs, Context,
-    constants::{agent_type, device_owner},
+    constants::{agent_mode, agent_type, device_owner},
 };
 
 use super::{
+    dvr,
     router_dict::{self, Rows},
     scheduler::L3Scheduler,
 };
@@ -81,6 +82,10 @@ impl L3Scheduler {
         wanted: &[String],
     ) -> ApiResult<Vec<String>> {
         let mut ids = agent_bindings::L3.resources_of(conn, &agent.id).await?;
+        if agent.config_str("agent_mode").is_some_and(|mode| mode != agent_mode::LEGACY) {
+            let dhcp = self.0.config.host_dvr_for_dhcp;
+            ids.extend(dvr::routers_on(conn, &agent.host, &ids, dhcp).await?);
+        }
         ids.retain(|id| wanted.is_empty() || wanted.contains(id));
         Ok(ids)
     }
@@ -114,7 +119,9 @@ impl L3Scheduler {
         let networks: Vec<&str> = networks.into_iter().collect();
         let scopes = address_scopes::of_networks(conn, &networks).await?;
         let rows = Rows { routers: found, interfaces, ports, hosts, floating_ips, scopes };
-        Ok(router_dict::assemble(rows))
+        let mut routers = router_dict::assemble(rows);
+        dvr::extend(conn, agent, &mut routers).await?;
+        Ok(routers)
     }
 
     /// Binds ports to hosts; answers whether there was anything to do. A port that is gone

@@ -1,11 +1,17 @@
 //! Distributed routing: the MACs by which hosts' routers are known to other hosts' switches, and
 //! the ports a distributed router serves on the host they are on.
 
+mod floating;
+mod hosts;
+
 use neutrino_types::{MacAddr, constants::device_owner};
 use sea_query::{Cond, Condition, Expr, ExprTrait, IntoColumnRef, Order, Query, SelectStatement};
 use serde::Serialize;
 
 use crate::{Conn, DbResult, RowRef, schema::DvrHostMacs as M};
+
+pub use floating::*;
+pub use hosts::*;
 
 /// The MAC of a host's routers, as agents are told it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
