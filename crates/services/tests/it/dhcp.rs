@@ -21,10 +21,10 @@ use neutrino_services::{
     },
     scheduling::{Liveness, vacant_index},
 };
-use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin};
+use neutrino_types::{Context, ListQuery, ResourcePlugin};
 use serde_json::{Value, json};
 
-use crate::{agents::TestClock, database, make_network};
+use crate::{Empty, agents::TestClock, database, make_network};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_226_769, 0).expect("time")
@@ -169,32 +169,6 @@ impl DhcpNotifier for Told {
 
     async fn fanout(&self, method: Method, _: Value) {
         self.0.lock().expect("not poisoned").push(format!("* {}", method.name));
-    }
-}
-
-/// A collection without resources.
-struct Empty;
-
-#[async_trait]
-impl ResourcePlugin for Empty {
-    async fn create(&self, _: &Context, _: Vec<Attrs>) -> ApiResult<Vec<Attrs>> {
-        Ok(Vec::new())
-    }
-
-    async fn list(&self, _: &Context, _: &ListQuery) -> ApiResult<Vec<Attrs>> {
-        Ok(Vec::new())
-    }
-
-    async fn get(&self, _: &Context, id: &str) -> ApiResult<Attrs> {
-        Err(ApiError::resource_not_found("port", id))
-    }
-
-    async fn update(&self, _: &Context, id: &str, _: Attrs, _: Option<i64>) -> ApiResult<Attrs> {
-        Err(ApiError::resource_not_found("port", id))
-    }
-
-    async fn delete(&self, _: &Context, id: &str, _: Option<i64>) -> ApiResult<()> {
-        Err(ApiError::resource_not_found("port", id))
     }
 }
 

@@ -1,18 +1,31 @@
-//! Scheduling of routers to L3 agents: the decisions as values.
+//! Scheduling of routers to L3 agents: the decisions as values, failover over a database.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use neutrino_db::{
-    agent_bindings::{Binding, BoundAgent, Hosting},
+    Db,
+    agent_bindings::{self, Binding, BoundAgent, Hosting},
     l3_bindings::RouterWish,
+    routers::{self, Router},
     time,
 };
+use neutrino_rpc::{methods::Method, shapes::AgentState};
 use neutrino_services::{
-    l3::placement::{Driver, Rules, place},
+    AgentConfig, Agents,
+    l3::{
+        L3Notifier, L3Scheduler, L3SchedulerConfig, Seams,
+        placement::{Driver, Rules, place},
+    },
     scheduling::Liveness,
 };
 use serde_json::{Value, json};
+
+use crate::{Empty, agents::TestClock, database};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_226_769, 0).expect("time")
@@ -144,4 +157,185 @@ fn drivers_are_named_by_class_or_path() {
     assert_eq!(Driver::named(path), Some(Driver::AzLeastRouters));
     assert_eq!(Driver::named("ChanceScheduler"), Some(Driver::Chance));
     assert_eq!(Driver::named("WeightScheduler"), None);
+}
+
+/// Notes what agents are told; answers calls to all hosts but one.
+#[derive(Default)]
+struct Told {
+    lines: Mutex<Vec<String>>,
+    deaf: Mutex<Option<String>>,
+}
+
+impl Told {
+    fn note(&self, host: &str, method: Method, args: &Value) {
+        let line = format!("{host} {} {args}", method.name);
+        self.lines.lock().expect("not poisoned").push(line);
+    }
+
+    fn take(&self) -> Vec<String> {
+        let mut told = std::mem::take(&mut *self.lines.lock().expect("not poisoned"));
+        told.sort_unstable();
+        told
+    }
+}
+
+#[async_trait]
+impl L3Notifier for Told {
+    async fn cast(&self, host: &str, method: Method, args: Value) {
+        self.note(host, method, &args);
+    }
+
+    async fn fanout(&self, method: Method, args: Value) {
+        self.note("*", method, &args);
+    }
+
+    async fn call(&self, host: &str, method: Method, args: Value) -> bool {
+        self.note(host, method, &args);
+        self.deaf.lock().expect("not poisoned").as_deref() != Some(host)
+    }
+}
+
+fn router(id: &str) -> Router {
+    let mut router = Router::new("p");
+    router.id = id.into();
+    router
+}
+
+struct World {
+    db: Db,
+    agents: Arc<Agents>,
+    clock: TestClock,
+    told: Arc<Told>,
+    scheduler: L3Scheduler,
+}
+
+impl World {
+    async fn new(config: L3SchedulerConfig) -> Self {
+        let db = database().await;
+        let clock = TestClock::new();
+        let other = clock.clone();
+        let now = Arc::new(move || other.now());
+        let agents = Arc::new(Agents::with_clock(db.clone(), AgentConfig::default(), now));
+        let told = Arc::new(Told::default());
+        let seams = Seams {
+            agents: agents.clone(),
+            routers: Arc::new(Empty),
+            ports: Arc::new(Empty),
+            notifier: told.clone(),
+        };
+        let scheduler = L3Scheduler::new(db.clone(), config, seams);
+        Self { db, agents, clock, told, scheduler }
+    }
+
+    /// A world with routers `r0`, `r1` ... on the agent of `host`.
+    async fn with_routers(config: L3SchedulerConfig, host: &str, count: usize) -> Self {
+        let world = Self::new(config).await;
+        world.report(host).await;
+        let tx = world.db.begin().await.expect("begin");
+        let rows: Vec<Router> = (0..count).map(|n| router(&format!("r{n}"))).collect();
+        tx.execute_batch(vec![routers::insert(&rows)]).await.expect("rows");
+        tx.commit().await.expect("commit");
+        assert_eq!(world.scheduler.router_ids_on(host).await.expect("ids").len(), count);
+        world
+    }
+
+    async fn report(&self, host: &str) {
+        let state: AgentState = serde_json::from_value(json!({
+            "agent_type": "L3 agent", "binary": "neutron-l3-agent", "host": host,
+            "topic": "l3_agent", "configurations": {}, "availability_zone": "nova",
+        }))
+        .expect("state");
+        self.agents.report_state(&state, None).await.expect("report");
+    }
+
+    async fn hosts(&self, router: &str) -> Vec<String> {
+        let conn = self.db.read().await.expect("conn");
+        let hosting = agent_bindings::L3.hosting(&conn, &[router]).await.expect("rows");
+        hosting.of(router).map(|a| a.host.clone()).collect()
+    }
+}
+
+fn with_failover() -> L3SchedulerConfig {
+    L3SchedulerConfig { automatic_failover: true, ..L3SchedulerConfig::default() }
+}
+
+#[tokio::test]
+async fn routers_of_a_dead_agent_go_to_another_and_both_are_told() {
+    let world = World::with_routers(with_failover(), "node1", 2).await;
+    world.clock.advance(100);
+    world.report("node2").await;
+    assert_eq!(world.scheduler.fail_over().await.expect("done"), 0, "not silent for long enough");
+    world.clock.advance(60);
+    world.report("node2").await;
+    assert_eq!(world.scheduler.fail_over().await.expect("done"), 2);
+    for router in ["r0", "r1"] {
+        assert_eq!(world.hosts(router).await, ["node2"]);
+    }
+    let wanted = [
+        r#"node1 router_removed_from_agent {"payload":{"router_id":"r0"}}"#,
+        r#"node1 router_removed_from_agent {"payload":{"router_id":"r1"}}"#,
+        r#"node2 router_added_to_agent {"payload":["r0"]}"#,
+        r#"node2 router_added_to_agent {"payload":["r1"]}"#,
+    ];
+    assert_eq!(world.told.take(), wanted);
+    assert_eq!(world.scheduler.fail_over().await.expect("done"), 0);
+}
+
+#[tokio::test]
+async fn a_router_stays_where_nobody_else_can_have_it() {
+    let world = World::with_routers(with_failover(), "node1", 1).await;
+    world.clock.advance(1000);
+    assert_eq!(world.scheduler.fail_over().await.expect("done"), 0);
+    assert_eq!(world.hosts("r0").await, ["node1"]);
+    assert_eq!(world.told.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_new_agent_that_does_not_answer_does_not_keep_the_router() {
+    let world = World::with_routers(with_failover(), "node1", 1).await;
+    world.clock.advance(1000);
+    world.report("node2").await;
+    *world.told.deaf.lock().expect("not poisoned") = Some("node2".into());
+    assert_eq!(world.scheduler.fail_over().await.expect("done"), 0);
+    assert_eq!(world.hosts("r0").await, [""; 0]);
+    // Who asks next gets it.
+    assert_eq!(world.scheduler.router_ids_on("node2").await.expect("ids"), ["r0"]);
+}
+
+#[tokio::test]
+async fn without_failover_routers_stay_with_the_dead() {
+    let world = World::with_routers(L3SchedulerConfig::default(), "node1", 1).await;
+    world.clock.advance(1000);
+    world.report("node2").await;
+    assert_eq!(world.scheduler.fail_over().await.expect("done"), 0);
+    assert_eq!(world.hosts("r0").await, ["node1"]);
+}
+
+#[tokio::test]
+async fn only_agents_that_are_alive_and_up_hear_of_changes() {
+    let world = World::with_routers(L3SchedulerConfig::default(), "node1", 1).await;
+    world.scheduler.routers_updated(&["r0"]).await.expect("told");
+    assert_eq!(world.told.take(), [r#"node1 routers_updated {"routers":["r0"]}"#]);
+    world.clock.advance(76);
+    world.scheduler.routers_updated(&["r0"]).await.expect("told");
+    assert_eq!(world.told.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn routers_are_given_to_nobody_by_itself_when_that_is_turned_off() {
+    let config = L3SchedulerConfig { auto_schedule: false, ..L3SchedulerConfig::default() };
+    let world = World::new(L3SchedulerConfig::default()).await;
+    world.report("node1").await;
+    let tx = world.db.begin().await.expect("begin");
+    tx.execute_batch(vec![routers::insert(&[router("r")])]).await.expect("rows");
+    tx.commit().await.expect("commit");
+    let seams = Seams {
+        agents: world.agents.clone(),
+        routers: Arc::new(Empty),
+        ports: Arc::new(Empty),
+        notifier: world.told.clone(),
+    };
+    let manual = L3Scheduler::new(world.db.clone(), config, seams);
+    assert_eq!(manual.router_ids_on("node1").await.expect("ids"), [""; 0]);
+    assert_eq!(world.scheduler.router_ids_on("node1").await.expect("ids"), ["r"]);
 }

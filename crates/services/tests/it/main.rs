@@ -9,12 +9,40 @@ mod quotas;
 mod security_groups;
 mod tags;
 
+use async_trait::async_trait;
 use neutrino_db::{
     Db, Prepared,
     schema::{Networks, Ports},
     sea_query::Query,
     testing,
 };
+use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin};
+
+/// A collection without resources.
+struct Empty;
+
+#[async_trait]
+impl ResourcePlugin for Empty {
+    async fn create(&self, _: &Context, _: Vec<Attrs>) -> ApiResult<Vec<Attrs>> {
+        Ok(Vec::new())
+    }
+
+    async fn list(&self, _: &Context, _: &ListQuery) -> ApiResult<Vec<Attrs>> {
+        Ok(Vec::new())
+    }
+
+    async fn get(&self, _: &Context, id: &str) -> ApiResult<Attrs> {
+        Err(ApiError::resource_not_found("port", id))
+    }
+
+    async fn update(&self, _: &Context, id: &str, _: Attrs, _: Option<i64>) -> ApiResult<Attrs> {
+        Err(ApiError::resource_not_found("port", id))
+    }
+
+    async fn delete(&self, _: &Context, id: &str, _: Option<i64>) -> ApiResult<()> {
+        Err(ApiError::resource_not_found("port", id))
+    }
+}
 
 async fn database() -> Db {
     testing::db().await.expect("database")
