@@ -9,9 +9,9 @@ use std::{
 use neutrino_agent::interface::Interfaces;
 use neutrino_dataplane::l3::{
     self, Known,
-    desired::Namespace,
+    desired::{Namespace, Rule},
     dvr::{self, Link, OnHost, Served},
-    names,
+    names::{self, FIP_TO_ROUTER_PREFIX},
     observed::Observed,
     step::Step,
     view::{Port, Settings},
@@ -44,6 +44,8 @@ pub enum Part {
         gateway: Box<Port>,
         /// The routers joined to it.
         joined: Vec<(Arc<Router>, Link)>,
+        /// Routers, by id, that may be joined too: what is there of them stays.
+        unsure: BTreeSet<String>,
     },
 }
 
@@ -73,7 +75,7 @@ impl Part {
                 Some(dvr::distributed(settings, &router.view, &host, known))
             }
             Self::Snat(router) => dvr::snat(settings, &router.view, known),
-            Self::Fip { gateway, joined } => {
+            Self::Fip { gateway, joined, .. } => {
                 let served: Vec<Served<'_>> = joined
                     .iter()
                     .map(|(router, link)| Served { router: &router.view, link })
@@ -102,7 +104,11 @@ impl Part {
         };
         observed.sysctls = observe::sysctls(&desired)?;
         lose(&mut observed, &wrong_devices(&desired, interfaces)?);
-        Ok(Plan { steps: l3::diff(&desired, &observed), desired: Some(desired) })
+        let mut steps = l3::diff(&desired, &observed);
+        if let Self::Fip { unsure, .. } = self {
+            spare(&mut steps, &observed, unsure);
+        }
+        Ok(Plan { steps, desired: Some(desired) })
     }
 }
 
@@ -130,6 +136,28 @@ fn lose(observed: &mut Observed, devices: &BTreeSet<String>) {
     observed.routes.retain(|route| !route.hops.iter().any(|hop| lost(&hop.device)));
     observed.neighbours.retain(|neighbour| !lost(&neighbour.device));
     observed.sysctls.retain(|path, _| !path.split('/').any(|part| devices.contains(part)));
+}
+
+/// Leaves what an external network's namespace has of routers of which nothing is known yet: after a
+/// restart they are heard of one after the other.
+fn spare(steps: &mut Vec<Step>, observed: &Observed, unsure: &BTreeSet<String>) {
+    let devices: BTreeSet<String> =
+        unsure.iter().map(|id| names::device(FIP_TO_ROUTER_PREFIX, id)).collect();
+    let theirs = |rule: &Rule| rule.iif.as_ref().is_some_and(|iif| devices.contains(iif));
+    let tables: BTreeSet<u32> =
+        observed.rules.iter().filter(|rule| theirs(rule)).map(|rule| rule.table).collect();
+    steps.retain(|step| match step {
+        Step::DeleteDevice { device } | Step::DeleteAddress { device, .. } => {
+            !devices.contains(device)
+        }
+        Step::DeleteNeighbour(neighbour) => !devices.contains(&neighbour.device),
+        Step::DeleteRule(rule) => !theirs(rule),
+        Step::DeleteRoute(route) => {
+            !tables.contains(&route.table)
+                && !route.hops.iter().any(|hop| devices.contains(&hop.device))
+        }
+        _ => true,
+    });
 }
 
 /// What is to be done in a namespace.

@@ -73,7 +73,12 @@ pub enum Goal {
         neighbours: Option<Arc<Neighbours>>,
     },
     /// This host has these routers with a gateway on the external network.
-    Join(Vec<Arc<Router>>),
+    Join {
+        /// The routers.
+        routers: Vec<Arc<Router>>,
+        /// Routers, by id, that may be joined too: nothing is known of them yet.
+        unsure: BTreeSet<String>,
+    },
     /// This host must not have anything of it.
     Remove,
 }
@@ -329,17 +334,23 @@ impl State {
     /// An external network's namespace goes only once it is known of all routers that they do not
     /// need it.
     fn external_goal(&self, network_id: &str) -> Option<Goal> {
-        let routers = || self.sites.iter().filter(|(site, _)| matches!(site, Site::Router(_)));
-        let joined: Vec<Arc<Router>> = routers()
-            .filter(|(_, entry)| !entry.remove)
-            .filter_map(|(_, entry)| entry.known.clone())
-            .filter(|r| dvr::external_network(&self.settings, &r.view) == Some(network_id))
-            .collect();
-        if !joined.is_empty() {
-            return Some(Goal::Join(joined));
+        let (mut routers, mut unsure) = (Vec::new(), BTreeSet::new());
+        for (site, entry) in self.sites.iter().filter(|(_, entry)| !entry.remove) {
+            match (site, &entry.known) {
+                (Site::Router(id), None) => {
+                    unsure.insert(id.clone());
+                }
+                (Site::Router(_), Some(router)) => {
+                    let joins = dvr::external_network(&self.settings, &router.view);
+                    routers.extend((joins == Some(network_id)).then(|| Arc::clone(router)));
+                }
+                (Site::External(_), _) => {}
+            }
         }
-        let unsure = routers().any(|(_, entry)| entry.known.is_none() && !entry.remove);
-        (self.connected && self.heard_all && !unsure).then_some(Goal::Remove)
+        if !routers.is_empty() {
+            return Some(Goal::Join { routers, unsure });
+        }
+        (self.connected && self.heard_all && unsure.is_empty()).then_some(Goal::Remove)
     }
 
     fn running(&self, of: impl Fn(Wake) -> bool) -> usize {
@@ -372,8 +383,10 @@ impl State {
                 if entry.wake.is_none() {
                     self.sites.remove(site);
                 }
-                if let Some(gone) = before {
-                    self.wake_external_of(&gone, job.wake);
+                match before {
+                    Some(gone) => self.wake_external_of(&gone, job.wake),
+                    // Where it was joined is not known, but that it is not any more.
+                    None => self.wake_externals(job.wake),
                 }
             }
             Outcome::Failed(error) => {
@@ -397,6 +410,12 @@ impl State {
             let entry = self.sites.entry(site).or_default();
             entry.wake = entry.wake.max(Some(wake));
         }
+    }
+
+    fn wake_externals(&mut self, wake: Wake) {
+        let sites = self.sites.iter_mut();
+        let externals = sites.filter(|(site, _)| matches!(site, Site::External(_)));
+        externals.for_each(|(_, entry)| entry.wake = entry.wake.max(Some(wake)));
     }
 
     fn wake_external(&mut self, network_id: &str, wake: Wake) {

@@ -92,7 +92,9 @@ impl Worker {
             (Site::Router(id), Goal::Serve { source, last, neighbours }) => {
                 self.router(id, source, last, neighbours).await
             }
-            (Site::External(network), Goal::Join(routers)) => self.join(network, &routers).await,
+            (Site::External(network), Goal::Join { routers, unsure }) => {
+                self.join(network, &routers, unsure).await
+            }
             (site, _) => self.remove(site).await,
         };
         done.unwrap_or_else(|error| Outcome::Failed(with_causes(&error)))
@@ -214,7 +216,12 @@ impl Worker {
     }
 
     /// Makes the namespace of an external network right.
-    async fn join(&self, network_id: &str, routers: &[Arc<Router>]) -> Result<Outcome> {
+    async fn join(
+        &self,
+        network_id: &str,
+        routers: &[Arc<Router>],
+        unsure: BTreeSet<String>,
+    ) -> Result<Outcome> {
         let settings = &self.config.settings;
         let mut joined = Vec::new();
         let mut gateway = None;
@@ -225,7 +232,7 @@ impl Worker {
             }
         }
         let Some(gateway) = gateway else { return Ok(Outcome::Joined) };
-        let part = Part::Fip { gateway: Box::new(gateway), joined };
+        let part = Part::Fip { gateway: Box::new(gateway), joined, unsure };
         let mut made = Made::default();
         let done = self.make(&part, network_id, &mut made).await;
         self.made().insert(Site::External(network_id.to_string()), made);

@@ -145,11 +145,15 @@ async fn an_external_network_follows_from_its_routers() {
     assert_eq!(sites(&state.take(now)), [site("a"), site("b")], "nothing is known of it yet");
     state.done(&site("a"), served(Arc::clone(&a)), now);
     let jobs = state.take(now);
-    assert_eq!(jobs[0].goal, Goal::Join(vec![Arc::clone(&a)]));
+    let join = |routers: &[&Arc<Router>], unsure: &[&str]| Goal::Join {
+        routers: routers.iter().map(|router| Arc::clone(router)).collect(),
+        unsure: unsure.iter().map(ToString::to_string).collect(),
+    };
+    assert_eq!(jobs[0].goal, join(&[&a], &["b"]));
     state.done(&site("b"), served(Arc::clone(&b)), now);
     assert!(state.take(now).is_empty(), "one job at a time");
     state.done(&external, Outcome::Joined, now);
-    assert_eq!(state.take(now)[0].goal, Goal::Join(vec![a, b]));
+    assert_eq!(state.take(now)[0].goal, join(&[&a, &b], &[]));
     assert!(!state.in_sync());
     state.done(&external, Outcome::Joined, now);
     assert!(state.in_sync());

@@ -69,7 +69,7 @@ async fn adopts() {
     host.bind(&vlans.map(|(prefix, n, vlan)| (device(prefix, &port_id(n)), vlan)).into());
     reaches("outside", "172.25.250.30").await;
     agent.stop().await;
-    let before = host.fingerprint(&qrouter(ROUTER));
+    let before = host.fingerprint(&qrouter(ROUTER)).await;
 
     let pings = Pings::start("outside", "172.25.250.30");
     // An agent that cannot ask changes nothing, whatever is there.
@@ -96,7 +96,7 @@ async fn adopts() {
     wait_synced(&agent).await;
     let progress = *agent.progress().borrow();
     assert_eq!((progress.routers, progress.steps), (2, 0));
-    assert_eq!(host.fingerprint(&qrouter(ROUTER)), before);
+    assert_eq!(host.fingerprint(&qrouter(ROUTER)).await, before);
     assert_eq!(server.world().told, told);
     let summary = pings.stop();
     assert!(summary.contains(" 0% packet loss"), "{summary}");

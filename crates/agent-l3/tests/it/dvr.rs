@@ -152,12 +152,16 @@ async fn restarts(server: &Server, host: &Host, agent: Running) -> Running {
     agent.stop().await;
     server.world().routers.get_mut(ROUTER).expect("known")["_floatingips"][0]["status"] =
         json!("ACTIVE");
-    let spaces = [qrouter(ROUTER), snat(), fip()];
-    let before = spaces.clone().map(|namespace| host.fingerprint(&namespace));
+    let mut before = Vec::new();
+    for namespace in [qrouter(ROUTER), snat(), fip()] {
+        before.push((host.fingerprint(&namespace).await, namespace));
+    }
     let agent = host.start_agent().await;
     wait_synced(&agent).await;
     assert_eq!(agent.progress().borrow().steps, 0);
-    assert_eq!(spaces.map(|namespace| host.fingerprint(&namespace)), before);
+    for (seen, namespace) in before {
+        assert_eq!(host.fingerprint(&namespace).await, seen);
+    }
     agent
 }
 

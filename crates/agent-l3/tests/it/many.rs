@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     server::Server,
-    support::{EXTERNAL, Host, OUTSIDE, run, wait_synced},
+    support::{EXTERNAL, HOST, Host, OUTSIDE, in_namespace, run, wait_synced},
 };
 
 fn id(kind: char, n: usize, port: usize) -> String {
@@ -46,6 +46,40 @@ fn a_restart_changes_nothing_at_many_routers() {
     isolated(|| run(adopts_many()));
 }
 
+#[test]
+fn many_distributed_routers_share_an_external_network() {
+    isolated(|| run(shares()));
+}
+
+async fn shares() {
+    let count = count();
+    let server = Server::start().await;
+    for n in 1..=count {
+        let mut router = router(n);
+        router["distributed"] = json!(true);
+        router["_floatingips"][0]["host"] = json!(HOST);
+        server.put(router);
+    }
+    let gateway = port('d', 0, 0, EXTERNAL, "172.25.250.200", OUTSIDE);
+    server.world().gateways.insert(EXTERNAL.into(), gateway);
+    let host = Host::new(&server, "agent_mode = dvr");
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    let fip = format!("fip-{EXTERNAL}");
+    let links = in_namespace(&fip, &["ip", "-o", "link"]);
+    assert_eq!(links.matches(": fpr-").count(), count, "{links}");
+    let routes = in_namespace(&fip, &["ip", "route"]);
+    assert_eq!(routes.matches("172.25.251.").count(), count, "{routes}");
+    agent.stop().await;
+    let agent = host.start_agent().await;
+    wait_synced(&agent).await;
+    assert_eq!(agent.progress().borrow().steps, 0);
+}
+
+fn count() -> usize {
+    std::env::var("NEUTRINO_L3_ROUTERS").ok().and_then(|n| n.parse().ok()).unwrap_or(12)
+}
+
 /// A line of this process's status.
 fn status(name: &str) -> u64 {
     let text = fs::read_to_string("/proc/self/status").expect("readable");
@@ -54,8 +88,7 @@ fn status(name: &str) -> u64 {
 }
 
 async fn adopts_many() {
-    let count: usize =
-        std::env::var("NEUTRINO_L3_ROUTERS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    let count = count();
     let server = Server::start().await;
     for n in 1..=count {
         server.put(router(n));

@@ -195,8 +195,14 @@ impl Host {
         neutrino_agent_l3::start(config, &rpc).await.expect("starts")
     }
 
-    /// What tells one state of a namespace from another, packet counters left out.
-    pub fn fingerprint(&self, namespace: &str) -> String {
+    /// What tells one state of a namespace from another, packet counters left out, once the kernel
+    /// has made sure that nobody else has its link-local addresses.
+    pub async fn fingerprint(&self, namespace: &str) -> String {
+        wait_for("link-local addresses", || {
+            let shown = in_namespace(namespace, &["ip", "-o", "addr"]);
+            check(!shown.contains("tentative"), shown)
+        })
+        .await;
         let looks: [&[&str]; 7] = [
             &["ip", "-o", "link"],
             &["ip", "-o", "addr"],
