@@ -160,7 +160,8 @@ pub fn vif(namespace: &str, device: &Device) -> Option<Vif> {
 }
 
 /// Whether a device of this name is an end of a pair between a router and an external network.
-fn is_pair(device: &str) -> bool {
+#[must_use]
+pub fn is_pair(device: &str) -> bool {
     [ROUTER_TO_FIP_PREFIX, FIP_TO_ROUTER_PREFIX].iter().any(|prefix| device.starts_with(prefix))
 }
 

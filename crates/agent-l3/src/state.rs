@@ -76,7 +76,8 @@ pub enum Goal {
     Join {
         /// The routers.
         routers: Vec<Arc<Router>>,
-        /// Routers, by id, that may be joined too: nothing is known of them yet.
+        /// Routers, by id, that may be joined too: nothing is known of them yet, or they are being
+        /// worked on.
         unsure: BTreeSet<String>,
     },
     /// This host must not have anything of it.
@@ -105,7 +106,10 @@ pub enum Outcome {
         related: Vec<String>,
     },
     /// The external network's namespace is right.
-    Joined,
+    Joined {
+        /// Routers, by id, whose pair had to be made anew: their ends lack all else.
+        anew: Vec<String>,
+    },
     /// Nothing of it is left.
     Removed,
     /// Something failed; the text says what.
@@ -336,15 +340,13 @@ impl State {
     fn external_goal(&self, network_id: &str) -> Option<Goal> {
         let (mut routers, mut unsure) = (Vec::new(), BTreeSet::new());
         for (site, entry) in self.sites.iter().filter(|(_, entry)| !entry.remove) {
-            match (site, &entry.known) {
-                (Site::Router(id), None) => {
-                    unsure.insert(id.clone());
-                }
-                (Site::Router(_), Some(router)) => {
-                    let joins = dvr::external_network(&self.settings, &router.view);
-                    routers.extend((joins == Some(network_id)).then(|| Arc::clone(router)));
-                }
-                (Site::External(_), _) => {}
+            let Site::Router(id) = site else { continue };
+            if entry.known.is_none() || entry.job.is_some() {
+                unsure.insert(id.clone());
+            }
+            if let Some(router) = &entry.known {
+                let joins = dvr::external_network(&self.settings, &router.view);
+                routers.extend((joins == Some(network_id)).then(|| Arc::clone(router)));
             }
         }
         if !routers.is_empty() {
@@ -375,7 +377,10 @@ impl State {
                     related.iter().for_each(|id| self.wake_related(id));
                 }
             }
-            Outcome::Joined => entry.succeeded(site),
+            Outcome::Joined { anew } => {
+                entry.succeeded(site);
+                anew.into_iter().for_each(|id| self.check(&Site::Router(id)));
+            }
             Outcome::Removed => {
                 entry.known = None;
                 entry.neighbours = None;

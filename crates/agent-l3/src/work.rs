@@ -64,6 +64,8 @@ pub struct Made {
     pub vifs: Vec<Vif>,
     /// radvd that is to run.
     pub radvd: Option<Radvd>,
+    /// Ends of pairs that were not there.
+    pairs: Vec<String>,
 }
 
 /// What works on routers and external networks. Cheap to clone.
@@ -231,12 +233,16 @@ impl Worker {
                 joined.push((Arc::clone(router), link));
             }
         }
-        let Some(gateway) = gateway else { return Ok(Outcome::Joined) };
+        let Some(gateway) = gateway else { return Ok(Outcome::Joined { anew: Vec::new() }) };
         let part = Part::Fip { gateway: Box::new(gateway), joined, unsure };
         let mut made = Made::default();
         let done = self.make(&part, network_id, &mut made).await;
+        let has_new = |router: &&Arc<Router>| {
+            made.pairs.contains(&names::device(names::FIP_TO_ROUTER_PREFIX, &router.view.id))
+        };
+        let anew = routers.iter().filter(has_new).map(|router| router.view.id.clone()).collect();
         self.made().insert(Site::External(network_id.to_string()), made);
-        done.map(|()| Outcome::Joined)
+        done.map(|()| Outcome::Joined { anew })
     }
 
     /// Makes one namespace right.
@@ -255,6 +261,10 @@ impl Worker {
             blocking(move || Ok(part.plan(&config.settings, &interfaces, seen)?)).await?
         };
         let Plan { steps, desired } = plan;
+        made.pairs.extend(steps.iter().filter_map(|step| match step {
+            Step::AddDevice(device) if apply::is_pair(&device.name) => Some(device.name.clone()),
+            _ => None,
+        }));
         if let Some(desired) = &desired {
             made.vifs.extend(vifs(desired));
             made.radvd = made.radvd.take().or(radvd.clone().filter(|_| desired.radvd.is_some()));

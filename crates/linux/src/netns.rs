@@ -1,12 +1,13 @@
 //! Network namespaces by file descriptor, and named ones as `ip netns` keeps them.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -21,6 +22,31 @@ const DIR: &str = "/run/netns";
 
 /// Keeps two threads from preparing [`DIR`] at the same time.
 static PREPARING: Mutex<()> = Mutex::new(());
+
+/// Names of which somebody is making the namespace. Of two threads that make the same one, the
+/// second would mount its own over the first one's, which is lost with all that is in it.
+static MAKING: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static MADE: Condvar = Condvar::new();
+
+/// Whoever holds it makes the namespace of a name.
+struct Making<'a>(&'a str);
+
+impl<'a> Making<'a> {
+    fn begin(name: &'a str) -> Self {
+        let mut names = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        while !names.insert(name.to_owned()) {
+            names = MADE.wait(names).unwrap_or_else(PoisonError::into_inner);
+        }
+        Self(name)
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        MAKING.lock().unwrap_or_else(PoisonError::into_inner).remove(self.0);
+        MADE.notify_all();
+    }
+}
 
 /// A network namespace, kept alive by an open file.
 #[derive(Debug)]
@@ -91,6 +117,7 @@ impl NetNs {
     /// # Errors
     /// [`Error::Kernel`] when the kernel refuses.
     pub fn add_named(name: &str) -> Result<Self> {
+        let _alone = Making::begin(name);
         if let Some(existing) = Self::named(name)? {
             return Ok(existing);
         }

@@ -152,11 +152,19 @@ async fn an_external_network_follows_from_its_routers() {
     assert_eq!(jobs[0].goal, join(&[&a], &["b"]));
     state.done(&site("b"), served(Arc::clone(&b)), now);
     assert!(state.take(now).is_empty(), "one job at a time");
-    state.done(&external, Outcome::Joined, now);
+    state.done(&external, Outcome::Joined { anew: Vec::new() }, now);
     assert_eq!(state.take(now)[0].goal, join(&[&a, &b], &[]));
     assert!(!state.in_sync());
-    state.done(&external, Outcome::Joined, now);
+    state.done(&external, Outcome::Joined { anew: Vec::new() }, now);
     assert!(state.in_sync());
+    // Whoever lost an end gets it back, and is looked at then.
+    state.event(L3Event::ExternalNetworkGone { network_id: NETWORK.into() });
+    assert_eq!(state.take(now).len(), 1);
+    state.done(&external, Outcome::Joined { anew: vec!["a".into()] }, now);
+    assert_eq!(sites(&state.take(now)), [site("a")]);
+    state.done(&site("a"), served(distributed("a")), now);
+    state.take(now);
+    state.done(&external, Outcome::Joined { anew: Vec::new() }, now);
 
     for id in ["a", "b"] {
         state.event(L3Event::RouterGone { router_id: id.into() });

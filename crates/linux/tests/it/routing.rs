@@ -302,3 +302,27 @@ fn translated_connections_tell_both_their_addresses() {
     let entry = listed.iter().find(ours).expect("tracked");
     assert_eq!((entry.source, entry.answered_to), (ip("192.0.2.1"), Some(ip("198.51.100.1"))));
 }
+
+#[test]
+fn whoever_makes_a_namespace_at_the_same_time_gets_the_same() {
+    neutrino_privilege::isolated(|| {
+        for n in 0..10 {
+            let name = format!("made-{n}");
+            let made = std::thread::scope(|scope| {
+                let make = || {
+                    let namespace = NetNs::add_named(&name)?;
+                    Netlink::open_in(&namespace)?.add_address("lo", net("192.0.2.1/32"))
+                };
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+                threads.into_iter().map(|t| t.join().expect("no panic")).collect::<Vec<_>>()
+            });
+            assert!(made.iter().all(Result::is_ok), "{made:?}");
+            let namespace = NetNs::named(&name).expect("readable").expect("there");
+            let addresses = Netlink::open_in(&namespace).and_then(|mut n| n.addresses());
+            let addresses = addresses.expect("listed");
+            assert!(addresses.iter().any(|a| a.net == net("192.0.2.1/32")), "{addresses:?}");
+            let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
+            assert_eq!(mounts.matches(&name).count(), 1, "{mounts}");
+        }
+    });
+}
