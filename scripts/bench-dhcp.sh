@@ -13,7 +13,7 @@ lab() { "$NEUTRINO" lab "$@"; }
 trap 'lab down >/dev/null 2>&1 || true' EXIT
 trap 'exit 130' INT TERM
 
-lab up --owner $$ --no-wait --firewall noop --hosts $HOST \
+lab up --owner $$ --no-wait --firewall noop --no-l3 --hosts $HOST \
     --config neutron.conf:DEFAULT.auth_strategy=noauth \
     --config neutron.conf:quotas.quota_network=-1 \
     --config neutron.conf:quotas.quota_subnet=-1 \

@@ -29,7 +29,7 @@ print(json.dumps({'what': 'restart with 500 ports -> in sync', 'ms': (read(synce
 PY
 }
 
-lab up --owner $$ --no-wait --no-dhcp --firewall noop --hosts controller0,$HOST \
+lab up --owner $$ --no-wait --no-dhcp --no-l3 --firewall noop --hosts controller0,$HOST \
     --config neutron.conf:DEFAULT.auth_strategy=noauth \
     --config neutron.conf:quotas.quota_port=-1 >/dev/null
 port=$(lab exec controller0 -- sed -n 's/^bind_port = //p' /etc/neutron/neutron.conf | head -1)

@@ -124,10 +124,13 @@ struct Up {
     /// No DHCP agent and no metadata agent
     #[arg(long, conflicts_with = "dhcp_hosts")]
     no_dhcp: bool,
-    /// L3 agents, each HOST=MODE (legacy, dvr, dvr_snat, dvr_no_external); with --dvr by default
-    /// dvr_snat on the first host and dvr on the others
+    /// L3 agents, each HOST=MODE (legacy, dvr, dvr_snat, dvr_no_external); by default legacy on
+    /// the first host, with --dvr dvr_snat there and dvr on the others
     #[arg(long, value_delimiter = ',', value_name = "HOST=MODE")]
     l3: Option<Vec<L3Choice>>,
+    /// No L3 agent
+    #[arg(long, conflicts_with = "l3")]
+    no_l3: bool,
     /// Routers are distributed
     #[arg(long)]
     dvr: bool,
@@ -239,7 +242,7 @@ fn run_up(up: Up) -> Result<ExitCode> {
         datapath: up.datapath,
         firewall: up.firewall,
         dhcp_hosts: if up.no_dhcp { Some(Vec::new()) } else { up.dhcp_hosts },
-        l3: up.l3,
+        l3: if up.no_l3 { Some(Vec::new()) } else { up.l3 },
         dvr: up.dvr,
         overrides: up.overrides,
         data_dir: up.data_dir,

@@ -170,8 +170,8 @@ pub struct LabOptions {
     pub firewall: Vec<FirewallChoice>,
     /// Hosts that run a DHCP agent and a metadata agent; the first one when absent.
     pub dhcp_hosts: Option<Vec<String>>,
-    /// L3 agents; when absent none, or with `dvr` a dvr_snat one on the first host and a dvr one
-    /// on each other.
+    /// L3 agents; when absent a legacy one on the first host, or with `dvr` a dvr_snat one there
+    /// and a dvr one on each other.
     pub l3: Option<Vec<L3Choice>>,
     /// Routers are distributed.
     pub dvr: bool,
@@ -383,14 +383,13 @@ fn l3_of(options: &LabOptions) -> Vec<L3Choice> {
     if let Some(chosen) = &options.l3 {
         return chosen.clone();
     }
-    let distributed = [L3Mode::DvrSnat].into_iter().chain(std::iter::repeat(L3Mode::Dvr));
-    options
-        .hosts
-        .iter()
-        .zip(distributed)
-        .map(|(host, mode)| L3Choice { host: host.clone(), mode })
-        .filter(|_| options.dvr)
-        .collect()
+    let choice = |host: &String, mode| L3Choice { host: host.clone(), mode };
+    let Some((first, others)) = options.hosts.split_first() else { return Vec::new() };
+    if !options.dvr {
+        return vec![choice(first, L3Mode::Legacy)];
+    }
+    let others = others.iter().map(|host| choice(host, L3Mode::Dvr));
+    [choice(first, L3Mode::DvrSnat)].into_iter().chain(others).collect()
 }
 
 /// Checks the names of the hosts and numbers them.
@@ -490,6 +489,8 @@ mod tests {
             let modes = hosts_of(&options)?.into_iter().map(|h| h.l3.map(L3Mode::as_str));
             Ok::<_, Error>(modes.collect::<Vec<_>>())
         };
+        assert_eq!(of(None, false).expect("default"), [Some("legacy"), None, None]);
+        assert_eq!(of(Some(&[]), false).expect("none"), [None, None, None]);
         let distributed = [Some("dvr_snat"), Some("dvr"), Some("dvr")];
         assert_eq!(of(None, true).expect("default"), distributed);
         let chosen = of(Some(&["controller0=legacy", "compute1=dvr_no_external"]), true);

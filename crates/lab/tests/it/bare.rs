@@ -1,13 +1,12 @@
 //! The underlays and the plugging, with flows made by hand instead of by agents.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use neutrino_lab::{Datapath, InstanceSpec, Lab, wait::wait_until};
 use uuid::Uuid;
 
-use crate::{bare_options, inside, on, stdout};
+use crate::probe::hops::Sniffer;
+use crate::{bare_options, inside, on};
 
 /// An instance of network number `network` on host number `host`.
 fn instance(
@@ -90,16 +89,9 @@ fn packets_cross_hosts_over_every_underlay() {
     for (host, port) in ["left", "right"].iter().zip(&ports) {
         on(&lab, host, &format!("ovs-vsctl set Port {port} tag=101"));
     }
-    let mut tcpdump = Command::new("timeout");
-    tcpdump.args(["20", "tcpdump", "-c", "1", "-nn", "-e", "-l", "-i", "eth2"]);
-    tcpdump.args(["vlan", "101", "and", "icmp"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    lab.enter_host("right", &mut tcpdump).expect("enter");
-    let mut capture = tcpdump.spawn().expect("tcpdump");
-    let mut errors = BufReader::new(capture.stderr.take().expect("piped")).lines();
-    assert!(errors.any(|line| line.is_ok_and(|line| line.contains("listening on"))));
+    let trunk = Sniffer::start(&lab, "right", "", "eth2", "vlan 101 and icmp");
     ping(&lab, 3, 1500);
-    let seen = stdout(capture.wait_with_output().expect("tcpdump ends"));
-    assert!(seen.contains("vlan 101,") && seen.contains("10.0.3.1 > 10.0.3.2"), "{seen}");
+    trunk.await_packets(&["vlan 101,", "10.0.3.1 > 10.0.3.2"], 1);
 
     plug(&lab, 4, "br-ex", 1500, false);
     ping(&lab, 4, 1500);

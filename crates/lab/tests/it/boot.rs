@@ -149,6 +149,7 @@ fn instances_boot_and_cannot_pass_for_each_other() {
     let cloud = Cloud::up_with(LabOptions {
         name: format!("boot-{}", std::process::id()),
         firewall: vec!["mixed".parse().expect("choice")],
+        l3: Some(Vec::new()),
         ..LabOptions::default()
     });
     let networks = networks(&cloud);

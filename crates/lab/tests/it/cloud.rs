@@ -11,7 +11,7 @@ use neutrino_lab::{
 };
 use serde_json::{Value, json};
 
-use crate::{on, stdout};
+use crate::{on, routing, stdout};
 
 /// The L2 agent's service name.
 pub const AGENT: &str = "neutron-openvswitch-agent";
@@ -23,6 +23,10 @@ pub const DHCP_AGENT: &str = "neutron-dhcp-agent";
 pub const HOSTS: [&str; 3] = ["controller0", "compute0", "compute1"];
 /// How long anything may take to converge.
 pub const SETTLE: Duration = Duration::from_secs(30);
+
+/// What names of devices start with that belong to instances, tunnels and routers.
+const DEVICES: [&str; 12] =
+    ["tap", "qvo", "qvb", "qbr", "vxlan-", "gre-", "qr-", "qg-", "sg-", "rfp-", "fpr-", "fg-"];
 
 /// The whole `neutrino` program: `NEUTRINO_BIN`, or the one of this build.
 fn neutrino() -> PathBuf {
@@ -43,6 +47,7 @@ pub struct Network {
 }
 
 /// An instance and its port.
+#[derive(Debug, Clone)]
 pub struct Instance {
     pub name: String,
     pub host: &'static str,
@@ -67,6 +72,7 @@ impl Cloud {
             overrides: overrides.iter().map(|text| text.parse().expect("override")).collect(),
             firewall: vec![FirewallChoice::All(Firewall::Noop)],
             dhcp_hosts: Some(Vec::new()),
+            l3: Some(Vec::new()),
             ..LabOptions::default()
         })
     }
@@ -115,8 +121,18 @@ impl Cloud {
 
     /// Creates one resource through the API.
     pub fn create(&self, kind: &str, body: Value) -> Value {
-        let answer = self.client.post(&format!("/v2.0/{kind}s"), &json!({kind: body}));
+        let path = format!("/v2.0/{}s", kind.replace('_', "-"));
+        let answer = self.client.post(&path, &json!({kind: body}));
         answer.expect(kind)[kind].take()
+    }
+
+    /// Ids of the resources of a kind that `filter` (`?name=x`) chooses.
+    pub fn ids(&self, kind: &str, filter: &str) -> Vec<String> {
+        let key = format!("{kind}s");
+        let path = format!("/v2.0/{}{filter}", key.replace('_', "-"));
+        let list = self.client.get(&path).expect(kind);
+        let list = list[&key].as_array().expect("list");
+        list.iter().map(|item| item["id"].as_str().expect("id").to_owned()).collect()
     }
 
     /// Creates a port and an instance with it; the port is ACTIVE.
@@ -137,8 +153,13 @@ impl Cloud {
 
     /// Waits until one packet comes back.
     pub fn await_answer(&self, from: &Instance, to: &Instance) {
-        wait_until(&format!("{} answering {}", to.name, from.name), SETTLE, || {
-            let ping = ["ping", "-c", "1", "-W", "1", &to.ip];
+        self.await_reachable(from, &to.ip);
+    }
+
+    /// Waits until one packet comes back from an address.
+    pub fn await_reachable(&self, from: &Instance, address: &str) {
+        wait_until(&format!("{address} answering {}", from.name), SETTLE, || {
+            let ping = ["ping", "-c", "1", "-W", "1", address];
             let output = self.lab.exec_instance(&from.name, &ping).expect("ping");
             let seen = String::from_utf8_lossy(&output.stdout).into_owned();
             if output.status.success() { Ok(()) } else { Err(seen) }
@@ -148,12 +169,21 @@ impl Cloud {
 
     /// Starts a ping of 10 packets a second; size is that of the IP packet.
     pub fn start_ping(&self, from: &Instance, to: &Instance, count: u32, size: u64) -> Ping {
-        let mut command = Command::new("ping");
-        command.args(["-q", "-i", "0.1", "-W", "2", "-M", "do", "-c", &count.to_string()]);
-        command.args(["-s", &(size - 28).to_string(), &to.ip]);
+        self.start_ping_to(from, &to.ip, count, size)
+    }
+
+    /// Likewise to any address.
+    pub fn start_ping_to(&self, from: &Instance, address: &str, count: u32, size: u64) -> Ping {
+        let mut command = ping(address, count, size);
         self.lab.enter_instance(&from.name, &mut command).expect("instance");
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ping");
-        Ping(child)
+        Ping::start(command)
+    }
+
+    /// Starts a ping of small packets from a host, such as upstream.
+    pub fn start_ping_from(&self, host: &str, address: &str, count: u32) -> Ping {
+        let mut command = ping(address, count, SMALL);
+        self.lab.enter_host(host, &mut command).expect("host");
+        Ping::start(command)
     }
 
     /// The flows of a host's bridges without what differs between two dumps of the same.
@@ -188,13 +218,18 @@ impl Cloud {
         .join("\n")
     }
 
-    /// What the agents keep on a host beside flows.
+    /// What the agents keep on a host beside flows: packet filters and sets, programs, and all of
+    /// each namespace.
     pub fn kept(&self, host: &str) -> String {
-        let script = "iptables-save | grep -v '^#' | sed 's/\\[[0-9]*:[0-9]*\\]//'; \
-            ip6tables-save | grep -v '^#' | sed 's/\\[[0-9]*:[0-9]*\\]//'; \
-            ipset list | grep -v References; \
-            pgrep -a dnsmasq; for n in $(ip netns list | cut -d' ' -f1); do echo $n; \
-            ip -n $n route; ip -n $n -6 route; ip -n $n -o address | sed 's/valid_lft.*//'; done";
+        let script = "save() { for f in iptables-save ip6tables-save; do \
+                $* $f | grep -v '^#' | sed 's/\\[[0-9]*:[0-9]*\\]//'; done; }; \
+            save; ipset list | grep -v References; pgrep -a dnsmasq; pgrep -a radvd; \
+            for n in $(ip netns list | cut -d' ' -f1 | sort); do echo $n; \
+            ip -n $n -o link | cut -d: -f2-; ip -n $n -o address | sed 's/valid_lft.*//'; \
+            ip -n $n route show table all; \
+            ip -n $n -6 route show table all | sed 's/ expires [0-9]*sec//' | sort; \
+            ip -n $n rule; ip -n $n -6 rule; ip -n $n neigh show nud permanent | sort; \
+            save ip netns exec $n; done";
         let output = self.lab.exec(host, &["sh", "-c", script]).expect("sh");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -272,17 +307,16 @@ impl Cloud {
     /// Deletes everything, then nothing of it is left on any host.
     pub fn finish(self, instances: &[&Instance]) {
         for instance in instances {
-            self.lab.delete_instance(&instance.name).expect("instance deleted");
-            self.client.delete(&format!("/v2.0/ports/{}", instance.port_id)).expect("port deleted");
+            self.remove(instance);
         }
-        let networks = self.client.get("/v2.0/networks").expect("networks");
-        for network in networks["networks"].as_array().expect("list") {
-            let id = network["id"].as_str().expect("id");
+        routing::delete_all(&self);
+        for id in self.ids("network", "") {
             self.client.delete(&format!("/v2.0/networks/{id}")).expect("network deleted");
         }
         for host in HOSTS {
-            wait_until("no namespace, DHCP server or packet filter left", SETTLE, || {
-                let all = "ip netns list; pgrep -a dnsmasq; ipset list -n; \
+            wait_until("no namespace, program or packet filter left", SETTLE, || {
+                let all = "ip netns list; pgrep -a 'dnsmasq|radvd'; ipset list -n; \
+                           ip rule | grep -vE '^(0|32766|32767):'; \
                            iptables-save | grep -E 'physdev|:neutron-openvswi-[ios][0-9a-f]{8}'";
                 let output = self.lab.exec(host, &["sh", "-c", all]).expect("list");
                 let left = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -301,11 +335,7 @@ impl Cloud {
                 let output = self.lab.exec(host, &["sh", "-c", all]).expect("list");
                 let left: Vec<String> = stdout(output)
                     .lines()
-                    .filter(|name| {
-                        ["tap", "qvo", "qvb", "qbr", "vxlan-", "gre-"]
-                            .iter()
-                            .any(|prefix| name.starts_with(prefix))
-                    })
+                    .filter(|name| DEVICES.iter().any(|prefix| name.starts_with(prefix)))
                     .map(str::to_owned)
                     .collect();
                 if left.is_empty() { Ok(()) } else { Err(left.join(" ")) }
@@ -337,7 +367,22 @@ pub fn difference(before: &str, now: &str) -> String {
 /// A ping that runs.
 pub struct Ping(Child);
 
+/// Bytes of a small IP packet.
+pub const SMALL: u64 = 84;
+
+/// 10 packets a second; size is that of the IP packet.
+fn ping(address: &str, count: u32, size: u64) -> Command {
+    let mut command = Command::new("ping");
+    command.args(["-q", "-i", "0.1", "-W", "2", "-M", "do", "-c", &count.to_string()]);
+    command.args(["-s", &(size - 28).to_string(), address]);
+    command
+}
+
 impl Ping {
+    fn start(mut command: Command) -> Self {
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ping"))
+    }
+
     /// Waits for its end; every packet must have come back.
     pub fn assert_none_lost(self) {
         let text = stdout(self.0.wait_with_output().expect("ping ends"));

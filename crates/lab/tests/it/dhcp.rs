@@ -25,6 +25,7 @@ fn cloud() -> Cloud {
     Cloud::up_with(LabOptions {
         name: format!("dhcp-{}", std::process::id()),
         dhcp_hosts: Some(HOSTS.map(str::to_owned).to_vec()),
+        l3: Some(Vec::new()),
         overrides: overrides.iter().map(|text| text.parse().expect("override")).collect(),
         ..LabOptions::default()
     })
@@ -125,8 +126,7 @@ impl<'c> Net<'c> {
     }
 
     fn delete_port(&self, instance: &Instance) {
-        self.cloud.lab.delete_instance(&instance.name).expect("instance deleted");
-        self.cloud.client.delete(&format!("/v2.0/ports/{}", instance.port_id)).expect("deleted");
+        self.cloud.remove(instance);
     }
 }
 

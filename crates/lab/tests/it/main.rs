@@ -8,6 +8,9 @@ mod dhcp_client;
 mod footprint;
 mod networks;
 mod probe;
+mod router_dvr;
+mod router_legacy;
+mod routing;
 mod security_groups;
 mod spoof;
 

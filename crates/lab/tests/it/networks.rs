@@ -1,12 +1,12 @@
 //! Instances on networks of every type, and what restarts do to them.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use neutrino_lab::{ServiceAction, wait::wait_until};
 
 use crate::cloud::{AGENT, Cloud, HOSTS, SERVER, SETTLE};
+use crate::probe::hops::{Counter, Sniffer};
 use crate::{inside, on, stdout};
 
 #[test]
@@ -49,22 +49,18 @@ fn neighbours_are_answered_locally() {
     let right = cloud.boot(&network, "right", "compute1");
     cloud.await_answer(&left, &right);
 
-    let mut tcpdump = Command::new("timeout");
-    tcpdump.args(["-s", "INT", "3", "tcpdump", "-nn", "-l", "-i", "eth1", "udp", "port", "4789"]);
-    tcpdump.stdout(Stdio::piped()).stderr(Stdio::piped());
-    cloud.lab.enter_host("compute0", &mut tcpdump).expect("enter");
-    let mut capture = tcpdump.spawn().expect("tcpdump");
-    let mut errors = BufReader::new(capture.stderr.take().expect("piped")).lines();
-    assert!(errors.any(|line| line.is_ok_and(|line| line.contains("listening on"))));
+    let tunnel = Sniffer::start(&cloud.lab, "compute0", "", "eth1", "udp port 4789");
     inside(&cloud.lab, "left", "ip neigh flush dev eth0");
     cloud.start_ping(&left, &right, 3, 84).assert_none_lost();
-    let output = capture.wait_with_output().expect("tcpdump ends");
-    let seen = String::from_utf8_lossy(&output.stdout);
-    assert!(seen.matches("ICMP echo").count() >= 6, "{seen}");
-    assert!(!seen.contains("ARP, Request"), "{seen}");
+    tunnel.await_packets(&["ICMP echo"], 6);
+    tunnel.assert_none(&["ARP, Request"]);
 
     let answers = on(&cloud.lab, "compute0", "ovs-ofctl dump-flows br-tun table=21");
     assert!(answers.contains(&format!("arp_tpa={}", right.ip)), "{answers}");
+    let unicast = ["table=20", "strip_vlan", "output:\"vxlan-"];
+    let unicast = Counter::flows(&cloud.lab, "compute0", "br-tun", &unicast);
+    cloud.start_ping(&left, &right, 3, 84).assert_none_lost();
+    unicast.await_packets(3);
     cloud.finish(&[&left, &right]);
 }
 

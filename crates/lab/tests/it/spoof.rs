@@ -109,6 +109,7 @@ impl Village {
             name: format!("{name}-{}", std::process::id()),
             firewall: vec!["mixed".parse().expect("choice")],
             dhcp_hosts: Some(Vec::new()),
+            l3: Some(Vec::new()),
             ..LabOptions::default()
         });
         let before = deployed::all_filters(&cloud);
@@ -119,7 +120,7 @@ impl Village {
         {
             let rule = json!({"security_group_id": open, "direction": direction,
                 "ethertype": ethertype});
-            deployed::create(&cloud, "security_group_rule", &rule);
+            cloud.create("security_group_rule", rule);
         }
         let mut village = Self {
             cloud,
@@ -371,7 +372,7 @@ fn assert_closed_from_the_start(village: &Village, number: u8, agent_runs: bool)
     for ethertype in ["IPv4", "IPv6"] {
         let rule = json!({"security_group_id": closed, "direction": "ingress",
             "protocol": "udp", "ethertype": ethertype});
-        deployed::create(cloud, "security_group_rule", &rule);
+        cloud.create("security_group_rule", rule);
     }
     for station in &stations {
         wait_until("the flood", SETTLE, || match datagrams(village, station) {

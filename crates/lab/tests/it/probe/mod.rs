@@ -1,4 +1,6 @@
-//! Programs that send and count packets in instances.
+//! Programs that send and count packets in instances, and what counts them on their way.
+
+pub mod hops;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -32,12 +34,21 @@ pub struct Program {
     lines: BufReader<ChildStdout>,
 }
 
+fn python(script: &str, mode: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-B", script, mode]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
 impl Program {
     /// Starts `script` in an instance with `mode` as its argument and a line of JSON as its input.
     pub fn start(lab: &Lab, instance: &str, script: &str, mode: &str, input: &Value) -> Self {
-        let mut command = Command::new("python3");
-        command.args(["-B", script, mode]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut command = python(script, mode);
         lab.enter_instance(instance, &mut command).expect("instance");
+        Self::run(command, input)
+    }
+
+    fn run(mut command: Command, input: &Value) -> Self {
         let mut child = command.spawn().expect("python3");
         let mut theirs = child.stdin.take().expect("piped");
         writeln!(theirs, "{input}").expect("the program reads");
@@ -111,11 +122,18 @@ pub fn probe<'a>(
         .into_iter()
         .map(|(name, list)| Program::start(lab, name, TRAFFIC, "probe", &to_json(&list)))
         .collect();
-    let result = |mut program: Program| {
-        let line = program.line();
-        serde_json::from_str::<BTreeMap<String, String>>(&line).expect("an object of texts")
-    };
-    started.into_iter().flat_map(result).collect()
+    started.into_iter().flat_map(results).collect()
+}
+
+/// Makes all attempts at once from a host, such as upstream; answers as [`probe`] does.
+pub fn probe_from(lab: &Lab, host: &str, attempts: &[Attempt]) -> BTreeMap<String, String> {
+    let mut command = python(TRAFFIC, "probe");
+    lab.enter_host(host, &mut command).expect("host");
+    results(Program::run(command, &to_json(attempts)))
+}
+
+fn results(mut program: Program) -> BTreeMap<String, String> {
+    serde_json::from_str(&program.line()).expect("an object of texts")
 }
 
 /// Connections that are held open and used ten times a second.

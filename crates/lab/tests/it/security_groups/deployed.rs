@@ -53,15 +53,9 @@ pub fn id(resource: &Value) -> String {
     resource["id"].as_str().expect("id").to_owned()
 }
 
-/// Creates a resource of several words, such as `security_group`.
-pub fn create(cloud: &Cloud, kind: &str, body: &Value) -> Value {
-    let path = format!("/v2.0/{}s", kind.replace('_', "-"));
-    cloud.client.post(&path, &json!({kind: body})).expect(kind)[kind].take()
-}
-
 /// A security group without any rule.
 pub fn empty_group(cloud: &Cloud, name: &str) -> String {
-    let group = create(cloud, "security_group", &json!({"name": name}));
+    let group = cloud.create("security_group", json!({"name": name}));
     for rule in group["security_group_rules"].as_array().expect("default rules") {
         delete(cloud, "security-group-rules", &id(rule));
     }
@@ -84,14 +78,14 @@ impl Deployed {
     pub fn create(cloud: &Cloud, world: &World) -> Self {
         let groups = world.rules.keys().map(|name| (*name, empty_group(cloud, name))).collect();
         let address_group = |(name, nets): (&&'static str, &Vec<ipnet::IpNet>)| {
-            let made = create(cloud, "address_group", &json!({"name": name, "addresses": nets}));
+            let made = cloud.create("address_group", json!({"name": name, "addresses": nets}));
             (*name, id(&made))
         };
         let address_groups = world.address_groups.iter().map(address_group).collect();
         let mut deployed = Self { groups, address_groups, rules: Vec::new() };
         for (name, rules) in &world.rules {
             for rule in rules {
-                let made = create(cloud, "security_group_rule", &deployed.body(name, rule));
+                let made = cloud.create("security_group_rule", deployed.body(name, rule));
                 deployed.rules.push((name, rule.clone(), id(&made)));
             }
         }

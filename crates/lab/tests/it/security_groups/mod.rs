@@ -134,6 +134,7 @@ impl Matrix {
             name: format!("matrix-{}", std::process::id()),
             firewall: vec!["mixed".parse().expect("choice")],
             dhcp_hosts: Some(Vec::new()),
+            l3: Some(Vec::new()),
             ..LabOptions::default()
         });
         let before = deployed::all_filters(&cloud);
