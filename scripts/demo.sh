@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The demo: three emulated hosts, networks made with the openstack client, instances that get their address from DHCP and
 # their metadata from 169.254.169.254, ping each other across hosts and are kept apart by security groups under both
-# firewall drivers, what a killed agent, server or switch does to them, and that nothing is left afterwards.
+# firewall drivers, reach the world through a centralised and a distributed router and are reached by floating IPs, what a
+# killed agent, server or switch does to them, and that nothing is left afterwards.
 # Exit status 0 only when every single check held.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +14,9 @@ HOSTS="controller0 compute0 compute1"
 NETWORKS="vxlan gre vlan flat"
 
 problems=()
-declare -A mtu_of ip_of
+# A host outside the cloud, behind the gateway of the external network.
+FAR=198.51.100.1
+declare -A mtu_of ip_of floating_of
 # What the summary at the end shows: rows of the last table, agents and ports as the client last printed them.
 rows=()
 agents_text=""
@@ -95,7 +98,7 @@ summary() {
 up() {
     step "three hosts, each with its own Open vSwitch; compute0 filters with iptables, the others with flows"
     # The lab ends with this script, also when it is killed.
-    run "$NEUTRINO" lab up --firewall mixed --owner $$
+    run "$NEUTRINO" lab up --firewall mixed --dvr --owner $$
     eval "$(lab env)"
     agents
 }
@@ -105,18 +108,24 @@ agents() {
     echo "$agents_text"
     local alive
     alive=$(openstack network agent list -f json | jq '[.[] | select(.Alive and .State)] | length')
-    [ "$alive" = 5 ] || problem "$alive of 5 agents are alive"
+    [ "$alive" = 10 ] || problem "$alive of 10 agents are alive"
 }
 
 # One network with a subnet, a port and an instance on each compute host.
 network() {
-    local kind=$1 number=$2 provider=() host port
+    local kind=$1 number=$2 provider=() subnet=(--subnet-range "10.$2.0.0/24") host port
     case $kind in
-        vlan | flat) provider=(--provider-physical-network provider) ;;
+        vlan) provider=(--provider-physical-network provider) ;;
+        flat)
+            # The world is behind its gateway; instances may be on it too.
+            provider=(--provider-physical-network provider --external)
+            subnet=(--subnet-range 172.25.250.0/24 --gateway 172.25.250.254)
+            subnet+=(--allocation-pool start=172.25.250.10,end=172.25.250.99)
+            ;;
     esac
     step "a network of type $kind"
     mtu_of[$kind]=$(run openstack network create --provider-network-type "$kind" "${provider[@]}" "$kind" -f value -c mtu)
-    run openstack subnet create --network "$kind" --subnet-range "10.$number.0.0/24" --gateway none "$kind" -f value -c cidr
+    run openstack subnet create --network "$kind" "${subnet[@]}" "$kind" -f value -c cidr
     for host in compute0 compute1; do
         port=$(run openstack port create --network "$kind" --host "$host" "$kind-$host" -f json)
         ip_of[$kind-$host]=$(jq -r '.fixed_ips[0].ip_address' <<<"$port")
@@ -214,9 +223,74 @@ ports() {
     ports_text=$(run openstack port list --long -c Name -c 'Fixed IP Addresses' -c 'Device Owner' -c Status)
     echo "$ports_text"
     local status
-    status=$(openstack port list -f value -c Status | sort | uniq -c | tr -s ' ' | sed 's/^ //')
+    status=$(openstack port list --long -f json |
+        jq -r '.[] | select(."Device Owner" | test("^(compute:|network:dhcp)")) | .Status' | sort | uniq -c | tr -s ' ' | sed 's/^ //')
     # Eight of instances, and one of DHCP on each network.
-    [ "$status" = "12 ACTIVE" ] || problem "not all 12 ports are ACTIVE: $status"
+    [ "$status" = "12 ACTIVE" ] || problem "not all 12 ports of instances and DHCP are ACTIVE: $status"
+}
+
+# Pings the world from an instance; prints the address by which the world sees it.
+seen_as() {
+    local capture line
+    exec {capture}< <(on internet timeout 5 tcpdump -Z root -nn -l -c 1 -i eth0 "icmp[icmptype] == icmp-echo and dst $FAR" 2>&1)
+    while read -r line <&$capture; do
+        [[ $line != *"listening on"* ]] || break
+    done
+    inside "$1" ping -q -c 1 -W 2 $FAR >/dev/null || true
+    sed -n 's/.* IP \(.*\) > .*: ICMP echo request.*/\1/p' <&$capture
+    exec {capture}<&-
+}
+seen_outside_as() { [ "$(seen_as "$1")" = "$2" ]; }
+reaches() { on "$1" ping -q -c 1 -W 1 "$2" >/dev/null; }
+
+# A router named and made as the words after the networks say; its networks reach the world through it.
+router() {
+    local name=$1 networks=$2 network host gateway
+    step "a $name router for the networks $networks"
+    run openstack router create "--$name" "$name" -f value -c distributed
+    run openstack router set --external-gateway flat "$name"
+    for network in $networks; do
+        run openstack router add subnet "$name" "$network"
+    done
+    gateway=$(openstack router show "$name" -f json | jq -r '.external_gateway_info.external_fixed_ips[0].ip_address')
+    for network in $networks; do
+        for host in compute0 compute1; do
+            within 15 seen_outside_as "$network-$host" "$gateway" ||
+                problem "the world sees $network-$host as $(seen_as "$network-$host"), not as the router's $gateway"
+        done
+    done
+    echo "instances on $networks reach $FAR, which sees them as $gateway"
+}
+# An address of the external network for an instance: the world reaches it there and sees it as that.
+floating_ip() {
+    local instance=$1 address
+    step "a floating IP for $instance"
+    address=$(run openstack floating ip create --port "$instance" flat -f value -c floating_ip_address)
+    floating_of[$instance]=$address
+    run openstack security group rule create --protocol icmp "$(openstack port show "$instance" -f json |
+        jq -r '.security_group_ids[0]')" -f value -c id >/dev/null 2>&1 || true
+    within 15 reaches internet "$address" || problem "$address does not answer the world"
+    within 5 seen_outside_as "$instance" "$address" || problem "the world does not see $instance as $address"
+    run "$NEUTRINO" lab exec internet -- ping -c 3 -i 0.2 "$address" || problem "packets to $address were lost"
+}
+routers() {
+    router centralized "vxlan gre"
+    floating_ip vxlan-compute0
+    router distributed vlan
+    floating_ip vlan-compute1
+    step "what floating IPs are made of: on controller0 for the one, on compute1 itself for the other"
+    run "$NEUTRINO" lab exec controller0 -- ip netns list
+    run "$NEUTRINO" lab exec compute1 -- ip netns list
+    local namespace
+    namespace=qrouter-$(openstack router show distributed -f value -c id)
+    run "$NEUTRINO" lab exec compute1 -- ip -n "$namespace" rule
+    step "between subnets of a router"
+    for pair in "vxlan-compute0 ${ip_of[gre-compute1]}" "vxlan-compute0 ${floating_of[vlan-compute1]}"; do
+        # shellcheck disable=SC2086 # two words
+        set -- $pair
+        within 15 answers "$1" "$2" || problem "$1 does not reach $2"
+        run "$NEUTRINO" lab instance exec "$1" -- ping -c 3 -i 0.2 "$2" || problem "packets from $1 to $2 were lost"
+    done
 }
 
 # Neighbours are known to the switch: no ARP request leaves the host.
@@ -264,7 +338,17 @@ packet_filter() {
     on compute0 sh -c 'iptables-save; ip6tables-save' | sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//'
 }
 
-# Kills services on compute0 or controller0, starts them again a second later.
+# Devices, addresses, routes, rules and translations in the namespaces of routers.
+router_namespaces() {
+    local host
+    for host in $HOSTS; do
+        on "$host" sh -c 'for n in $(ip netns list | cut -d" " -f1 | grep -v qdhcp- | sort); do
+            echo "$n"; ip -n "$n" -o link; ip -n "$n" -4 -o address; ip -n "$n" route show table all; ip -n "$n" rule
+            ip netns exec "$n" iptables-save; done' | sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//'
+    done
+}
+
+# Kills services, starts them again a second later.
 kill_and_start() {
     local pair
     for pair in "$@"; do
@@ -280,13 +364,15 @@ kill_and_start() {
 kills() {
     step "kill -9 of agent, server and both while an instance pings, 10 packets a second"
     local before after stream sent received rtt agent=compute0:neutron-openvswitch-agent server=controller0:neutron-server
-    local rules servers
+    local rules servers namespaces world
     before=$(canonical_flows)
     rules=$(packet_filter)
     servers=$(on controller0 pgrep dnsmasq)
+    namespaces=$(router_namespaces)
     show "$NEUTRINO" lab instance exec vxlan-compute0 -- ping -q -c 380 -i 0.1 "${ip_of[vxlan-compute1]}"
     exec {stream}< <(inside vxlan-compute0 ping -q -c 380 -i 0.1 -W 2 "${ip_of[vxlan-compute1]}")
-    kill_and_start $agent
+    exec {world}< <(on internet ping -q -c 80 -i 0.1 -W 2 "${floating_of[vlan-compute1]}")
+    kill_and_start $agent {controller0,compute0,compute1}:neutron-l3-agent
     kill_and_start controller0:neutron-dhcp-agent controller0:neutron-metadata-agent
     kill_and_start $server
     kill_and_start $agent $server
@@ -294,6 +380,10 @@ kills() {
     exec {stream}<&-
     echo "sent ${sent:-0}, received ${received:-0}, lost $((${sent:-0} - ${received:-0})), RTT ${rtt:--} ms"
     [ "${sent:-0}" = 380 ] && [ "${received:-0}" = 380 ] || problem "packets were lost while services were killed"
+    read -r sent received rtt < <(summary <&$world) || true
+    exec {world}<&-
+    echo "from the world to a floating IP meanwhile: sent ${sent:-0}, received ${received:-0}"
+    [ "${sent:-0}" = 80 ] && [ "${received:-0}" = 80 ] || problem "packets to a floating IP were lost while L3 agents were killed"
     after=$(canonical_flows)
     if [ "$before" = "$after" ]; then
         echo "flows of compute0: $(grep -c actions <<<"$after"), the same as before"
@@ -306,6 +396,12 @@ kills() {
     else
         problem "the restarts changed iptables of compute0"
         diff <(echo "$rules") <(packet_filter) || true
+    fi
+    if [ "$namespaces" = "$(router_namespaces)" ]; then
+        echo "namespaces of routers: $(grep -cE '^(qrouter|snat|fip)-' <<<"$namespaces"), with the same devices, routes and rules as before"
+    else
+        problem "the restarts changed namespaces of routers"
+        diff <(echo "$namespaces") <(router_namespaces) || true
     fi
     [ "$servers" = "$(on controller0 pgrep dnsmasq)" ] || problem "the DHCP agent's restart restarted dnsmasq"
 }
@@ -324,14 +420,19 @@ switch() {
 clean() {
     left=$(for host in $HOSTS; do
         on "$host" sh -c 'ovs-vsctl list-ports br-int; ovs-vsctl list-ports br-tun; ls /sys/class/net; ip netns list
-            pgrep dnsmasq | sed s/^/dnsmasq-/; iptables-save | grep -o "physdev.*"' |
-            grep -E '^(tap|qvo|qvb|qbr|vxlan-|gre-|qdhcp-|dnsmasq|physdev)' || true
+            pgrep -l "dnsmasq|radvd"; iptables-save | grep -o "physdev.*"' |
+            grep -E '^(tap|qvo|qvb|qbr|vxlan-|gre-|q[rg]-|sg-|fg-|rfp-|fpr-|qdhcp-|qrouter-|snat-|fip-|[0-9]|physdev)' || true
     done)
     [ -z "$left" ]
 }
 delete() {
     step "delete everything"
     local kind host names=()
+    run openstack floating ip delete "${floating_of[@]}"
+    run openstack router remove subnet centralized vxlan
+    run openstack router remove subnet centralized gre
+    run openstack router remove subnet distributed vlan
+    run openstack router delete centralized distributed
     for kind in $NETWORKS; do
         for host in compute0 compute1; do
             run "$NEUTRINO" lab instance delete "$kind-$host"
@@ -362,6 +463,7 @@ main() {
     metadata
     security_groups vxlan compute1 compute0
     security_groups vlan compute0 compute1
+    routers
     step "packets as large as the MTU, across hosts"
     table
     flows
