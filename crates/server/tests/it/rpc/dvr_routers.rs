@@ -6,22 +6,22 @@ use super::{Agent, connect, report};
 use crate::support::server::{TestServer, create, network, text};
 
 /// A host with its L2 and its L3 agent.
-struct Host {
-    name: &'static str,
-    agent: Agent,
+pub(super) struct Host {
+    pub(super) name: &'static str,
+    pub(super) agent: Agent,
 }
 
 /// A controller that translates addresses, two compute hosts, and an external network.
-struct Cloud {
-    t: TestServer,
-    net: Host,
-    c0: Host,
-    c1: Host,
-    external: Value,
+pub(super) struct Cloud {
+    pub(super) t: TestServer,
+    pub(super) net: Host,
+    pub(super) c0: Host,
+    pub(super) c1: Host,
+    pub(super) external: Value,
 }
 
 impl Host {
-    async fn start(t: &TestServer, name: &'static str, mode: &str) -> Self {
+    pub(super) async fn start(t: &TestServer, name: &'static str, mode: &str) -> Self {
         let agent = connect(&t.server.rpc, "test", name, &["l3_agent"]).await;
         report(
             &agent,
@@ -51,11 +51,11 @@ impl Host {
         self.agent.call(topic, method, version, args).await.expect("answered")
     }
 
-    async fn ids(&self) -> Value {
+    pub(super) async fn ids(&self) -> Value {
         self.ask("q-l3-plugin", "get_router_ids", "1.9", json!({})).await
     }
 
-    async fn sync(&self, routers: &[&Value]) -> Vec<Value> {
+    pub(super) async fn sync(&self, routers: &[&Value]) -> Vec<Value> {
         let ids: Vec<&Value> = routers.iter().map(|r| &r["id"]).collect();
         let found =
             self.ask("q-l3-plugin", "sync_routers", "1.0", json!({ "router_ids": ids })).await;
@@ -73,14 +73,14 @@ impl Host {
     }
 
     /// Waits until the agent is told so.
-    async fn told(&self, method: &str, args: Value) {
+    pub(super) async fn told(&self, method: &str, args: Value) {
         let is_it =
             |r: &neutrino_rpc::Request| r.method == method && Value::Object(r.args.clone()) == args;
         self.agent.received_until(is_it).await;
     }
 
     /// How often the agent was told something so far.
-    fn times(&self, method: &str) -> usize {
+    pub(super) fn times(&self, method: &str) -> usize {
         let got = self.agent.inbox.0.lock().expect("not poisoned");
         got.iter().filter(|r| r.method == method).count()
     }
@@ -90,12 +90,12 @@ fn updated(router: &Value) -> Value {
     json!({ "routers": [router["id"]] })
 }
 
-fn removed(router: &Value) -> Value {
+pub(super) fn removed(router: &Value) -> Value {
     json!({ "payload": { "router_id": router["id"] } })
 }
 
 impl Cloud {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let t = TestServer::start().await;
         let net = Host::start(&t, "net", "dvr_snat").await;
         let c0 = Host::start(&t, "c0", "dvr").await;
@@ -109,31 +109,31 @@ impl Cloud {
     }
 
     /// A distributed router, with a gateway if asked for.
-    async fn router(&self, gateway: bool) -> Value {
+    pub(super) async fn router(&self, gateway: bool) -> Value {
         let info = if gateway { json!({ "network_id": self.external["id"] }) } else { Value::Null };
         let body = json!({ "name": "r", "distributed": true, "external_gateway_info": info });
         create(&self.t.client, "routers", body).await
     }
 
-    async fn put(&self, path: &str, body: Value) -> Value {
+    pub(super) async fn put(&self, path: &str, body: Value) -> Value {
         let answer = self.t.client.put(path, &body).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.json());
         answer.json()
     }
 
-    async fn interface(&self, router: &Value, action: &str, subnet: &Value) -> Value {
+    pub(super) async fn interface(&self, router: &Value, action: &str, subnet: &Value) -> Value {
         let path = format!("/v2.0/routers/{}/{action}_router_interface", text(router, "id"));
         self.put(&path, json!({ "subnet_id": subnet["id"] })).await
     }
 
-    async fn instance(&self, network: &Value, host: &str) -> Value {
+    pub(super) async fn instance(&self, network: &Value, host: &str) -> Value {
         let body = json!({ "network_id": network["id"], "device_owner": "compute:nova",
                            "device_id": neutrino_types::new_id(), "binding:host_id": host });
         create(&self.t.client, "ports", body).await
     }
 
     /// As Nova changes ports: profiles are its own.
-    async fn update_port(&self, port: &Value, changes: Value) {
+    pub(super) async fn update_port(&self, port: &Value, changes: Value) {
         let path = format!("/v2.0/ports/{}", text(port, "id"));
         let nova = self.t.user("service", "service,admin");
         let answer = nova.put(&path, &json!({ "port": changes })).await;
@@ -145,21 +145,21 @@ impl Cloud {
         self.put(&path, json!({ "router": changes })).await["router"].clone()
     }
 
-    async fn delete(&self, collection: &str, resource: &Value) {
+    pub(super) async fn delete(&self, collection: &str, resource: &Value) {
         let path = format!("/v2.0/{collection}/{}", text(resource, "id"));
         let answer = self.t.client.delete(&path).await;
         assert_eq!(answer.status, 204, "{path}");
     }
 
     /// The ports of a kind, by subnet of their first address.
-    async fn ports(&self, owner: &str) -> Vec<Value> {
+    pub(super) async fn ports(&self, owner: &str) -> Vec<Value> {
         let path = format!("/v2.0/ports?device_owner={owner}");
         self.t.client.get(&path).await.json()["ports"].as_array().expect("list").clone()
     }
 }
 
 const SNAT: &str = "network:router_centralized_snat";
-const AGENT_GATEWAY: &str = "network:floatingip_agent_gateway";
+pub(super) const AGENT_GATEWAY: &str = "network:floatingip_agent_gateway";
 const DVR: &str = "network:router_interface_distributed";
 
 #[tokio::test]
@@ -479,140 +479,4 @@ async fn synchronising_costs_the_same_for_1_and_for_9_routers() {
     assert_eq!((costs[0], costs[2]), (costs[1], costs[3]), "{costs:?}");
     assert!(costs.iter().all(|cost| *cost <= 30), "{costs:?}");
     c.t.stop().await;
-}
-
-/// A router with a gateway on a network whose instances are on c0 and c1, and a floating IP that
-/// leads to the first.
-struct Floating {
-    c: Cloud,
-    router: Value,
-    first: Value,
-    second: Value,
-    floating_ip: Value,
-}
-
-impl Floating {
-    async fn start() -> Self {
-        let c = Cloud::start().await;
-        let (blue, subnet) = network(&c.t.client, "blue", "10.0.0.0/24").await;
-        let router = c.router(true).await;
-        c.interface(&router, "add", &subnet).await;
-        let first = c.instance(&blue, "c0").await;
-        let second = c.instance(&blue, "c1").await;
-        let body = json!({ "floating_network_id": c.external["id"], "port_id": first["id"] });
-        let floating_ip = create(&c.t.client, "floatingips", body).await;
-        Self { c, router, first, second, floating_ip }
-    }
-
-    async fn lead_to(&self, port: &Value) {
-        let path = format!("/v2.0/floatingips/{}", text(&self.floating_ip, "id"));
-        self.c.put(&path, json!({ "floatingip": { "port_id": port } })).await;
-    }
-
-    /// The floating IP as `host` is told of it: where it is served; null when it is not told.
-    async fn seen(&self, host: &Host) -> Value {
-        let synced = host.sync(&[&self.router]).await;
-        let found = &synced.first().expect("its router")["_floatingips"][0];
-        let mut out = json!({});
-        for key in ["host", "dest_host", "dvr_snat_bound"] {
-            if let Some(value) = found.get(key) {
-                out[key] = value.clone();
-            }
-        }
-        if found.is_null() { Value::Null } else { out }
-    }
-}
-
-#[tokio::test]
-async fn a_floating_ip_is_served_where_its_instance_is() {
-    let f = Floating::start().await;
-    let here = json!({ "host": "c0", "dest_host": null });
-    assert_eq!(f.seen(&f.c.c0).await, here);
-    for host in [&f.c.c1, &f.c.net] {
-        assert_eq!(f.seen(host).await, Value::Null, "{}", host.name);
-    }
-    let synced = f.c.c0.sync(&[&f.router]).await;
-    let gateways = &synced[0]["_floatingip_agent_interfaces"];
-    assert_eq!(gateways.as_array().map(Vec::len), Some(1), "made with the floating IP");
-    assert_eq!(gateways[0]["binding:host_id"], "c0");
-    assert_eq!(gateways[0]["network_id"], f.c.external["id"]);
-    f.c.t.stop().await;
-}
-
-#[tokio::test]
-async fn a_floating_ip_that_moves_is_told_to_both_hosts() {
-    let f = Floating::start().await;
-    let before = [f.c.c0.times("routers_updated"), f.c.c1.times("routers_updated")];
-    f.lead_to(&f.second["id"]).await;
-    for (host, before) in [(&f.c.c0, before[0]), (&f.c.c1, before[1])] {
-        let more = |got: &[neutrino_rpc::Request]| {
-            got.iter().filter(|r| r.method == "routers_updated").count() > before
-        };
-        host.agent.wait(more).await;
-    }
-    assert_eq!(f.seen(&f.c.c0).await, Value::Null);
-    assert_eq!(f.seen(&f.c.c1).await, json!({ "host": "c1", "dest_host": null }));
-    f.lead_to(&Value::Null).await;
-    assert_eq!(f.seen(&f.c.c1).await, Value::Null);
-    f.c.t.stop().await;
-}
-
-#[tokio::test]
-async fn a_floating_ip_follows_its_instance() {
-    let f = Floating::start().await;
-    f.c.update_port(&f.first, json!({ "binding:profile": { "migrating_to": "c1" } })).await;
-    let both = json!({ "host": "c0", "dest_host": "c1" });
-    assert_eq!(f.seen(&f.c.c0).await, both);
-    assert_eq!(f.seen(&f.c.c1).await, both);
-    assert_eq!(f.c.ports(AGENT_GATEWAY).await.len(), 2, "c1 is ready for it");
-    f.c.update_port(&f.first, json!({ "binding:profile": {}, "binding:host_id": "c1" })).await;
-    assert_eq!(f.seen(&f.c.c1).await, json!({ "host": "c1", "dest_host": null }));
-    f.c.c0.told("router_removed_from_agent", removed(&f.router)).await;
-    assert_eq!(f.c.c0.ids().await, json!([]));
-    // Its port goes, and the floating IP leads nowhere.
-    f.c.delete("ports", &f.first).await;
-    assert_eq!(f.seen(&f.c.c1).await, Value::Null);
-    f.c.t.stop().await;
-}
-
-#[tokio::test]
-async fn a_floating_ip_of_a_port_on_no_host_is_centralised() {
-    let f = Floating::start().await;
-    let body = json!({ "network_id": f.first["network_id"] });
-    let address = create(&f.c.t.client, "ports", body).await;
-    let told = f.c.net.times("routers_updated");
-    f.lead_to(&address["id"]).await;
-    f.c.net
-        .agent
-        .wait(|got| got.iter().filter(|r| r.method == "routers_updated").count() > told)
-        .await;
-    let central = json!({ "host": "FLOATING_IP_HOST_NEEDS_BINDING", "dvr_snat_bound": true });
-    assert_eq!(f.seen(&f.c.net).await, central);
-    assert_eq!(f.seen(&f.c.c0).await, Value::Null);
-    // Plugged, it is served on its host.
-    let told = f.c.net.times("routers_updated");
-    let owner = json!({ "device_owner": "compute:nova", "binding:host_id": "c1" });
-    f.c.update_port(&address, owner).await;
-    f.c.net
-        .agent
-        .wait(|got| got.iter().filter(|r| r.method == "routers_updated").count() > told)
-        .await;
-    assert_eq!(f.seen(&f.c.net).await, Value::Null);
-    assert_eq!(f.seen(&f.c.c1).await, json!({ "host": "c1", "dest_host": null }));
-    f.c.t.stop().await;
-}
-
-#[tokio::test]
-async fn a_host_without_external_network_leaves_its_floating_ips_to_the_centre() {
-    let f = Floating::start().await;
-    let inner = Host::start(&f.c.t, "inner", "dvr_no_external").await;
-    let network = json!({ "id": f.first["network_id"] });
-    let vm = f.c.instance(&network, "inner").await;
-    f.lead_to(&vm["id"]).await;
-    let central = json!({ "host": "FLOATING_IP_HOST_NEEDS_BINDING", "dest_host": null,
-                          "dvr_snat_bound": true });
-    assert_eq!(f.seen(&f.c.net).await, central);
-    assert_eq!(f.seen(&inner).await, central);
-    assert_eq!(f.seen(&f.c.c0).await, Value::Null);
-    f.c.t.stop().await;
 }

@@ -5,6 +5,7 @@ mod address_scopes;
 mod devices;
 mod dhcp;
 mod dvr;
+mod dvr_floating_ips;
 mod dvr_routers;
 mod l3;
 mod notifications;
