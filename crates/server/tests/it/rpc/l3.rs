@@ -3,10 +3,10 @@
 use neutrino_rpc::{Request, RpcError};
 use serde_json::{Value, json};
 
-use super::{Agent, connect, report};
+use super::{Agent, connect, report, report_l2};
 use crate::support::{
     l3::Site,
-    server::{TestServer, create, text},
+    server::{TestServer, create, network, text},
 };
 
 const L3: &str = "l3_agent";
@@ -146,6 +146,17 @@ async fn the_rest_of_the_plugin_answers() {
     let args = json!({ "filters": { "id": [net["id"]] }, "fields": ["id", "mtu"] });
     let found = ask(&agent, "get_networks", "1.12", args).await;
     assert_eq!((&found[0]["id"], &found[0]["mtu"]), (&net["id"], &net["mtu"]));
+
+    report_l2(&agent, "node1").await;
+    let (net, subnet) = network(&t.client, "blue", "10.0.0.0/24").await;
+    let bound = json!({ "network_id": net["id"], "binding:host_id": "node1" });
+    let bound = create(&t.client, "ports", bound).await;
+    // Nobody reaches it yet, so nobody is its neighbour.
+    create(&t.client, "ports", json!({ "network_id": net["id"] })).await;
+    let args = json!({ "host": "node1", "subnet_id": subnet["id"] });
+    let found = ask(&agent, "get_ports_by_subnet", "1.2", args).await;
+    let ids: Vec<&Value> = found.as_array().expect("list").iter().map(|p| &p["id"]).collect();
+    assert_eq!(ids, [&bound["id"]]);
     t.stop().await;
 }
 
