@@ -61,9 +61,7 @@ impl Place<'_> {
     /// # Errors
     /// The first thing that could not be done; all else was.
     pub async fn apply(&self, steps: Vec<Step>) -> Result<(), ApplyError> {
-        // The proxy is part of the agent: to listen again changes nothing on the host.
-        let changes = steps.iter().filter(|step| !matches!(step, Step::Proxy(_)));
-        self.counters.steps(changes.count());
+        self.counters.steps(changes(&steps));
         let mut first = None;
         let mut kernel = Vec::new();
         // Open vSwitch is asked once for all ports, and addresses are announced together.
@@ -144,6 +142,13 @@ impl Place<'_> {
         }
         Ok(())
     }
+}
+
+/// How many of the steps change the host: to listen again changes nothing, the proxy is part of the
+/// agent.
+#[must_use]
+pub fn changes(steps: &[Step]) -> usize {
+    steps.iter().filter(|step| !matches!(step, Step::Proxy(_))).count()
 }
 
 /// The port that a device is of, if one is.

@@ -156,7 +156,12 @@ impl Agent {
 
     fn done(&mut self, task: task::Id, outcome: Outcome) {
         let Some(site) = self.sites.remove(&task) else { return };
-        self.litter |= outcome == Outcome::Removed;
+        // A distributed router may have fewer floating IPs than before.
+        self.litter |= match &outcome {
+            Outcome::Removed => true,
+            Outcome::Served { router, .. } => router.view.distributed,
+            _ => false,
+        };
         self.state.done(&site, outcome, Instant::now());
     }
 

@@ -292,7 +292,7 @@ impl Worker {
             return Ok(());
         }
         tracing::debug!(namespace, ?steps, "changing a namespace");
-        let (begun, changes) = (Instant::now(), steps.len());
+        let (begun, changes) = (Instant::now(), apply::changes(&steps));
         let place = Place {
             namespace,
             router_id: id,
@@ -302,8 +302,10 @@ impl Worker {
             counters: &self.counters,
         };
         place.apply(steps).await?;
-        let duration_ms = begun.elapsed().as_millis();
-        tracing::info!(namespace, changes, duration_ms, "namespace changed");
+        if changes > 0 {
+            let duration_ms = begun.elapsed().as_millis();
+            tracing::info!(namespace, changes, duration_ms, "namespace changed");
+        }
         Ok(())
     }
 

@@ -172,8 +172,9 @@ async fn leaves(server: &Server, host: &Host) {
         let routes = in_namespace(&fip(), &["ip", "route"]);
         let rules = in_namespace(&qrouter(ROUTER), &["ip", "rule"]);
         let statuses: Vec<String> = server.world().statuses.values().cloned().collect();
+        let file = fs::read_to_string(host.state.join("fip-priorities")).unwrap_or_default();
         let gone = !routes.contains("172.25.250.30") && !rules.contains("32768:");
-        check(gone && statuses == ["DOWN"], (routes, rules, statuses))
+        check(gone && file.is_empty() && statuses == ["DOWN"], (routes, rules, file, statuses))
     })
     .await;
     reaches("vm1", OUTSIDE).await;
