@@ -245,6 +245,11 @@ fn restarts_change_nothing(
         assert_eq!(before.0, now.0, "flows of {host}");
         assert_eq!(before.1, now.1, "what agents keep on {host}");
     }
+    routing::restart_switch(cloud, NEAR);
+    cloud.await_reachable_from("internet", &floating.address);
+    cloud.await_answer(ds, &mates[1]);
+    routing::restart_switch(cloud, NETWORK_HOST);
+    echo::await_seen_outside_as(&cloud.lab, &mates[1], &site.router.external_ip);
 }
 
 /// A host has a router only as long as it has an instance for it.

@@ -147,5 +147,7 @@ fn restarts_change_nothing(site: &Site, floating: &FloatingIp) {
         assert_eq!(before.0, now.0, "flows of {host}");
         assert_eq!(before.1, now.1, "what agents keep on {host}");
     }
+    routing::restart_switch(cloud, NETWORK_HOST);
+    cloud.await_reachable_from("internet", &floating.address);
     cloud.await_reachable(&site.legs[0].instances[1], GATEWAY);
 }

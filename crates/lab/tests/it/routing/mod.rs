@@ -2,10 +2,10 @@
 
 pub mod echo;
 
-use neutrino_lab::{Addressing, InstanceSpec, Lab, wait::wait_until};
+use neutrino_lab::{Addressing, InstanceSpec, Lab, ServiceAction, wait::wait_until};
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, Instance, SETTLE};
+use crate::cloud::{Cloud, Instance, SETTLE, difference};
 use crate::on;
 
 /// The gateway of the external network, as in the second seed.
@@ -265,6 +265,29 @@ impl Cloud {
         })
         .expect("namespaces");
     }
+}
+
+/// Restarts the switch of a host, which takes the devices of routers with it; the agents bring
+/// back all that was there.
+pub fn restart_switch(cloud: &Cloud, host: &str) {
+    // New devices have other numbers and come in another order.
+    let kept = || {
+        let kept = cloud.kept(host);
+        let unnumbered = |line: &'_ str| {
+            let number = line.find(": ").filter(|end| line[..*end].parse::<u32>().is_ok());
+            line[number.map_or(0, |end| end + 2)..].to_owned()
+        };
+        let mut lines: Vec<String> = kept.lines().map(unnumbered).collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    let before = kept();
+    cloud.lab.service(host, "ovs-vswitchd", ServiceAction::Restart).expect("ovs-vswitchd");
+    wait_until("what agents keep as before", SETTLE, || {
+        let now = kept();
+        if now == before { Ok(()) } else { Err(difference(&before, &now)) }
+    })
+    .expect(host);
 }
 
 /// Tag of a port of br-int: the network's VLAN on that host.
