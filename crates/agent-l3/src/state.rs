@@ -141,6 +141,8 @@ struct Entry {
 struct RunningJob {
     wake: Wake,
     related: bool,
+    /// Notifications were missed since it began: who it knows on the subnets may be wrong.
+    outdated: bool,
 }
 
 /// The agent's memory.
@@ -179,6 +181,9 @@ impl State {
             entry.not_before = None;
             // Some who came or went may have been missed.
             entry.neighbours = None;
+            if let Some(job) = &mut entry.job {
+                job.outdated = true;
+            }
         }
     }
 
@@ -192,9 +197,13 @@ impl State {
                     entry.hear();
                 }
             }
+            // Whether it is, the server says: it may have come back by now.
             L3Event::RouterGone { router_id } => {
-                if let Some(entry) = self.sites.get_mut(&Site::Router(router_id)) {
-                    entry.remove = true;
+                let site = Site::Router(router_id);
+                // The answer about all routers that is under way may name it still.
+                if self.syncing || self.sites.contains_key(&site) {
+                    let entry = self.sites.entry(site).or_default();
+                    entry.remove = false;
                     entry.hear();
                 }
             }
@@ -247,9 +256,18 @@ impl State {
     /// The routers could not all be asked for.
     pub fn sync_failed(&mut self, now: Instant) {
         self.syncing = false;
+        self.forget_gone();
         if self.connected {
             self.sync_at.get_or_insert(now + SYNC_PAUSE);
         }
+    }
+
+    /// Drops routers that went while all were asked for, of which nothing is left to be done.
+    fn forget_gone(&mut self) {
+        self.sites.retain(|site, entry| {
+            let idle = entry.known.is_none() && entry.wake.is_none() && entry.job.is_none();
+            !(matches!(site, Site::Router(_)) && entry.heard && idle)
+        });
     }
 
     /// Some of this host's routers: those with a value as the server has them, the others are to
@@ -269,6 +287,7 @@ impl State {
     /// All of them were told; routers not named here go.
     pub fn synced(&mut self, named: &BTreeSet<String>) {
         self.syncing = false;
+        self.forget_gone();
         self.heard_all = self.sync_at.is_none();
         for (site, entry) in &mut self.sites {
             match site {
@@ -367,7 +386,7 @@ impl State {
         match outcome {
             Outcome::Served { router, neighbours, related } => {
                 entry.succeeded(site);
-                entry.neighbours = neighbours;
+                entry.neighbours = neighbours.filter(|_| !job.outdated);
                 entry.catch_up();
                 entry.known = Some(Arc::clone(&router));
                 for joined in before.iter().chain([&router]) {
@@ -385,7 +404,8 @@ impl State {
                 entry.known = None;
                 entry.neighbours = None;
                 entry.succeeded(site);
-                if entry.wake.is_none() {
+                // An answer about all routers may be older than what was heard of this one.
+                if entry.wake.is_none() && !(self.syncing && entry.heard) {
                     self.sites.remove(site);
                 }
                 match before {
@@ -495,7 +515,10 @@ impl Entry {
     fn start(&mut self, wake: Wake) {
         self.wake = None;
         self.stale = false;
-        self.job = Some(RunningJob { wake, related: std::mem::take(&mut self.related) });
+        // What the job begins with has all that came and went until now.
+        self.missed.clear();
+        let related = std::mem::take(&mut self.related);
+        self.job = Some(RunningJob { wake, related, outdated: false });
     }
 
     fn succeeded(&mut self, site: &Site) {

@@ -3,6 +3,7 @@ use neutrino_dataplane::l3::view::{AgentMode, Port};
 use super::*;
 
 const NETWORK: &str = "external";
+const MAC: &str = "fa:16:3e:00:00:09";
 
 fn state(mode: AgentMode, local: &[Site]) -> State {
     State::new(Settings { agent_mode: mode, ..Settings::default() }, local.iter().cloned())
@@ -31,6 +32,25 @@ fn distributed(id: &str) -> Arc<Router> {
 
 fn served(router: Arc<Router>) -> Outcome {
     Outcome::Served { router, neighbours: None, related: Vec::new() }
+}
+
+/// Who comes to, or goes from, the subnet of router "a".
+fn neighbour(present: bool) -> L3Event {
+    L3Event::Neighbour {
+        router_id: "a".into(),
+        subnet_id: "s".into(),
+        ip_address: "10.0.0.9".into(),
+        mac_address: MAC.into(),
+        present,
+    }
+}
+
+fn served_with(router: Arc<Router>, neighbours: Neighbours) -> Outcome {
+    Outcome::Served { router, neighbours: Some(Arc::new(neighbours)), related: Vec::new() }
+}
+
+fn nobody() -> Neighbours {
+    Neighbours::from([("s".to_string(), Vec::new())])
 }
 
 fn sites(jobs: &[Job]) -> Vec<Site> {
@@ -84,6 +104,26 @@ async fn an_event_is_not_undone_by_an_older_answer() {
     state.done(&site("new"), served(router("new")), now);
     state.synced(&BTreeSet::new());
     assert!(state.take(now).is_empty(), "it was made after the server had been asked");
+}
+
+#[tokio::test]
+async fn a_router_that_goes_while_all_are_asked_for_stays_away() {
+    let now = Instant::now();
+    let mut state = state(AgentMode::Legacy, &[]);
+    state.resync(now);
+    assert!(state.start_sync(now));
+    state.event(L3Event::RouterGone { router_id: "gone".into() });
+    assert_eq!(sites(&state.take(now)), [site("gone")]);
+    state.done(&site("gone"), Outcome::Removed, now);
+    state.told(vec![("gone".into(), Some(router("gone")))]);
+    let Goal::Serve { source: Source::Ask, .. } = &state.take(now)[0].goal else {
+        panic!("what was answered is older than what was heard")
+    };
+    state.done(&site("gone"), Outcome::Removed, now);
+    state.synced(&["gone".to_string()].into());
+    assert!(state.sites.is_empty() && state.in_sync());
+    state.event(L3Event::RouterGone { router_id: "elsewhere".into() });
+    assert!(state.take(now).is_empty(), "a router of other hosts is not asked for");
 }
 
 #[tokio::test]
@@ -168,7 +208,9 @@ async fn an_external_network_follows_from_its_routers() {
 
     for id in ["a", "b"] {
         state.event(L3Event::RouterGone { router_id: id.into() });
-        assert_eq!(state.take(now)[0].goal, Goal::Remove);
+        let Goal::Serve { source: Source::Ask, .. } = &state.take(now)[0].goal else {
+            panic!("the server is asked whether {id} is gone")
+        };
         state.done(&site(id), Outcome::Removed, now);
         let jobs = state.take(now);
         assert_eq!(sites(&jobs), std::slice::from_ref(&external));
@@ -196,23 +238,42 @@ async fn a_neighbour_that_comes_during_a_job_is_not_missed() {
     let a = distributed("a");
     let mut state = heard(AgentMode::DvrNoExternal, &[Arc::clone(&a)], &[], now);
     state.take(now);
-    let mac = "fa:16:3e:00:00:09";
-    state.event(L3Event::Neighbour {
-        router_id: "a".into(),
-        subnet_id: "s".into(),
-        ip_address: "10.0.0.9".into(),
-        mac_address: mac.into(),
-        present: true,
-    });
+    state.event(neighbour(true));
     assert!(state.take(now).is_empty());
-    let read = Neighbours::from([("s".to_string(), Vec::new())]);
-    let outcome =
-        Outcome::Served { router: a, neighbours: Some(Arc::new(read)), related: Vec::new() };
-    state.done(&site("a"), outcome, now);
+    state.done(&site("a"), served_with(a, nobody()), now);
     let jobs = state.take(now);
     let Goal::Serve { source: Source::Known(_), neighbours: Some(known), .. } = &jobs[0].goal
     else {
         panic!("{jobs:?}")
     };
-    assert_eq!(known.by_subnet()["s"][0].mac_address.to_string(), mac);
+    assert_eq!(known.by_subnet()["s"][0].mac_address.to_string(), MAC);
+}
+
+#[tokio::test]
+async fn who_went_since_a_failed_job_does_not_come_back() {
+    let now = Instant::now();
+    let a = distributed("a");
+    let mut state = heard(AgentMode::DvrNoExternal, &[Arc::clone(&a)], &[], now);
+    state.take(now);
+    state.event(neighbour(true));
+    state.done(&site("a"), Outcome::Failed("no".into()), now);
+    state.event(neighbour(false));
+    let later = now + FIRST_PAUSE;
+    assert_eq!(state.take(later).len(), 1);
+    state.done(&site("a"), served_with(a, nobody()), later);
+    assert!(state.take(later).is_empty(), "nobody is there");
+}
+
+#[tokio::test]
+async fn neighbours_are_asked_for_again_when_some_were_missed_during_a_job() {
+    let now = Instant::now();
+    let a = distributed("a");
+    let mut state = heard(AgentMode::DvrNoExternal, &[Arc::clone(&a)], &[], now);
+    state.take(now);
+    state.resync(now);
+    state.done(&site("a"), served_with(a, Neighbours::default()), now);
+    state.check(&site("a"));
+    let Goal::Serve { neighbours: None, .. } = &state.take(now)[0].goal else {
+        panic!("they may be out of date")
+    };
 }

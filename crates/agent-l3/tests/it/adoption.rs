@@ -153,6 +153,7 @@ async fn survives_vswitchd() {
         check(ports.contains(&qg), ports)
     })
     .await;
+    server.world().routers.clear();
     server.tell(HOST, "router_removed_from_agent", json!({"payload": {"router_id": ROUTER}})).await;
     wait_for("nothing left", || {
         let (namespaces, ports) = (namespaces(), host.ports());
