@@ -327,6 +327,20 @@ fn is_one_of<'a>(column: impl IntoColumnRef, values: impl Iterator<Item = &'a st
     any_of(Expr::col(column), values.map(str::to_string).collect())
 }
 
+/// The routers whose gateway is on the network, with all that hangs on them.
+///
+/// # Errors
+/// What the database refused.
+pub async fn with_gateway_on(conn: &Conn, network: &str) -> DbResult<Vec<Router>> {
+    let query = from()
+        .exprs(exprs())
+        .and_where(Expr::col((Ports::Table, Ports::NetworkId)).eq(network))
+        .to_owned();
+    let mut found = conn.fetch_map(&query, decode).await?;
+    load_children(conn, &mut found).await?;
+    Ok(found)
+}
+
 /// The owners of the routers whose gateway is on the network, each once.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Routers, floating IPs and what L3 agents are told of them.
 //!
 //! - `routers`: the collection itself;
-//! - `interfaces` and `gateway`: a router's ports;
+//! - `interfaces` and `gateway`: a router's ports; `external_subnets`: what new ones give gateways;
 //! - `checks`: what these must be like;
 //! - `vetoes`: what routers refuse to other resources;
 //! - `floating_ips`: the collection, and what ports have to do with it;
@@ -20,6 +20,7 @@
 mod agents;
 mod checks;
 pub mod dvr;
+mod external_subnets;
 mod failover;
 mod floating_ips;
 mod gateway;
@@ -106,9 +107,10 @@ impl L3 {
         Self(Arc::new(Inner { db, config, ml2, registry, quotas }))
     }
 
-    /// Guards the ports of routers and has floating IPs follow theirs, upon what the registry tells
-    /// of ports.
+    /// Guards the ports of routers, has floating IPs follow theirs and gateways take addresses of new
+    /// subnets, upon what the registry tells of ports and subnets.
     pub fn subscribe(&self) {
+        external_subnets::subscribe(&self.0, &self.0.registry);
         floating_ips::subscribe(&self.0, &self.0.registry);
         vetoes::subscribe(&self.0.db, &self.0.registry);
     }

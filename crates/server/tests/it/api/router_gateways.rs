@@ -168,3 +168,31 @@ async fn only_projects_that_see_an_external_network_use_it() {
     assert_eq!(set(&guest, &router, info).await.status, 200);
     t.stop().await;
 }
+
+#[tokio::test]
+async fn a_gateway_gets_an_address_of_a_new_external_subnet_of_the_other_version() {
+    let t = TestServer::start().await;
+    let (net, _) = external(&t.client, "192.0.2.0/24").await;
+    let router = create(&t.client, "routers", json!({})).await;
+    assert_eq!(set(&t.client, &router, json!({"network_id": net["id"]})).await.status, 200);
+    let addresses = async || {
+        let ports = gateway_ports(&t.client).await;
+        let ips = ports[0]["fixed_ips"].as_array().expect("addresses").clone();
+        ips.iter().map(|ip| text(ip, "ip_address").to_string()).collect::<Vec<_>>()
+    };
+    let first = addresses().await;
+    // It has one of IPv4 already.
+    let more = json!({"network_id": net["id"], "ip_version": 4, "cidr": "198.51.100.0/24"});
+    create(&t.client, "subnets", more).await;
+    assert_eq!(addresses().await, first);
+    let six = json!({"network_id": net["id"], "ip_version": 6, "cidr": "2001:db8::/64"});
+    let six = create(&t.client, "subnets", six).await;
+    let now = addresses().await;
+    assert_eq!((now.len(), &now[0]), (2, &first[0]), "{now:?}");
+    assert!(now[1].starts_with("2001:db8::"), "{now:?}");
+    let path = format!("/v2.0/routers/{}", text(&router, "id"));
+    let shown = t.client.get(&path).await.json();
+    let ips = &shown["router"]["external_gateway_info"]["external_fixed_ips"];
+    assert_eq!(ips[1]["subnet_id"], six["id"]);
+    t.stop().await;
+}
