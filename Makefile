@@ -42,6 +42,7 @@ bench: build
 	scripts/bench-firewall.sh
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-dhcp.sh
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-routers.sh
+	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-move.sh
 
 clean:
 	$(CARGO) clean

@@ -4,10 +4,11 @@
   bench-routers.py external API          make the external network; prints its id
   bench-routers.py build API EXT N       make N routers with a network and a gateway each; time until all are configured
   bench-routers.py more API EXT N        make N routers with two networks, a gateway and a floating IP each; time as above
+  bench-routers.py first API             prints the first of those ports and its floating IP
   bench-routers.py note                  remember every namespace's addresses, routes, rules and iptables
   bench-routers.py adopted N             time and CPU from the agent's last start to being in sync; whether a namespace changed
 
-API is the network API in noauth mode. Prints one JSON object, but for external.
+API is the network API. Prints one JSON object where nothing else is said.
 """
 import hashlib
 import json
@@ -99,6 +100,12 @@ def more(api, ext, count):
             'after_last_api_call_s': round(done - asked, 2)}
 
 
+def first(api):
+    port, = call(api, '/ports?name=bench-0')['ports']
+    floating, = call(api, '/floatingips?description=bench-0')['floatingips']
+    print(port['id'], floating['floating_ip_address'])
+
+
 def agent_cpu():
     """Seconds of CPU of the running agent and of the children it has waited for."""
     agent, = pids('agent l3')
@@ -135,6 +142,6 @@ def adopted(count):
 
 
 MODE, ARGUMENTS = sys.argv[1], sys.argv[2:]
-RESULT = {'external': external, 'build': build, 'more': more, 'note': note, 'adopted': adopted}[MODE](*ARGUMENTS)
+RESULT = {'external': external, 'build': build, 'more': more, 'first': first, 'note': note, 'adopted': adopted}[MODE](*ARGUMENTS)
 if RESULT:
     print(json.dumps(RESULT))

@@ -22,8 +22,7 @@ unlimited=()
 for resource in network subnet port router floatingip; do
     unlimited+=(--config "neutron.conf:quotas.quota_$resource=-1")
 done
-lab up --owner $$ --no-wait --firewall noop --hosts $HOST --no-dhcp --l3 $HOST=legacy \
-    --config neutron.conf:DEFAULT.auth_strategy=noauth "${unlimited[@]}" >/dev/null
+lab up --owner $$ --firewall noop --hosts $HOST --no-dhcp --l3 $HOST=legacy "${unlimited[@]}" >/dev/null
 port=$(lab exec $HOST -- sed -n 's/^bind_port = //p' /etc/neutron/neutron.conf | head -1)
 api="http://$HOST:$port"
 measure() { lab exec $HOST -- python3 scripts/bench-routers.py "$@"; }
@@ -35,9 +34,7 @@ measure build "$api" "$external" "$BUILD"
 measure more "$api" "$external" "$ROUTERS"
 
 # An instance behind the first floating IP.
-first() { lab exec $HOST -- curl -fsS "$api/v2.0/$1" | jq -r "$2"; }
-instance_port=$(first 'ports?name=bench-0&fields=id' '.ports[0].id')
-floating=$(first 'floatingips?description=bench-0&fields=floating_ip_address' '.floatingips[0].floating_ip_address')
+read -r instance_port floating <<<"$(measure first "$api")"
 lab instance create bench --host $HOST --port "$instance_port" --static >/dev/null
 lab exec upstream -- ping -q -c 3 -w 20 "$floating" >/dev/null
 measure note

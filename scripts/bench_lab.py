@@ -1,18 +1,38 @@
-"""What the measuring scripts that run on a lab host share."""
+"""What the measuring scripts that run on a lab host share.
+
+bench_lab.py API METHOD PATH [BODY] makes one request and prints the answer.
+"""
 import datetime
+import functools
 import json
+import os
 import pathlib
 import subprocess
+import sys
 import time
 import urllib.request
 
 LIMIT_SECS = 300
 
 
+@functools.cache
+def headers():
+    """What a request says of who asks: an admin's token, or nothing where the lab has no identity service (noauth)."""
+    user = {'name': os.environ['OS_USERNAME'], 'password': os.environ['OS_PASSWORD'], 'domain': {'name': os.environ['OS_USER_DOMAIN_NAME']}}
+    scope = {'project': {'name': os.environ['OS_PROJECT_NAME'], 'domain': {'name': os.environ['OS_PROJECT_DOMAIN_NAME']}}}
+    body = {'auth': {'identity': {'methods': ['password'], 'password': {'user': user}}, 'scope': scope}}
+    request = urllib.request.Request(os.environ['OS_AUTH_URL'] + '/auth/tokens', json.dumps(body).encode(), {'Content-Type': 'application/json'})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return {'Content-Type': 'application/json', 'X-Auth-Token': answer.headers['X-Subject-Token']}
+    except OSError:
+        return {'Content-Type': 'application/json'}
+
+
 def call(api, path, body=None, method=None):
-    """One request to the network API in noauth mode; the answer's JSON."""
+    """One request to the network API; the answer's JSON."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(api + '/v2.0' + path, data, {'Content-Type': 'application/json'}, method=method)
+    request = urllib.request.Request(api + '/v2.0' + path, data, headers(), method=method)
     with urllib.request.urlopen(request, timeout=120) as answer:
         return json.loads(answer.read())
 
@@ -59,3 +79,8 @@ def restart_ms(log):
         return (started, synced) if started and synced else None, f'started {started}'
     started, synced = (datetime.datetime.fromisoformat(text.replace('Z', '+00:00')) for text in wait('the sync', look))
     return round((synced - started) / datetime.timedelta(milliseconds=1))
+
+
+if __name__ == '__main__':
+    API, METHOD, PATH, *BODY = sys.argv[1:]
+    print(json.dumps(call(API, PATH, json.loads(BODY[0]) if BODY else None, METHOD)))
