@@ -272,16 +272,7 @@ impl Change<'_> {
     async fn clear(&self, router: &Router, gateway: &Gateway) -> ApiResult<()> {
         let Self { inner, ctx, request } = *self;
         let conn = inner.db.read().await?;
-        if ports::has_floating_ips(&conn, &router.id).await? {
-            return Err(ApiError::conflict(
-                "RouterExternalGatewayInUseByFloatingIp",
-                format!(
-                    "Gateway cannot be updated for router {}, since a gateway to external network \
-                     {} is required by one or more floating IPs.",
-                    router.id, gateway.network_id
-                ),
-            ));
-        }
+        ensure_no_floating_ips(&conn, &router.id, &gateway.network_id).await?;
         drop(conn);
         let before = view::event(router);
         let current = view::event(&router.with_gateway(None));
@@ -292,6 +283,27 @@ impl Change<'_> {
         inner.registry.after(Resource::RouterGateway, Action::Delete, &payload).await;
         Ok(())
     }
+}
+
+/// Refuses to take its gateway on `network` from a router that floating IPs need it for.
+///
+/// # Errors
+/// `RouterExternalGatewayInUseByFloatingIp`.
+pub(super) async fn ensure_no_floating_ips(
+    conn: &Conn,
+    router: &str,
+    network: &str,
+) -> ApiResult<()> {
+    if !ports::has_floating_ips(conn, router).await? {
+        return Ok(());
+    }
+    Err(ApiError::conflict(
+        "RouterExternalGatewayInUseByFloatingIp",
+        format!(
+            "Gateway cannot be updated for router {router}, since a gateway to external network \
+             {network} is required by one or more floating IPs."
+        ),
+    ))
 }
 
 /// The gateway a port is.

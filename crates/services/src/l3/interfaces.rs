@@ -404,20 +404,32 @@ async fn leaving<'a>(
 async fn check_unused(inner: &Inner, router: &Router, subnets: &[Subnet]) -> ApiResult<()> {
     let ids: Vec<&str> = subnets.iter().map(|s| s.id.as_str()).collect();
     let conn = inner.db.read().await?;
-    if let Some(subnet) = ports::with_floating_ip(&conn, &router.id, &ids).await? {
-        return Err(ApiError::conflict(
-            "RouterInterfaceInUseByFloatingIP",
-            format!(
-                "Router interface for subnet {subnet} on router {} cannot be deleted, as it is \
-                 required by one or more floating IPs.",
-                router.id
-            ),
-        ));
-    }
+    ensure_no_floating_ips(&conn, &router.id, &ids).await?;
     for subnet in subnets {
         checks::no_route_through(&router.id, &router.routes, (&subnet.id, subnet.cidr))?;
     }
     Ok(())
+}
+
+/// Refuses to take its interface on one of `subnets` from a router that floating IPs need it for.
+///
+/// # Errors
+/// `RouterInterfaceInUseByFloatingIP`.
+pub(super) async fn ensure_no_floating_ips(
+    conn: &Conn,
+    router: &str,
+    subnets: &[&str],
+) -> ApiResult<()> {
+    match ports::with_floating_ip(conn, router, subnets).await? {
+        None => Ok(()),
+        Some(subnet) => Err(ApiError::conflict(
+            "RouterInterfaceInUseByFloatingIP",
+            format!(
+                "Router interface for subnet {subnet} on router {router} cannot be deleted, as it \
+                 is required by one or more floating IPs."
+            ),
+        )),
+    }
 }
 
 /// What Neutron answers: `subnet_id` is the one of `subnets` that stands for all.

@@ -179,8 +179,10 @@ impl Routers {
         let inner = &*self.0;
         gateway::remove(inner, ctx, router, &Attrs::new()).await?;
         let conn = inner.db.read().await?;
-        let attached = ports::attached(&conn, &router.id).await?;
+        let mut attached = ports::attached(&conn, &router.id).await?;
         drop(conn);
+        // An interface that has come meanwhile is a user's, and refuses the delete.
+        attached.retain(|port| port.port_type != interface_owner(router));
         for port in attached {
             match inner.ml2.service_ports().delete(&ctx.elevated(), &port.port_id, None).await {
                 Ok(()) => {}

@@ -14,6 +14,8 @@ use neutrino_types::{
     request,
 };
 
+use super::{gateway, interfaces};
+
 /// Owners of ports that only routers and floating IPs may delete.
 const PROTECTED: [&str; 7] = [
     HA_REPLICATED_INTERFACE,
@@ -70,6 +72,7 @@ impl Subscriber for Vetoes {
         let owner = request::text(port, "device_owner").unwrap_or_default();
         match action {
             Action::Delete if PROTECTED.contains(&owner) => {
+                ensure_unneeded(tx, port, owner).await?;
                 tx.execute_batch(vec![ports::release(payload.id)]).await?;
                 Ok(())
             }
@@ -82,6 +85,25 @@ impl Subscriber for Vetoes {
             Action::Update => Ok(()),
         }
     }
+}
+
+/// Refuses to delete ports that floating IPs are reached by: one may have been associated since the
+/// request about the router was checked.
+///
+/// # Errors
+/// `RouterExternalGatewayInUseByFloatingIp`, `RouterInterfaceInUseByFloatingIP`.
+async fn ensure_unneeded(tx: &Tx, port: &Attrs, owner: &str) -> ApiResult<()> {
+    let router = request::text(port, "device_id").unwrap_or_default();
+    if owner == ROUTER_GATEWAY {
+        let network = request::text(port, "network_id").unwrap_or_default();
+        return gateway::ensure_no_floating_ips(tx, router, network).await;
+    }
+    if !ROUTER_INTERFACES.contains(&owner) {
+        return Ok(());
+    }
+    let ips = request::list(port, "fixed_ips").unwrap_or_default();
+    let subnets: Vec<&str> = ips.iter().filter_map(|ip| ip.get("subnet_id")?.as_str()).collect();
+    interfaces::ensure_no_floating_ips(tx, router, &subnets).await
 }
 
 fn names_device(request: Option<&Attrs>) -> bool {
