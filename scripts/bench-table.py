@@ -10,7 +10,8 @@ import sys
 NEUTRON_CPU_MS = {
     'network_create': 99, 'subnet_create': 88, 'network_get': 24, 'port_create': 150, 'port_create_bulk100': 10545,
     'port_get': 18, 'port_update_name': 106, 'port_delete': 115, 'port_list_1000': 680, 'port_list_1000_limit100': 85.5,
-    'port_list_1000_fields_id': 664, 'port_list_5000': 3412,
+    'port_list_1000_fields_id': 664, 'port_list_5000': 3412, 'sg_rule_create': 75, 'router_create': 41,
+    'router_add_interface': 419, 'router_set_gateway': 447, 'floatingip_create': 228,
 }
 
 ops = {name: op for path in sys.argv[1:] for name, op in json.load(open(path))['ops'].items()}

@@ -1,4 +1,4 @@
-"""prepare.py DIR: what the suites expect to find: an external network, a private one, agents of two hosts; then tempest.conf."""
+"""prepare.py DIR: what the suites expect to find: an external network, a private one, default subnet pools, agents of two hosts; then tempest.conf."""
 import json
 import os
 import sqlite3
@@ -39,6 +39,9 @@ public = create(admin, 'network', **{'name': 'public', 'router:external': True})
 create(admin, 'subnet', name='public-subnet', network_id=public, ip_version=4, cidr='172.24.4.0/24', enable_dhcp=False)
 create(admin, 'subnet', name='ipv6-public-subnet', network_id=public, ip_version=6, cidr='2001:db8::/64',
        gateway_ip='2001:db8::2', enable_dhcp=False)
+for version, prefix, length in ((4, '10.0.0.0/22', 26), (6, 'fd1f:ac2d:1b2f::/56', 64)):
+    create(admin, 'subnetpool', name='shared-default-subnetpool-v%d' % version, prefixes=[prefix], default_prefixlen=length,
+           is_default=True, shared=True)
 private = create(demo, 'network', name='private')
 create(demo, 'subnet', name='private-subnet', network_id=private, ip_version=4, cidr='10.1.0.0/26')
 
@@ -51,9 +54,13 @@ with sqlite3.connect(root + '/neutron.db', timeout=30) as db:
                        'integration_bridge': 'br-int'}
         dhcp = {'dhcp_driver': 'neutron.agent.linux.dhcp.Dnsmasq', 'dhcp_lease_duration': 86400, 'networks': 0,
                 'subnets': 0, 'ports': 0, 'notifies_port_ready': True}
+        l3 = {'agent_mode': 'dvr_snat', 'handle_internal_only_routers': True, 'interface_driver': 'openvswitch',
+              'log_agent_heartbeats': False, 'extensions': [], 'routers': 0, 'ex_gw_ports': 0, 'interfaces': 0,
+              'floating_ips': 0}
         for agent_type, name, topic, zone, configurations in (
                 ('Open vSwitch agent', 'openvswitch', 'N/A', None, openvswitch),
-                ('DHCP agent', 'dhcp', 'dhcp_agent', 'nova', dhcp)):
+                ('DHCP agent', 'dhcp', 'dhcp_agent', 'nova', dhcp),
+                ('L3 agent', 'l3', 'l3_agent', 'nova', l3)):
             row = {'id': str(uuid.uuid4()), 'agent_type': agent_type, 'binary': 'neutron-%s-agent' % name, 'topic': topic,
                    'host': 'compute%d' % n, 'availability_zone': zone, 'admin_state_up': True, 'created_at': now,
                    'started_at': now, 'heartbeat_timestamp': now, 'configurations': json.dumps(configurations)}

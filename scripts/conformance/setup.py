@@ -1,7 +1,8 @@
 """setup.py DIR: configuration of a server with many users, and of the clients that test it.
 
 Users are made beforehand, as the built-in identity service reads them from a file: eight projects with a member, a
-reader, a manager and an admin each for tempest, and those of a devstack for the clients. HASH is that of "secret".
+reader and a manager each and eight admins with projects of their own for tempest, and those of a devstack for the
+clients. HASH is that of "secret".
 """
 import hashlib
 import json
@@ -22,10 +23,11 @@ users = [('admin', {'admin': 'admin', 'demo': 'admin'}), ('demo', {'demo': 'memb
 accounts = []
 for n in range(8):
     for role in ('member', 'reader', 'manager', 'admin'):
-        users.append(('%s%d' % (role, n), {'tempest%d' % n: role}))
+        user, project = '%s%d' % (role, n), 'tempest%s%d' % ('_admin' if role == 'admin' else '', n)
+        users.append((user, {project: role}))
         accounts.append({
-            'username': '%s%d' % (role, n), 'password': 'secret', 'project_name': 'tempest%d' % n,
-            'project_id': project_id('tempest%d' % n), 'domain_name': 'Default', 'user_domain_name': 'Default',
+            'username': user, 'password': 'secret', 'project_name': project,
+            'project_id': project_id(project), 'domain_name': 'Default', 'user_domain_name': 'Default',
             'project_domain_name': 'Default', 'roles': [role], **({'types': ['admin']} if role == 'admin' else {})})
 
 toml = []
@@ -86,6 +88,8 @@ vni_ranges = 1:1000
 quota_network = 500
 quota_subnet = 500
 quota_port = 1000
+quota_router = 100
+quota_floatingip = 500
 quota_security_group = 150
 quota_security_group_rule = 1000
 '''

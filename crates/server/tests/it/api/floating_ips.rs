@@ -166,15 +166,19 @@ async fn a_floating_ip_leads_to_a_port_moves_and_comes_free() {
     let named = put(&site.member, &made, json!({"description": "x"})).await.json();
     assert_eq!(named["floatingip"]["port_id"], b["id"]);
     let free = put(&site.member, &made, json!({"port_id": null})).await.json();
+    assert_eq!(free["floatingip"]["port_id"], Value::Null);
+    put(&site.member, &made, json!({"port_id": b["id"]})).await;
+    // An update that says nothing is the oldest way to disassociate.
+    let free = put(&site.member, &made, json!({})).await.json();
     let free = &free["floatingip"];
     for key in ["port_id", "router_id", "fixed_ip_address", "port_details"] {
         assert_eq!(free[key], Value::Null, "{key}");
     }
     assert_eq!(free["floating_ip_address"], made["floating_ip_address"]);
-    assert_eq!(free["revision_number"], 3);
+    assert_eq!(free["revision_number"], 6);
     let headers = site.member.with("If-Match", "revision_number=1");
     let late = put(&headers, &made, json!({"port_id": a["id"]})).await;
-    assert_error(&late, 412, "RevisionNumberConstraintFailed", "current revision is 3");
+    assert_error(&late, 412, "RevisionNumberConstraintFailed", "current revision is 6");
     t.stop().await;
 }
 

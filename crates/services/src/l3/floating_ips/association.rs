@@ -207,8 +207,8 @@ pub(super) fn ensure_not_forwarding(floating: &FloatingIp) -> ApiResult<()> {
     ))
 }
 
-/// Makes `floating` lead where `attrs` (of a create or an update) say; no statement where they say
-/// nothing of it, else three.
+/// Makes `floating` lead where `attrs` (of a create or an update) say; no statement where they name
+/// no port, else three.
 ///
 /// # Errors
 /// `BadRequest`, `PortNotFound`, `ExternalGatewayForFloatingIPNotFound`,
@@ -224,7 +224,9 @@ pub(super) async fn change(
         if wanted.is_some() {
             return Err(bad_request("fixed_ip_address cannot be specified without a port_id"));
         }
-        if attrs.get("port_id").is_some_and(Value::is_null) && floating.association.is_some() {
+        // An update that says nothing at all disassociates too: once there was nothing else to say.
+        let leave = attrs.is_empty() || attrs.get("port_id").is_some_and(Value::is_null);
+        if leave && floating.association.is_some() {
             floating.association = None;
             floating.last_known_router_id = floating.router_id.take();
         }
