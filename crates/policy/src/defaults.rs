@@ -68,6 +68,7 @@ const DEFAULTS: &[DefaultRule] = &[
     ),
     rule("create_network:shared", "rule:admin_only"),
     rule("create_network:router:external", "rule:admin_only"),
+    rule("create_network:is_default", "rule:admin_only"),
     since(
         "create_network:port_security_enabled",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -106,6 +107,7 @@ const DEFAULTS: &[DefaultRule] = &[
     rule("update_network:provider:network_type", "rule:admin_only"),
     rule("update_network:provider:physical_network", "rule:admin_only"),
     rule("update_network:provider:segmentation_id", "rule:admin_only"),
+    rule("update_network:is_default", "rule:admin_only"),
     rule("update_network:router:external", "rule:admin_only"),
     since(
         "update_network:port_security_enabled",

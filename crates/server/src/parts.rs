@@ -154,7 +154,7 @@ impl Parts {
             l3_scheduler,
             dvr,
             availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
-            service_providers: Arc::new(ServiceProviders::default()),
+            service_providers: Arc::new(ServiceProviders::new(l3.providers())),
             quotas: Quotas::new(db.clone(), quotas),
             tags: TagService::new(db.clone()),
             db,

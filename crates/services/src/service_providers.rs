@@ -17,8 +17,8 @@ pub struct ServiceProvider {
     pub default: bool,
 }
 
-/// The providers of this server: none until one of the advanced services is there, as clients
-/// take a listed provider for one they can use.
+/// The providers of this server: those of the advanced services that are there, as clients take a
+/// listed provider for one they can use.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceProviders(Vec<ServiceProvider>);
 

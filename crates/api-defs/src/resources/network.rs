@@ -26,6 +26,9 @@ resource! {
         Attribute::writable("router:external", Shape::Bool, "Whether routers may use it as gateway.")
             .default(Initial::Bool(false)).convert(Convert::Boolean).filter()
             .required_by_policy().enforce_policy().extension("external-net"),
+        Attribute::writable("is_default", Shape::Bool, "Whether it is the external network of those who name none.")
+            .default(Initial::Bool(false)).convert(Convert::Boolean).filter()
+            .required_by_policy().enforce_policy(),
         Attribute::writable("provider:network_type", Shape::Text, "How segments are told apart.")
             .unset().validate(Validate::Text(32)).filter().enforce_policy().extension("provider"),
         Attribute::writable("provider:physical_network", Shape::Text, "Physical network of the segment.")

@@ -29,7 +29,7 @@ fn defaults_of_a_network() {
         Value::Object(out),
         json!({
             "name": "n", "admin_state_up": true, "tenant_id": "p", "shared": false,
-            "router:external": false, "port_security_enabled": true, "mtu": 0,
+            "router:external": false, "is_default": false, "port_security_enabled": true, "mtu": 0,
             "availability_zone_hints": [], "description": "", "project_id": "p",
         })
     );

@@ -42,6 +42,8 @@ pub struct Network {
     pub port_security_enabled: bool,
     /// `router:external`.
     pub external: bool,
+    /// Whether it is the default external network.
+    pub is_default: bool,
     /// Whether the asker (or everyone) may use it.
     pub shared: bool,
     /// `availability_zone_hints` as stored: a JSON list or empty.
@@ -111,6 +113,7 @@ pub fn exprs(ctx: &Context) -> Vec<Expr> {
         N::Mtu,
         N::PortSecurityEnabled,
         N::External,
+        N::IsDefault,
         N::AvailabilityZoneHints,
         N::RevisionNumber,
         N::CreatedAt,
@@ -141,13 +144,14 @@ pub fn decode(row: &RowRef<'_>) -> Network {
         mtu: u32::try_from(row.int(6)).unwrap_or(0),
         port_security_enabled: row.bool(7),
         external: row.bool(8),
-        az_hints: row.text(9),
-        revision: row.int(10),
-        created_at: row.text(11),
-        updated_at: row.text(12),
-        shared: row.bool(13),
-        tagged: row.bool(14),
-        hosted: row.bool(15),
+        is_default: row.bool(9),
+        az_hints: row.text(10),
+        revision: row.int(11),
+        created_at: row.text(12),
+        updated_at: row.text(13),
+        shared: row.bool(14),
+        tagged: row.bool(15),
+        hosted: row.bool(16),
         ..Network::default()
     }
 }
@@ -253,6 +257,21 @@ async fn subnets(conn: &Conn, networks: &[&str]) -> DbResult<HashMap<String, Vec
     Ok(out)
 }
 
+/// The default external network, if it is another than `id`.
+///
+/// # Errors
+/// What the database refused.
+pub async fn other_default(conn: &Conn, id: &str) -> DbResult<Option<String>> {
+    let query = Query::select()
+        .column(N::Id)
+        .from(N::Table)
+        .and_where(Expr::col(N::IsDefault).eq(true))
+        .and_where(Expr::col(N::Id).ne(id))
+        .limit(1)
+        .to_owned();
+    Ok(conn.fetch_opt(&query).await?.map(|row| row.text(0)))
+}
+
 /// Stores new networks.
 #[must_use]
 pub fn insert(networks: &[Network]) -> InsertStatement {
@@ -267,6 +286,7 @@ pub fn insert(networks: &[Network]) -> InsertStatement {
         N::Mtu,
         N::PortSecurityEnabled,
         N::External,
+        N::IsDefault,
         N::AvailabilityZoneHints,
         N::RevisionNumber,
         N::CreatedAt,
@@ -283,6 +303,7 @@ pub fn insert(networks: &[Network]) -> InsertStatement {
             n.mtu.into(),
             n.port_security_enabled.into(),
             n.external.into(),
+            n.is_default.into(),
             n.az_hints.as_str().into(),
             n.revision.into(),
             n.created_at.as_str().into(),

@@ -31,6 +31,7 @@ static SPEC: ListSpec = ListSpec {
         Column::int("mtu", || Expr::col((N::Table, N::Mtu))),
         Column::bool("port_security_enabled", || Expr::col((N::Table, N::PortSecurityEnabled))),
         Column::bool("router:external", || Expr::col((N::Table, N::External))),
+        Column::bool("is_default", || Expr::col((N::Table, N::IsDefault))),
         Column::text("availability_zone_hints", || Expr::col((N::Table, N::AvailabilityZoneHints))),
         Column::int("revision_number", || Expr::col((N::Table, N::RevisionNumber))),
         Column::text("created_at", || Expr::col((N::Table, N::CreatedAt))),

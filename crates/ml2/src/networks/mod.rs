@@ -56,6 +56,10 @@ impl Networks {
         for (item, owner) in items.iter().zip(owners) {
             networks.push(self.build(&tx, item, owner).await?);
         }
+        let mut defaults = networks.iter().filter(|n| n.is_default);
+        if let (Some(first), Some(_)) = (defaults.next(), defaults.next()) {
+            return Err(default_exists(&first.id));
+        }
         tx.execute_batch(store(&networks)).await?;
         for (item, network) in items.iter().zip(&networks) {
             self.precommit(&mut tx, ctx, Op::Create, network, None, Some(item)).await?;
@@ -83,6 +87,7 @@ impl Networks {
             tags: request::tags(item),
             ..Network::default()
         };
+        set_default(tx, item, &mut network).await?;
         let wanted = segments::wanted(&core.types, item)?;
         if wanted.is_empty() {
             let reserved = core.types.allocate(tx, network.external).await?;
@@ -208,6 +213,30 @@ struct Deleted {
     network: Network,
     subnets: Vec<Subnet>,
     ports: Vec<Doomed>,
+}
+
+/// `is_default` of `attrs` (of a create or an update): only external networks have it, and one of
+/// them at most.
+///
+/// # Errors
+/// `DefaultExternalNetworkExists` (409).
+async fn set_default(conn: &Conn, attrs: &Attrs, network: &mut Network) -> ApiResult<()> {
+    request::set_flag(attrs, "is_default", &mut network.is_default);
+    network.is_default &= network.external;
+    if !network.is_default || request::flag(attrs, "is_default") != Some(true) {
+        return Ok(());
+    }
+    match network::other_default(conn, &network.id).await? {
+        None => Ok(()),
+        Some(other) => Err(default_exists(&other)),
+    }
+}
+
+fn default_exists(id: &str) -> ApiError {
+    ApiError::conflict(
+        "DefaultExternalNetworkExists",
+        format!("A default external network already exists: {id}."),
+    )
 }
 
 /// The statements that store new networks.

@@ -73,6 +73,7 @@ async fn try_update(
     request::set_text(changes, "description", &mut network.description);
     request::set_flag(changes, "admin_state_up", &mut network.admin_state_up);
     request::set_flag(changes, "router:external", &mut network.external);
+    super::set_default(&tx, changes, &mut network).await?;
     change_segment(plugin, &tx, changes, &mut network).await?;
     if let Some(asked) = request::int(changes, "mtu") {
         network.mtu = segments::mtu(&core.config.mtu, &network.segments, asked)?;
@@ -105,6 +106,7 @@ fn row(n: &Network) -> Prepared {
             (N::Mtu, n.mtu.into()),
             (N::PortSecurityEnabled, n.port_security_enabled.into()),
             (N::External, n.external.into()),
+            (N::IsDefault, n.is_default.into()),
             (N::RevisionNumber, n.revision.into()),
             (N::UpdatedAt, n.updated_at.as_str().into()),
         ])

@@ -30,6 +30,9 @@ pub fn network(n: Network) -> Attrs {
         .set("created_at", n.created_at)
         .set("updated_at", n.updated_at)
         .set("revision_number", n.revision);
+    if n.external {
+        out.set("is_default", n.is_default);
+    }
     let segments: Vec<&Segment> = n.segments.iter().filter(|s| !s.is_dynamic).collect();
     match segments.as_slice() {
         [] => {

@@ -50,6 +50,8 @@ use neutrino_db::{
 use neutrino_ml2::Ml2Plugin;
 use neutrino_types::{ApiError, ApiResult, Context, ResourcePlugin, constants::device_owner};
 
+use crate::service_providers::ServiceProvider;
+
 /// Options of routers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct L3Config {
@@ -113,6 +115,19 @@ impl L3 {
         external_subnets::subscribe(&self.0, &self.0.registry);
         floating_ips::subscribe(&self.0, &self.0.registry);
         vetoes::subscribe(&self.0.db, &self.0.registry);
+    }
+
+    /// The kinds of routers there are, as providers of the service; none of them is the default, as
+    /// routers that name no flavor are made by their attributes.
+    #[must_use]
+    pub fn providers(&self) -> Vec<ServiceProvider> {
+        let distributed = self.0.config.enable_dvr.then_some("dvr");
+        let provider = |name: &str| ServiceProvider {
+            service_type: "L3_ROUTER_NAT".into(),
+            name: name.into(),
+            default: false,
+        };
+        distributed.into_iter().chain(["single_node"]).map(provider).collect()
     }
 
     /// `/v2.0/routers`.

@@ -148,3 +148,32 @@ async fn pagination_max_limit_caps_every_list() {
     assert!(list["networks_links"].is_array());
     t.stop().await;
 }
+
+#[tokio::test]
+async fn one_external_network_is_the_default() {
+    let t = TestServer::start().await;
+    let external = |name| json!({"name": name, "router:external": true, "is_default": true});
+    let made = create(&t.client, "networks", external("a")).await;
+    assert_eq!(made["is_default"], true);
+    let inner = create(&t.client, "networks", json!({"name": "b", "is_default": true})).await;
+    assert_eq!(inner.get("is_default"), None, "only external networks have it");
+
+    let second = t.client.post("/v2.0/networks", &json!({"network": external("c")})).await;
+    let message = format!("A default external network already exists: {}.", text(&made, "id"));
+    assert_error(&second, 409, "DefaultExternalNetworkExists", &message);
+    let both = json!({"networks": [external("c"), external("d")]});
+    let path = format!("/v2.0/networks/{}", text(&made, "id"));
+    let change = async |attrs| t.client.put(&path, &json!({"network": attrs})).await.json();
+    assert_eq!(change(json!({"description": "x"})).await["network"]["is_default"], true);
+    assert_eq!(change(json!({"is_default": false})).await["network"]["is_default"], false);
+    let refused = t.client.post("/v2.0/networks", &both).await;
+    assert_error(&refused, 409, "DefaultExternalNetworkExists", "A default external network");
+
+    change(json!({"is_default": true})).await;
+    let listed = t.client.get("/v2.0/networks?is_default=True").await.json();
+    assert_eq!(names(&listed), ["a"]);
+    change(json!({"router:external": false})).await;
+    let listed = t.client.get("/v2.0/networks?is_default=True").await.json();
+    assert_eq!(names(&listed), [""; 0]);
+    t.stop().await;
+}
