@@ -90,6 +90,8 @@ quota_subnet = 500
 quota_port = 1000
 quota_router = 100
 quota_floatingip = 500
+# Projects outlive the tests that use them, and some of these leave policies.
+quota_rbac_policy = 100
 quota_security_group = 150
 quota_security_group_rule = 1000
 '''

@@ -1,4 +1,4 @@
-//! `port_forwardings` of floating IPs, and `floatingip_pools`.
+//! `port_forwardings` of floating IPs, and `floatingip-pools`.
 
 use super::standard::{ID, LONG_DESCRIPTION_MAX, PROJECT_ID_MAX};
 use crate::{
@@ -77,7 +77,7 @@ resource! {
         collection: "floatingip_pools",
         extension: "floatingip-pools",
         member: "floatingip_pool",
-        path: "floatingip_pools",
+        path: "floatingip-pools",
         parent: None,
         operations: Operations::LIST,
         validates_filters: true,

@@ -245,7 +245,7 @@ impl Ledger<'_> {
         self.note("port_forwarding delete", "DELETE", &one, None).await;
         let port = format!("ports/{}", text(&ports[0], "id"));
         self.note("port delete with 2 port_forwardings", "DELETE", &port, None).await;
-        self.note("floatingip_pool list", "GET", "floatingip_pools", None).await;
+        self.note("floatingip_pool list", "GET", "floatingip-pools", None).await;
         self.delete("floatingips", &floating).await;
     }
 

@@ -142,7 +142,7 @@ impl L3 {
         Arc::new(floating_ips::FloatingIps(Arc::clone(&self.0)))
     }
 
-    /// `/v2.0/floatingip_pools`.
+    /// `/v2.0/floatingip-pools`.
     #[must_use]
     pub fn floating_ip_pools(&self) -> Arc<dyn ResourcePlugin> {
         Arc::new(floating_ips::Pools(Arc::clone(&self.0)))

@@ -364,3 +364,16 @@ async fn a_thousand_creates_at_once_get_a_thousand_addresses() {
     assert_eq!(list(&t.client, "?fields=id").await.len(), MANY);
     t.stop().await;
 }
+
+#[tokio::test]
+async fn floating_ips_that_lead_nowhere_go_with_their_network() {
+    let t = TestServer::start().await;
+    let site = Site::new(&t).await;
+    let (network, _) = external_network(&t, "198.51.100.0/29").await;
+    let id = text(&network, "id");
+    let made = post(&site.member, json!({"floating_network_id": id})).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(t.client.delete(&format!("/v2.0/networks/{id}")).await.status, 204);
+    assert_eq!(list(&site.member, "").await, Vec::<Value>::new());
+    t.stop().await;
+}

@@ -1,4 +1,4 @@
-//! `/v2.0/floatingips/<id>/port_forwardings`, and `/v2.0/floatingip_pools`.
+//! `/v2.0/floatingips/<id>/port_forwardings`, and `/v2.0/floatingip-pools`.
 
 use serde_json::{Value, json};
 
@@ -206,13 +206,13 @@ async fn pools_are_the_subnets_of_external_networks() {
     network(&t.client, "inside", "10.0.0.0/24").await;
     let member = t.user("p1", "member,reader");
     assert_eq!(
-        member.get("/v2.0/floatingip_pools").await.json(),
+        member.get("/v2.0/floatingip-pools").await.json(),
         json!({"floatingip_pools": [{
             "subnet_id": subnet["id"], "subnet_name": "public-v4", "project_id": "p1",
             "network_id": external["id"], "cidr": "203.0.113.0/24", "tenant_id": "p1",
         }]})
     );
-    let refused = member.post("/v2.0/floatingip_pools", &json!({"floatingip_pool": {}})).await;
+    let refused = member.post("/v2.0/floatingip-pools", &json!({"floatingip_pool": {}})).await;
     assert_eq!(refused.status, 405, "{}", refused.json());
     t.stop().await;
 }

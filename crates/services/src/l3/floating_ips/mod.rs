@@ -2,11 +2,13 @@
 //!
 //! - `association`: which address of which port a floating IP may lead to, and by which router;
 //! - `status`: how far agents got;
+//! - `networks`: what happens to floating IPs when their external network goes;
 //! - `ports`: what happens to floating IPs when the ports they lead to change or go;
 //! - `pools`: the subnets they are taken from;
 //! - `view`: what the API and subscribers see.
 
 pub(in crate::l3) mod association;
+mod networks;
 mod pools;
 mod ports;
 mod status;
@@ -15,7 +17,7 @@ mod view;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use neutrino_callbacks::{Action, Payload, Phase, Resource};
+use neutrino_callbacks::{Action, Payload, Phase, Registry, Resource};
 use neutrino_db::{
     Conn, Tx,
     floating_ips::{self as rows, FloatingIp},
@@ -40,7 +42,11 @@ use serde_json::json;
 use super::Inner;
 
 pub(super) use pools::Pools;
-pub(super) use ports::subscribe;
+/// Makes floating IPs follow what the registry tells of ports and networks.
+pub(super) fn subscribe(inner: &Arc<Inner>, registry: &Registry) {
+    ports::subscribe(inner, registry);
+    networks::subscribe(inner, registry);
+}
 pub(super) use view::floating_ip as shown;
 
 /// The collection.

@@ -1,4 +1,4 @@
-//! `/v2.0/floatingip_pools`: the subnets floating IPs can be taken from.
+//! `/v2.0/floatingip-pools`: the subnets floating IPs can be taken from.
 
 use std::sync::Arc;
 
