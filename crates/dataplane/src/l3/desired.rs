@@ -11,6 +11,9 @@ use crate::{firewall::Ethertype, iptables::Tables};
 /// The kernel's table of ordinary routes.
 pub const MAIN_TABLE: u32 = 254;
 
+/// Table of the routes of floating IPs in a router's namespace.
+pub const FIP_TABLE: u32 = 16;
+
 /// A namespace as it shall be. What is not named here and bears one of the agent's names is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
@@ -116,6 +119,15 @@ pub struct Rule {
     pub iif: Option<String>,
     /// The table.
     pub table: u32,
+}
+
+impl Rule {
+    /// Whether it is one of those that routers have: into the table of floating IPs, or into a table
+    /// that has the rule's own number. Others are somebody else's and stay.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.table == FIP_TABLE || self.table == self.priority
+    }
 }
 
 /// A permanent neighbour.

@@ -163,7 +163,8 @@ impl<'a> Plan<'a> {
         let seen: BTreeSet<_> = self.observed.rules.iter().collect();
         let wanted: BTreeSet<_> = self.desired.rules.iter().collect();
         self.steps.extend(wanted.difference(&seen).map(|rule| Step::AddRule((*rule).clone())));
-        self.steps.extend(seen.difference(&wanted).map(|rule| Step::DeleteRule((*rule).clone())));
+        let gone = seen.difference(&wanted).filter(|rule| rule.is_ours());
+        self.steps.extend(gone.map(|rule| Step::DeleteRule((*rule).clone())));
     }
 
     fn neighbours(&mut self) {

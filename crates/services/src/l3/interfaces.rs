@@ -156,6 +156,18 @@ fn device(id: &str, owner: &str) -> Attrs {
     out
 }
 
+/// `PortInUse` (409).
+fn in_use(port: &Port, device: &str) -> ApiError {
+    ApiError::conflict(
+        "PortInUse",
+        format!(
+            "Unable to complete operation on port {} for network {}. Port already has an attached \
+             device {device}.",
+            port.id, port.network_id
+        ),
+    )
+}
+
 /// Takes a port that nobody uses.
 async fn by_port(
     inner: &Inner,
@@ -167,14 +179,7 @@ async fn by_port(
     let found = port::by_ids(&conn, ctx, &[id]).await?.pop();
     let port = found.ok_or_else(|| ApiError::resource_not_found("port", id))?;
     if !port.device_id.is_empty() {
-        return Err(ApiError::conflict(
-            "PortInUse",
-            format!(
-                "Unable to complete operation on port {id} for network {}. Port already has an \
-                 attached device {}.",
-                port.network_id, port.device_id
-            ),
-        ));
+        return Err(in_use(&port, &port.device_id));
     }
     if port.fixed_ips.is_empty() {
         return Err(bad_request("Router port must have at least one fixed IP"));
@@ -196,7 +201,12 @@ async fn by_port(
     check_in_pools(ctx, &port, &subnets)?;
     drop(conn);
     let taken = device(&router.id, interface_owner(router));
-    let now = inner.ml2.service_ports().update(ctx, id, taken, None).await?;
+    // Of two routers that take the port at once, one finds it changed.
+    let taking = inner.ml2.service_ports().update(ctx, id, taken, Some(port.revision)).await;
+    let now = taking.map_err(|error| match error.status {
+        412 => in_use(&port, "of another request"),
+        _ => error,
+    })?;
     Ok(Candidate { port: now, subnets, undo: Some(Undo::Return(port.device_owner)) })
 }
 

@@ -28,8 +28,6 @@ use super::{
     view::{AgentMode, FloatingIp, Port, Router, Settings, SubnetPort},
 };
 
-/// Table of the routes of floating IPs in a router's namespace.
-const FIP_TABLE: u32 = 16;
 /// Priority of the rules of subnets that need no translation to the external network.
 const FAST_PATH_PRIORITY: u32 = 80_000;
 

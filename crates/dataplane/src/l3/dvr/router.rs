@@ -10,7 +10,7 @@ use crate::{
     firewall::Ethertype,
     l3::{
         builder::{Builder, default_route},
-        desired::{Namespace, Neighbour, Rule},
+        desired::{FIP_TABLE, Namespace, Neighbour, Rule},
         legacy::{marks, plug_internal},
         marks::{Known, Scoped, scope_of},
         names, radvd,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    FAST_PATH_PRIORITY, FIP_TABLE, Link, OnHost, agent_gateway, floating_ips, has_fast_path,
+    FAST_PATH_PRIORITY, Link, OnHost, agent_gateway, floating_ips, has_fast_path,
     index::table_index,
 };
 

@@ -168,19 +168,21 @@ impl PortForwardings {
             let first = port.v4().next().ok_or_else(|| wanted::no_address(&port.id))?;
             forwarding.internal_ip_address = first.0;
         }
-        let mut router = original.router_id.clone();
-        if forwarding != *former {
-            forwarding.revision += 1;
-            forwarding.updated_at = time::now();
-            self.ensure_free(&tx, &original, &forwarding).await?;
-            if moves || forwarding.internal_ip_address != former.internal_ip_address {
-                router = Some(route(&tx, ctx, &original, &forwarding).await?);
-            }
-            let mut statements = vec![rows::update(&forwarding)];
-            let ports = [former.internal_port_id.as_str(), &forwarding.internal_port_id];
-            statements.extend(revise(&original, router.as_deref(), &ports));
-            tx.execute_batch(statements).await?;
+        if forwarding == *former {
+            let current = original.clone();
+            return self.finish(tx, ctx, Done { original, current, forwarding }).await;
         }
+        forwarding.revision += 1;
+        forwarding.updated_at = time::now();
+        self.ensure_free(&tx, &original, &forwarding).await?;
+        let mut router = original.router_id.clone();
+        if moves || forwarding.internal_ip_address != former.internal_ip_address {
+            router = Some(route(&tx, ctx, &original, &forwarding).await?);
+        }
+        let mut statements = vec![rows::update(&forwarding)];
+        let ports = [former.internal_port_id.as_str(), &forwarding.internal_port_id];
+        statements.extend(revise(&original, router.as_deref(), &ports));
+        tx.execute_batch(statements).await?;
         let mut forwardings = original.forwardings.clone();
         for one in forwardings.iter_mut().filter(|one| one.id == id) {
             *one = forwarding.clone();
