@@ -134,7 +134,7 @@ fn settings(conf: &Conf) -> Settings {
         dnsmasq_base_log_dir: conf.get(&opts::dhcp::DNSMASQ_BASE_LOG_DIR),
         dnsmasq_enable_addr6_list: conf.get(&opts::dhcp::DNSMASQ_ENABLE_ADDR6_LIST),
         dhcp_broadcast_reply: conf.get(&opts::dhcp::DHCP_BROADCAST_REPLY),
-        dns_domain: conf.get(&opts::dhcp::DNS_DOMAIN),
+        dns_domain: conf.get(&opts::default::DNS_DOMAIN),
         force_metadata: conf.get(&opts::dhcp::FORCE_METADATA),
         enable_isolated_metadata: conf.get(&opts::dhcp::ENABLE_ISOLATED_METADATA),
         enable_metadata_network: conf.get(&opts::dhcp::ENABLE_METADATA_NETWORK),

@@ -116,6 +116,8 @@ pub enum Convert {
     PortNumber,
     /// A CIDR with its prefix length filled in; what is empty becomes `null`.
     IpPrefix,
+    /// A string in lower case.
+    LowerCase,
     /// An IP protocol by a name iptables knows or by number; `null` stays.
     ForwardedProtocol,
 }
@@ -190,6 +192,12 @@ pub enum Validate {
     GatewayInfo,
     /// A list of `{provider:network_type, provider:physical_network, provider:segmentation_id}`.
     Segments,
+    /// A DNS name of at most so many characters, or nothing.
+    DnsName(usize),
+    /// A relative DNS name that makes at most so many characters with a domain, or nothing.
+    RelativeDnsName(usize),
+    /// A DNS domain, ending with a period, of at most so many characters with a name, or nothing.
+    DnsDomain(usize),
 }
 
 impl Attribute {

@@ -33,6 +33,7 @@ impl Convert {
             Self::Ethertype => security_group::ethertype(&value),
             Self::PortNumber => security_group::port_number(&value),
             Self::IpPrefix => security_group::ip_prefix(value),
+            Self::LowerCase => lower_case(&value),
             Self::ForwardedProtocol => forwarding::protocol(value),
         }
     }
@@ -146,6 +147,16 @@ pub fn mac(value: Value) -> Value {
     match value.as_str().and_then(|s| s.parse::<MacAddr>().ok()) {
         Some(mac) => Value::String(mac.to_string()),
         None => value,
+    }
+}
+
+fn lower_case(value: &Value) -> ApiResult<Value> {
+    match value {
+        Value::String(s) => Ok(Value::String(s.to_lowercase())),
+        other => Err(ApiError::invalid_input(format_args!(
+            "Input value {} must be string type",
+            pytext::str(other)
+        ))),
     }
 }
 

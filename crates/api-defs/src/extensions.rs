@@ -41,6 +41,10 @@ const fn extension(
     Extension { alias, name, description, updated }
 }
 
+/// Aliases of the extensions that are offered only when a driver brings them: see
+/// [`crate::Offer`].
+pub const BY_DRIVER: &[&str] = &["dns-integration"];
+
 /// Every extension, ordered by alias.
 #[must_use]
 pub fn all() -> &'static [Extension] {
@@ -126,6 +130,12 @@ const ALL: &[Extension] = &[
         "DHCP Agent Scheduler",
         "2013-02-07T10:00:00-00:00",
         "Which DHCP agents serve which networks.",
+    ),
+    extension(
+        "dns-integration",
+        "DNS Integration",
+        "2015-08-15T18:00:00-00:00",
+        "Names of ports and floating IPs, domains of networks.",
     ),
     extension(
         "dvr",

@@ -7,6 +7,7 @@
 pub mod attribute;
 pub mod convert;
 pub mod extensions;
+pub mod offer;
 pub mod openapi;
 pub mod pytext;
 pub mod query;
@@ -16,6 +17,7 @@ pub mod validate;
 pub mod validators;
 
 pub use attribute::{Attribute, Convert, Initial, Shape, Validate};
+pub use offer::Offer;
 pub use resource::{MemberAction, Operations, Parent, Resource};
 pub use resources::{
     address_group::ADDRESS_GROUPS,

@@ -6,18 +6,18 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
+    Offer,
     attribute::{Attribute, Convert, Shape, Validate},
     resource::{MemberAction, Resource},
-    resources,
 };
 
-/// The document.
+/// The document of what a server offers.
 #[must_use]
-pub fn document() -> Value {
+pub fn document(offer: &Offer) -> Value {
     let mut paths = fixed_paths();
     let mut schemas = Map::new();
     schemas.insert("Error".into(), error_schema());
-    for resource in resources::all().iter().filter(|r| r.is_offered()) {
+    for resource in offer.resources().iter().filter(|r| r.is_offered()) {
         add_schemas(&mut schemas, resource);
         add_paths(&mut paths, resource);
     }
@@ -177,7 +177,10 @@ fn constraints(validate: Validate) -> Vec<(&'static str, Value)> {
         Validate::Name(max)
         | Validate::Text(max)
         | Validate::TextOrNone(max)
-        | Validate::NameNotDefault(max) => vec![("maxLength", json!(max))],
+        | Validate::NameNotDefault(max)
+        | Validate::DnsName(max)
+        | Validate::RelativeDnsName(max)
+        | Validate::DnsDomain(max) => vec![("maxLength", json!(max))],
         Validate::NonNegative => vec![("minimum", json!(0))],
         Validate::Range(min, max) | Validate::RangeOrNone(min, max) => {
             vec![("minimum", json!(min)), ("maximum", json!(max))]

@@ -116,6 +116,28 @@ impl Resource {
         self.extension.is_empty() || crate::extensions::find(self.extension).is_some()
     }
 
+    /// Whether both are the same collection, whatever attributes of it are offered.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let parent = |r: &Self| r.parent.map(|p| p.collection);
+        self.collection == other.collection && parent(self) == parent(other)
+    }
+
+    /// The resource without the attributes of these extensions. What lacks any is made anew and
+    /// lives as long as the process.
+    pub(crate) fn without(&'static self, extensions: &[&str]) -> &'static Self {
+        let kept = |a: &&Attribute| !extensions.contains(&a.extension);
+        let attributes: Vec<Attribute> = self.attributes.iter().filter(kept).copied().collect();
+        if attributes.len() == self.attributes.len() {
+            return self;
+        }
+        // Positions fit into a byte: those of all attributes do.
+        let mut by_name: Vec<u8> = (0..=u8::MAX).take(attributes.len()).collect();
+        by_name.sort_by_key(|at| attributes[usize::from(*at)].name);
+        let (attributes, by_name) = (attributes.leak(), by_name.leak());
+        Box::leak(Box::new(Self { attributes, by_name, ..*self }))
+    }
+
     /// Whether resources belong to a project.
     #[must_use]
     pub fn has_owner(&self) -> bool {

@@ -69,6 +69,10 @@ pub struct FloatingIp {
     pub last_known_router_id: Option<String>,
     /// `ACTIVE`, `DOWN` or `ERROR`.
     pub status: String,
+    /// `dns_name`; empty is none.
+    pub dns_name: String,
+    /// `dns_domain`; empty is none.
+    pub dns_domain: String,
     /// Revision.
     pub revision: i64,
     /// Creation time.
@@ -100,6 +104,8 @@ impl FloatingIp {
             router_id: None,
             last_known_router_id: None,
             status: status::DOWN.into(),
+            dns_name: String::new(),
+            dns_domain: String::new(),
             revision: 0,
             created_at: now.clone(),
             updated_at: now,
@@ -142,7 +148,7 @@ pub fn from() -> SelectStatement {
         .to_owned()
 }
 
-const COLUMNS: [F; 14] = [
+const COLUMNS: [F; 16] = [
     F::Id,
     F::ProjectId,
     F::Description,
@@ -157,6 +163,8 @@ const COLUMNS: [F; 14] = [
     F::RevisionNumber,
     F::CreatedAt,
     F::UpdatedAt,
+    F::DnsName,
+    F::DnsDomain,
 ];
 /// First of the columns of the port it leads to.
 const PORT: usize = COLUMNS.len();
@@ -222,6 +230,8 @@ pub fn decode(row: &RowRef<'_>) -> FloatingIp {
         revision: row.int(11),
         created_at: row.text(12),
         updated_at: row.text(13),
+        dns_name: row.text(14),
+        dns_domain: row.text(15),
         children: std::array::from_fn(|n| row.bool(FLAGS + n)),
         tags: Vec::new(),
         forwardings: Vec::new(),
@@ -440,6 +450,8 @@ pub fn insert(f: &FloatingIp) -> Prepared {
         f.revision.into(),
         f.created_at.as_str().into(),
         f.updated_at.as_str().into(),
+        f.dns_name.as_str().into(),
+        f.dns_domain.as_str().into(),
         ip::to_key(f.address.into()).into(),
     ]);
     Prepared::new(&statement)

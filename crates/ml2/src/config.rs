@@ -24,6 +24,8 @@ pub struct Ml2Config {
     pub mechanism_drivers: Vec<String>,
     /// `[ml2] extension_drivers`, in order.
     pub extension_drivers: Vec<String>,
+    /// `dns_domain`: see [`crate::dns::Dns`].
+    pub dns_domain: String,
     /// MTU options.
     pub mtu: MtuConfig,
     /// `[ml2_type_flat] flat_networks`: `None` is any.
@@ -89,6 +91,7 @@ impl Default for Ml2Config {
             external_network_type: None,
             mechanism_drivers: Vec::new(),
             extension_drivers: Vec::new(),
+            dns_domain: "openstacklocal".to_string(),
             mtu: MtuConfig::default(),
             flat_networks: None,
             vlan_ranges: VlanRanges::default(),
@@ -163,6 +166,7 @@ impl Ml2Config {
             external_network_type,
             mechanism_drivers: conf.get(&opts::ml2::MECHANISM_DRIVERS),
             extension_drivers: conf.get(&opts::ml2::EXTENSION_DRIVERS),
+            dns_domain: conf.get(&opts::default::DNS_DOMAIN),
             mtu: MtuConfig::from_conf(conf)?,
             flat_networks: (!flat.iter().any(|n| n == "*")).then_some(flat),
             vlan_ranges: VlanRanges::parse(&conf.get(&opts::ml2_type_vlan::NETWORK_VLAN_RANGES))?,

@@ -149,7 +149,7 @@ impl Ml2Plugin {
     /// `NetworkNotFound`.
     pub async fn network(&self, ctx: &Context, network_id: &str) -> ApiResult<Attrs> {
         let conn = self.core.db.read().await?;
-        Ok(views::network::network(Networks::load(&conn, ctx, network_id).await?))
+        Ok(self.core.show_network(Networks::load(&conn, ctx, network_id).await?))
     }
 
     /// Ports of a VNIC type bound to `host`, as the API shows them.
@@ -173,7 +173,7 @@ impl Ml2Plugin {
         let conn = self.core.db.read().await?;
         let mut ports = conn.fetch_map(&query, port::decode).await?;
         port::load_children(&conn, &mut ports).await?;
-        Ok(ports.into_iter().map(views::port::port).collect())
+        Ok(ports.into_iter().map(|port| self.show_port(port)).collect())
     }
 
     /// The agent on `host` came back to life: ports whose binding failed are tried again.

@@ -69,7 +69,7 @@ impl Ml2Plugin {
         port::load_children(&conn, &mut rows).await?;
         let mut ports: HashMap<String, Vec<Attrs>> = HashMap::new();
         for port in rows {
-            ports.entry(port.network_id.clone()).or_default().push(views::port::port(port));
+            ports.entry(port.network_id.clone()).or_default().push(self.show_port(port));
         }
         let info = |n: network::Network| {
             json!({

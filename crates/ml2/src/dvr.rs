@@ -109,7 +109,7 @@ impl Ml2Plugin {
         let conn = self.core.db.read().await?;
         let mut ports = conn.fetch_map(&query, port::decode).await?;
         port::load_children(&conn, &mut ports).await?;
-        Ok(ports.into_iter().map(views::port::port).collect())
+        Ok(ports.into_iter().map(|port| self.show_port(port)).collect())
     }
 
     /// A subnet as the API shows it, with `gateway_mac`: the MAC of the port that has `gateway`, or

@@ -81,7 +81,8 @@ struct Network<'a> {
 /// A port as an L3 agent sees it.
 fn populated(mut port: Port, network: Network<'_>) -> Attrs {
     let fixed_ips = std::mem::take(&mut port.fixed_ips);
-    let mut out = views::port::port(port);
+    // L3 agents serve no names.
+    let mut out = views::port::port(port, None);
     let (own, others): (Vec<&Subnet>, Vec<&Subnet>) =
         network.subnets.iter().partition(|s| fixed_ips.iter().any(|ip| ip.subnet_id == s.id));
     let addresses = fixed_ips.iter().map(|ip| {

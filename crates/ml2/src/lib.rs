@@ -14,6 +14,7 @@ pub mod config;
 pub mod devices;
 mod dhcp;
 mod distributed;
+pub mod dns;
 pub mod drivers;
 mod dvr;
 pub mod ipam;

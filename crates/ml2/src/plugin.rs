@@ -11,16 +11,19 @@ pub(crate) use neutrino_types::request::check_revision;
 use crate::{
     config::Ml2Config,
     devices::endpoints::ForgetDeleted,
+    dns::Dns,
     drivers::{
-        ExtensionDriver, UnknownDriver, extension_drivers, mech::MechanismManager,
+        ExtensionDriver, UnknownDriver, ext, extension_drivers, mech::MechanismManager,
         mechanism_drivers, types::TypeManager,
     },
     dvr::ForgetMacs,
+    models::{network::Network, port::Port},
     networks::Networks,
     notifier::AgentNotifier,
     ports::{PortBindings, Ports},
     security_groups::DefaultGroups,
     subnets::Subnets,
+    views,
 };
 
 /// How often an operation that lost a race is tried again.
@@ -35,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) types: TypeManager,
     pub(crate) mechanisms: MechanismManager,
     pub(crate) extensions: Vec<Arc<dyn ExtensionDriver>>,
+    /// With the extension driver `dns`.
+    pub(crate) dns: Option<Dns>,
     pub(crate) default_groups: DefaultGroups,
 }
 
@@ -68,6 +73,8 @@ impl Ml2Plugin {
     ) -> Result<Self, StartError> {
         let mechanisms = MechanismManager::new(mechanism_drivers(&config, &notifier)?);
         let extensions = extension_drivers(&config)?;
+        let named = extensions.iter().any(|e| e.name() == ext::dns::NAME);
+        let dns = named.then(|| Dns::new(&config.dns_domain));
         let types = TypeManager::new(&config);
         let tx = db.begin().await.map_err(StartError::Sync)?;
         types.sync(&tx).await.map_err(StartError::Sync)?;
@@ -79,12 +86,38 @@ impl Ml2Plugin {
         );
         let default_groups =
             DefaultGroups::new(db.clone(), Arc::clone(&registry), config.quotas.clone());
-        let core =
-            Core { db, config, registry, notifier, types, mechanisms, extensions, default_groups };
-        let core = Arc::new(core);
+        let core = Arc::new(Core {
+            db,
+            config,
+            registry,
+            notifier,
+            types,
+            mechanisms,
+            extensions,
+            dns,
+            default_groups,
+        });
         ForgetDeleted::subscribe(&core);
         ForgetMacs::subscribe(&core);
         Ok(Self { core })
+    }
+
+    /// Aliases of the API extensions that the extension drivers bring.
+    #[must_use]
+    pub fn extension_aliases(&self) -> Vec<&'static str> {
+        self.core.extensions.iter().map(|e| e.alias()).collect()
+    }
+
+    /// The names of ports; none without the extension driver `dns`.
+    #[must_use]
+    pub fn dns(&self) -> Option<&Dns> {
+        self.core.dns.as_ref()
+    }
+
+    /// A port as the API shows it.
+    #[must_use]
+    pub fn show_port(&self, port: Port) -> Attrs {
+        self.core.show_port(port)
     }
 
     /// `/v2.0/networks`.
@@ -139,6 +172,16 @@ impl Ml2Plugin {
 }
 
 impl Core {
+    /// A port as the API shows it.
+    pub(crate) fn show_port(&self, port: Port) -> Attrs {
+        views::port::port(port, self.dns.as_ref())
+    }
+
+    /// A network as the API shows it.
+    pub(crate) fn show_network(&self, network: Network) -> Attrs {
+        views::network::network(network, self.dns.as_ref())
+    }
+
     /// Refuses more resources than the projects' quotas allow.
     pub(crate) async fn ensure_quota<'a>(
         &self,

@@ -204,7 +204,7 @@ impl Enforcer {
     }
 
     fn of(&self, resource: &Resource) -> Option<&ResourceRules> {
-        self.resources.iter().find(|r| std::ptr::eq(r.resource, resource))
+        self.resources.iter().find(|r| r.resource.is(resource))
     }
 
     fn decide(
@@ -231,7 +231,7 @@ impl Enforcer {
             return Ok(());
         };
         for (index, create, update) in &rules.guarded {
-            let attribute = &resource.attributes[*index];
+            let attribute = &rules.resource.attributes[*index];
             let Some(value) = explicit(attribute, action, given) else {
                 continue;
             };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use neutrino_api_defs::Offer;
 use neutrino_callbacks::Registry;
 use neutrino_conf::{Conf, opts};
 use neutrino_db::Db;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub quotas: Quotas,
     /// Tags of everything.
     pub tags: TagService,
+    /// The extensions and attributes the API offers.
+    pub offer: Arc<Offer>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -140,6 +143,7 @@ impl Parts {
             address_scopes: Arc::new(AddressScopes::new(db.clone())),
             subnetpools: Arc::new(subnetpools),
             rbac_policies: Arc::new(rbac_policies),
+            offer: Arc::new(Offer::new(&ml2.extension_aliases())),
             networks: ml2.networks(),
             subnets: ml2.subnets(),
             ports: ml2.ports(),

@@ -56,6 +56,7 @@ pub fn router(
 fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
     let collection = |resource: &'static Resource, plugin: Arc<dyn ResourcePlugin>| {
         let authorizer = authorizer.clone();
+        let resource = parts.offer.resource(resource);
         Controller { resource, plugin, authorizer, limits }.routes()
     };
     let tags = |resource: &'static Resource, plugin: Arc<dyn ResourcePlugin>| {
@@ -93,5 +94,5 @@ fn api(parts: &Parts, authorizer: &Arc<Authorizer>, limits: Limits) -> Router {
         .merge(collection(&AVAILABILITY_ZONES, parts.availability_zones.clone()))
         .merge(collection(&SERVICE_PROVIDERS, parts.service_providers.clone()))
         .merge(quotas::routes(parts.quotas.clone(), authorizer.clone()))
-        .merge(extensions::routes())
+        .merge(extensions::routes(&parts.offer))
 }

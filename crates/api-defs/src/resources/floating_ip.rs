@@ -1,11 +1,11 @@
 //! `floatingips`.
 
 use super::standard::{
-    CHANGED_SINCE, CREATED_AT, DESCRIPTION, ID, NOT_TAGS, NOT_TAGS_ANY, PROJECT_ID,
+    CHANGED_SINCE, CREATED_AT, DESCRIPTION, FQDN_MAX, ID, NOT_TAGS, NOT_TAGS_ANY, PROJECT_ID,
     REVISION_NUMBER, TAGS, TAGS_ANY, TENANT_ID, UPDATED_AT,
 };
 use crate::{
-    attribute::{Attribute, Initial, Shape, Validate},
+    attribute::{Attribute, Convert, Initial, Shape, Validate},
     resource::{Operations, resource},
 };
 
@@ -30,6 +30,12 @@ resource! {
             .extension("fip-port-details"),
         Attribute::read_only("port_forwardings", Shape::ObjectList, "Single ports that lead elsewhere.")
             .extension("expose-port-forwarding-in-fip"),
+        Attribute::create_only("dns_name", Shape::Text, "Name of the address in DNS.")
+            .default(Initial::Text("")).convert(Convert::LowerCase)
+            .validate(Validate::RelativeDnsName(FQDN_MAX)).extension("dns-integration"),
+        Attribute::create_only("dns_domain", Shape::Text, "Domain of the name.")
+            .default(Initial::Text("")).convert(Convert::LowerCase)
+            .validate(Validate::DnsDomain(FQDN_MAX)).extension("dns-integration"),
         DESCRIPTION,
         REVISION_NUMBER,
         CREATED_AT,

@@ -1,7 +1,7 @@
 //! `networks`.
 
 use super::standard::{
-    CHANGED_SINCE, CREATED_AT, DESCRIPTION, ID, NAME, NOT_TAGS, NOT_TAGS_ANY, PROJECT_ID,
+    CHANGED_SINCE, CREATED_AT, DESCRIPTION, FQDN_MAX, ID, NAME, NOT_TAGS, NOT_TAGS_ANY, PROJECT_ID,
     REVISION_NUMBER, TAGS, TAGS_ANY, TENANT_ID, UPDATED_AT,
 };
 use crate::{
@@ -52,6 +52,9 @@ resource! {
             .extension("address-scope"),
         Attribute::read_only("ipv6_address_scope", Shape::Uuid, "Address scope of its IPv6 subnets.")
             .extension("address-scope"),
+        Attribute::writable("dns_domain", Shape::Text, "Domain of its ports in DNS.")
+            .default(Initial::Text("")).convert(Convert::LowerCase)
+            .validate(Validate::DnsDomain(FQDN_MAX)).extension("dns-integration"),
         DESCRIPTION,
         REVISION_NUMBER,
         CREATED_AT,

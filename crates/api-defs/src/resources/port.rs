@@ -1,7 +1,7 @@
 //! `ports` and their sub-collection `bindings`.
 
 use super::standard::{
-    CHANGED_SINCE, CREATED_AT, DESCRIPTION, ID, NAME, NOT_TAGS, NOT_TAGS_ANY, PORT_TAGS,
+    CHANGED_SINCE, CREATED_AT, DESCRIPTION, FQDN_MAX, ID, NAME, NOT_TAGS, NOT_TAGS_ANY, PORT_TAGS,
     PROJECT_ID, PROJECT_ID_MAX, REVISION_NUMBER, TAGS_ANY, TENANT_ID, UPDATED_AT,
 };
 use crate::{
@@ -68,6 +68,11 @@ resource! {
             .extension("security-group"),
         Attribute::writable("port_security_enabled", Shape::Bool, "Whether addresses are enforced.")
             .unset().convert(Convert::Boolean).enforce_policy().extension("port-security"),
+        Attribute::writable("dns_name", Shape::Text, "Name of the port in DNS.")
+            .default(Initial::Text("")).convert(Convert::LowerCase)
+            .validate(Validate::DnsName(FQDN_MAX)).extension("dns-integration"),
+        Attribute::read_only("dns_assignment", Shape::ObjectList, "Names of its addresses.")
+            .extension("dns-integration"),
         DESCRIPTION,
         REVISION_NUMBER,
         CREATED_AT,

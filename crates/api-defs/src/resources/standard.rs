@@ -2,6 +2,9 @@
 
 use crate::attribute::{Attribute, Initial, Shape, Validate};
 
+/// Longest DNS name, in characters.
+pub const FQDN_MAX: usize = 255;
+
 /// Longest `name`, in characters.
 pub const NAME_MAX: usize = 255;
 /// Longest `description`, in characters.

@@ -4,6 +4,7 @@
 //! `Invalid input for <attribute>. Reason: <reason>.`, or a whole error of its own.
 
 pub mod address;
+pub mod dns;
 pub mod forwarding;
 pub mod list;
 pub mod port;
@@ -110,6 +111,9 @@ impl Validate {
             Self::AvailabilityZoneHints => list::availability_zone_hints(value),
             Self::GatewayInfo => router::gateway_info(value),
             Self::Segments => list::segments(value),
+            Self::DnsName(max) => dns::host_name(value, max),
+            Self::RelativeDnsName(max) => dns::relative_name(value, max),
+            Self::DnsDomain(max) => dns::domain(value, max),
         }
     }
 }

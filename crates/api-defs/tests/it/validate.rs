@@ -30,7 +30,8 @@ fn defaults_of_a_network() {
         json!({
             "name": "n", "admin_state_up": true, "tenant_id": "p", "shared": false,
             "router:external": false, "is_default": false, "port_security_enabled": true, "mtu": 0,
-            "availability_zone_hints": [], "description": "", "project_id": "p",
+            "availability_zone_hints": [], "dns_domain": "", "description": "",
+            "project_id": "p",
         })
     );
 }
@@ -45,7 +46,7 @@ fn defaults_of_a_port() {
             "name": "", "network_id": NET, "admin_state_up": true,
             "mac_address": "fa:16:3e:00:00:01", "device_id": "", "device_owner": "",
             "tenant_id": "p", "binding:vnic_type": "normal", "extra_dhcp_opts": null,
-            "description": "", "tags": [], "project_id": "p",
+            "dns_name": "", "description": "", "tags": [], "project_id": "p",
         })
     );
 }

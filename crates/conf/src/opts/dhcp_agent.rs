@@ -54,6 +54,5 @@ group! {
         DHCP_RENEWAL_TIME: i64 = "dhcp_renewal_time", "Seconds until clients renew (T1); 0 leaves it to them.", default("0"), range(0, 4_294_967_295);
         DHCP_REBINDING_TIME: i64 = "dhcp_rebinding_time", "Seconds until clients rebind (T2); 0 leaves it to them.", default("0"), range(0, 4_294_967_295);
         DHCP_LEASE_DURATION: i64 = "dhcp_lease_duration", "Seconds of a lease; -1 for ever.", default("86400"), range(-1, 4_294_967_295), deprecated(&[("DEFAULT", "dhcp_lease_time")]);
-        DNS_DOMAIN: String = "dns_domain", "Domain of the names of hosts.", default("openstacklocal");
     }
 }

@@ -45,6 +45,7 @@ group! {
         HOST_DVR_FOR_DHCP: bool = "host_dvr_for_dhcp", "Distributed routers are also on hosts of DHCP agents of their networks.", default("true");
         GLOBAL_PHYSNET_MTU: i64 = "global_physnet_mtu", "MTU in bytes of the physical networks that carry all traffic, tunnels included.", default("1500"), deprecated(&[("ml2", "segment_mtu")]);
         PAGINATION_MAX_LIMIT: String = "pagination_max_limit", "Largest page of a list; infinite or -1 for none.", default("-1");
+        DNS_DOMAIN: String = "dns_domain", "Domain of the names of hosts. Users name ports only under another one than the default.", default("openstacklocal");
         MAX_DNS_NAMESERVERS: i64 = "max_dns_nameservers", "DNS servers per subnet.", default("5");
         MAX_SUBNET_HOST_ROUTES: i64 = "max_subnet_host_routes", "Host routes per subnet.", default("20");
         MAX_ALLOWED_ADDRESS_PAIR: i64 = "max_allowed_address_pair", "Allowed address pairs per port; -1 for no limit.", default("10");

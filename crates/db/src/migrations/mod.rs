@@ -6,7 +6,7 @@
 
 use sea_query::{
     Expr, IndexCreateStatement, InsertStatement, MysqlQueryBuilder, Order, PostgresQueryBuilder,
-    Query, SqliteQueryBuilder, TableCreateStatement,
+    Query, SqliteQueryBuilder, TableAlterStatement, TableCreateStatement,
 };
 
 use crate::{
@@ -22,6 +22,7 @@ mod m0003_address_groups;
 mod m0004_dhcp_scheduling;
 mod m0005_l3;
 mod m0006_subnetpools;
+mod m0007_dns;
 
 /// One step of the schema.
 pub struct Migration {
@@ -65,12 +66,15 @@ pub const ALL: &[Migration] = &[
         title: "subnet pools, address scopes",
         steps: m0006_subnetpools::steps,
     },
+    Migration { revision: "0007_dns", title: "names of ports", steps: m0007_dns::steps },
 ];
 
 /// A statement of a migration. Boxed: a table statement is large.
 pub enum Step {
     /// CREATE TABLE.
     Table(Box<TableCreateStatement>),
+    /// ALTER TABLE.
+    Alter(Box<TableAlterStatement>),
     /// CREATE INDEX.
     Index(Box<IndexCreateStatement>),
     /// INSERT of rows that every deployment has.
@@ -101,6 +105,9 @@ impl Step {
                 t.to_string(MysqlQueryBuilder)
             }
             (Self::Table(t), Dialect::Postgres) => collated(&t.to_string(PostgresQueryBuilder)),
+            (Self::Alter(a), Dialect::Sqlite) => a.to_string(SqliteQueryBuilder),
+            (Self::Alter(a), Dialect::Mysql) => a.to_string(MysqlQueryBuilder),
+            (Self::Alter(a), Dialect::Postgres) => collated(&a.to_string(PostgresQueryBuilder)),
             (Self::Index(i), Dialect::Sqlite) => i.to_string(SqliteQueryBuilder),
             (Self::Index(i), Dialect::Mysql) => i.to_string(MysqlQueryBuilder),
             (Self::Index(i), Dialect::Postgres) => i.to_string(PostgresQueryBuilder),

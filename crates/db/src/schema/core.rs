@@ -72,7 +72,7 @@ tables! {
         Description "description", MacAddress "mac_address", AdminStateUp "admin_state_up",
         Status "status", DeviceId "device_id", DeviceOwner "device_owner",
         IpAllocation "ip_allocation", PortSecurityEnabled "port_security_enabled",
-        PropagateUplinkStatus "propagate_uplink_status",
+        PropagateUplinkStatus "propagate_uplink_status", DnsName "dns_name",
         RevisionNumber "revision_number", CreatedAt "created_at", UpdatedAt "updated_at",
     }
 

@@ -7,7 +7,7 @@ pub mod types;
 
 use std::sync::Arc;
 
-use crate::{config::Ml2Config, notifier::AgentNotifier};
+use crate::{config::Ml2Config, dns::Dns, notifier::AgentNotifier};
 
 pub use ext::ExtensionDriver;
 pub use mech::{MechanismDriver, NetworkContext, Op, PortContext, SubnetContext};
@@ -26,7 +26,7 @@ pub struct UnknownDriver {
 }
 
 type MakeMechanism = fn(&Ml2Config, &Arc<dyn AgentNotifier>) -> Arc<dyn MechanismDriver>;
-type MakeExtension = fn() -> Arc<dyn ExtensionDriver>;
+type MakeExtension = fn(&Ml2Config) -> Arc<dyn ExtensionDriver>;
 
 /// `mechanism_drivers` by name.
 const MECHANISM_DRIVERS: &[(&str, MakeMechanism)] = &[
@@ -37,8 +37,10 @@ const MECHANISM_DRIVERS: &[(&str, MakeMechanism)] = &[
 ];
 
 /// `extension_drivers` by name.
-const EXTENSION_DRIVERS: &[(&str, MakeExtension)] =
-    &[("port_security", || Arc::new(ext::port_security::PortSecurity))];
+const EXTENSION_DRIVERS: &[(&str, MakeExtension)] = &[
+    ("port_security", |_| Arc::new(ext::port_security::PortSecurity)),
+    (ext::dns::NAME, |config| Arc::new(ext::dns::DnsIntegration(Dns::new(&config.dns_domain)))),
+];
 
 fn find<T: Copy>(
     kind: &'static str,
@@ -78,6 +80,6 @@ pub fn extension_drivers(
     always
         .into_iter()
         .chain(configured)
-        .map(|name| Ok(find("extension", EXTENSION_DRIVERS, name)?()))
+        .map(|name| Ok(find("extension", EXTENSION_DRIVERS, name)?(config)))
         .collect()
 }

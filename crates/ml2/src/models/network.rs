@@ -48,6 +48,8 @@ pub struct Network {
     pub shared: bool,
     /// `availability_zone_hints` as stored: a JSON list or empty.
     pub az_hints: String,
+    /// `dns_domain`; empty is none.
+    pub dns_domain: String,
     /// Revision.
     pub revision: i64,
     /// Creation time.
@@ -118,6 +120,7 @@ pub fn exprs(ctx: &Context) -> Vec<Expr> {
         N::RevisionNumber,
         N::CreatedAt,
         N::UpdatedAt,
+        N::DnsDomain,
     ];
     let mut out: Vec<Expr> = columns.into_iter().map(|c| Expr::col((N::Table, c))).collect();
     out.push(granted((N::Table, N::Id), ctx.project(), &[ACCESS_SHARED]));
@@ -149,9 +152,10 @@ pub fn decode(row: &RowRef<'_>) -> Network {
         revision: row.int(11),
         created_at: row.text(12),
         updated_at: row.text(13),
-        shared: row.bool(14),
-        tagged: row.bool(15),
-        hosted: row.bool(16),
+        dns_domain: row.text(14),
+        shared: row.bool(15),
+        tagged: row.bool(16),
+        hosted: row.bool(17),
         ..Network::default()
     }
 }
@@ -291,6 +295,7 @@ pub fn insert(networks: &[Network]) -> InsertStatement {
         N::RevisionNumber,
         N::CreatedAt,
         N::UpdatedAt,
+        N::DnsDomain,
     ]);
     for n in networks {
         statement.values_panic([
@@ -308,6 +313,7 @@ pub fn insert(networks: &[Network]) -> InsertStatement {
             n.revision.into(),
             n.created_at.as_str().into(),
             n.updated_at.as_str().into(),
+            n.dns_domain.as_str().into(),
         ]);
     }
     statement

@@ -89,6 +89,8 @@ pub struct Port {
     pub created_at: String,
     /// Time of the last change.
     pub updated_at: String,
+    /// `dns_name`; empty is none.
+    pub dns_name: String,
     /// The active binding.
     pub binding: Binding,
     /// Which child tables hold rows of the port: pairs, options, tags, security groups.
@@ -154,7 +156,7 @@ pub fn from() -> SelectStatement {
         .to_owned()
 }
 
-const COLUMNS: [P; 16] = [
+const COLUMNS: [P; 17] = [
     P::Id,
     P::ProjectId,
     P::NetworkId,
@@ -171,6 +173,7 @@ const COLUMNS: [P; 16] = [
     P::RevisionNumber,
     P::CreatedAt,
     P::UpdatedAt,
+    P::DnsName,
 ];
 /// First of the binding's columns.
 const BINDING: usize = COLUMNS.len();
@@ -219,6 +222,7 @@ pub fn decode(row: &RowRef<'_>) -> Port {
         revision: row.int(13),
         created_at: row.text(14),
         updated_at: row.text(15),
+        dns_name: row.text(16),
         binding: binding::decode_at(row, BINDING).unwrap_or_default(),
         children: std::array::from_fn(|n| row.bool(FLAGS + n)),
         ..Port::default()

@@ -1,7 +1,6 @@
 //! Lists of networks.
 
 use neutrino_db::{
-    Db,
     list::{Column, ListSpec, any_of},
     rbac::{self, ObjectType},
     schema::{NetworkSegments as S, Networks as N},
@@ -10,7 +9,7 @@ use neutrino_db::{
 use neutrino_types::{ApiResult, Attrs, Context, ListQuery};
 use serde_json::Value;
 
-use crate::{models::network, views};
+use crate::{models::network, plugin::Core};
 
 fn id() -> Expr {
     Expr::col((N::Table, N::Id))
@@ -86,8 +85,8 @@ pub(crate) fn plain_text(value: &Value) -> String {
     }
 }
 
-pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
-    let conn = db.read().await?;
+pub(super) async fn list(core: &Core, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
+    let conn = core.db.read().await?;
     let page = SPEC.page(&conn, ctx, query).await?;
     let rows = conn.fetch_map(&page.select_exprs(network::exprs(ctx)), network::decode).await?;
     let mut networks = page.arrange(rows);
@@ -106,5 +105,5 @@ pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult
     if children.iter().any(|name| wanted(name)) {
         network::load_children(&conn, &mut networks).await?;
     }
-    Ok(networks.into_iter().map(views::network::network).collect())
+    Ok(networks.into_iter().map(|n| core.show_network(n)).collect())
 }

@@ -31,7 +31,7 @@ use crate::{
     },
     plugin::{Core, check_revision, retrying},
     ports::Doomed,
-    request, views,
+    request,
 };
 
 pub(crate) use list::{plain_text, shared};
@@ -123,8 +123,8 @@ impl Networks {
     ) -> ApiResult<()> {
         let core = &*self.core;
         if core.registry.any(Resource::Network, Phase::Precommit, op) {
-            let now = views::network::network(current.clone());
-            let before = original.map(|n| views::network::network(n.clone()));
+            let now = core.show_network(current.clone());
+            let before = original.map(|n| core.show_network(n.clone()));
             let payload = Payload {
                 ctx,
                 id: &current.id,
@@ -139,12 +139,13 @@ impl Networks {
     }
 
     async fn after(&self, ctx: &Context, op: Op, current: &Network, original: Option<&Network>) {
-        let registry = &self.core.registry;
+        let core = &*self.core;
+        let registry = &core.registry;
         if !registry.any(Resource::Network, Phase::After, op) {
             return;
         }
-        let now = views::network::network(current.clone());
-        let before = original.map(|n| views::network::network(n.clone()));
+        let now = core.show_network(current.clone());
+        let before = original.map(|n| core.show_network(n.clone()));
         let payload = Payload {
             ctx,
             id: &current.id,
@@ -310,16 +311,16 @@ impl ResourcePlugin for Networks {
                 return Err(error);
             }
         }
-        Ok(networks.into_iter().map(views::network::network).collect())
+        Ok(networks.into_iter().map(|n| self.core.show_network(n)).collect())
     }
 
     async fn list(&self, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
-        list::list(&self.core.db, ctx, query).await
+        list::list(&self.core, ctx, query).await
     }
 
     async fn get(&self, ctx: &Context, id: &str) -> ApiResult<Attrs> {
         let conn = self.core.db.read().await?;
-        Ok(views::network::network(Self::load(&conn, ctx, id).await?))
+        Ok(self.core.show_network(Self::load(&conn, ctx, id).await?))
     }
 
     async fn update(

@@ -21,7 +21,7 @@ use crate::{
         segment,
     },
     plugin::{check_revision, retrying},
-    request, views,
+    request,
 };
 
 /// Smallest MTU IPv4 works with.
@@ -39,7 +39,7 @@ pub(super) async fn update(
     let core = &*plugin.core;
     if core.registry.any(Resource::Network, Phase::Before, Action::Update) {
         let conn = core.db.read().await?;
-        let original = views::network::network(Networks::load(&conn, ctx, id).await?);
+        let original = core.show_network(Networks::load(&conn, ctx, id).await?);
         drop(conn);
         let payload = Payload::new(ctx, id).request(changes).original(&original);
         core.registry.before(Resource::Network, Action::Update, &payload).await?;
@@ -50,7 +50,7 @@ pub(super) async fn update(
     let notify = original.mtu != network.mtu
         || original.segments != network.segments
         || original.admin_state_up != network.admin_state_up;
-    let view = views::network::network(network);
+    let view = core.show_network(network);
     if notify {
         core.notifier.network_update(&view).await;
     }
@@ -109,6 +109,7 @@ fn row(n: &Network) -> Prepared {
             (N::IsDefault, n.is_default.into()),
             (N::RevisionNumber, n.revision.into()),
             (N::UpdatedAt, n.updated_at.as_str().into()),
+            (N::DnsDomain, n.dns_domain.as_str().into()),
         ])
         .and_where(Expr::col(N::Id).eq(n.id.as_str()))
         .to_owned();

@@ -1,7 +1,6 @@
 //! Lists of ports.
 
 use neutrino_db::{
-    Db,
     list::{Column, ListSpec, any_of},
     schema::{IpAllocations as I, PortBindings as B, Ports as P, SecurityGroupPortBindings as G},
     sea_query::{Cond, Condition, Expr, ExprTrait, LikeExpr, Query},
@@ -9,7 +8,7 @@ use neutrino_db::{
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, WrittenPage};
 use serde_json::Value;
 
-use crate::{models::port, networks::plain_text, views};
+use crate::{models::port, networks::plain_text, plugin::Core, views};
 
 /// Most values of `ip_address_substr` in one request: each is a condition of its own, and the depth
 /// of a statement is bounded.
@@ -121,13 +120,13 @@ fn normal(ip: &str) -> String {
 }
 
 /// The ports asked for, with the children that `query.fields` needs.
-async fn fetch(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<port::Port>> {
-    let conn = db.read().await?;
+async fn fetch(core: &Core, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<port::Port>> {
+    let conn = core.db.read().await?;
     let page = SPEC.page(&conn, ctx, query).await?;
     let rows = conn.fetch_map(&page.select_exprs(port::exprs()), port::decode).await?;
     let mut ports = page.arrange(rows);
     let wanted = |name: &str| query.fields.is_empty() || query.fields.iter().any(|f| f == name);
-    if wanted("fixed_ips") && !ports.is_empty() {
+    if (wanted("fixed_ips") || wanted("dns_assignment")) && !ports.is_empty() {
         let columns = [I::PortId, I::SubnetId, I::IpAddress].map(|c| (I::Table, c));
         let of_page = page.children(I::Table, I::PortId, columns);
         port::attach_fixed_ips(&conn, &mut ports, &of_page).await?;
@@ -146,26 +145,27 @@ async fn fetch(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<port:
     Ok(ports)
 }
 
-pub(super) async fn list(db: &Db, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
-    let ports = fetch(db, ctx, query).await?;
-    Ok(ports.into_iter().map(views::port::port).collect())
+pub(super) async fn list(core: &Core, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
+    let ports = fetch(core, ctx, query).await?;
+    Ok(ports.into_iter().map(|port| core.show_port(port)).collect())
 }
 
 /// As [`list`], appending JSON to `out`.
 pub(super) async fn write(
-    db: &Db,
+    core: &Core,
     ctx: &Context,
     query: &ListQuery,
     out: &mut Vec<u8>,
 ) -> ApiResult<WrittenPage> {
-    let ports = fetch(db, ctx, query).await?;
+    let ports = fetch(core, ctx, query).await?;
     let fields = query.fields.as_slice();
+    let dns = core.dns.as_ref();
     out.reserve(ports.len() * if fields.is_empty() { 800 } else { 64 * fields.len() });
     for (n, port) in ports.iter().enumerate() {
         if n > 0 {
             out.push(b',');
         }
-        views::port::write_port(port, fields, out);
+        views::port::write_port(port, dns, fields, out);
     }
     let id = |port: Option<&port::Port>| port.map(|p| p.id.clone());
     Ok(WrittenPage { count: ports.len(), first: id(ports.first()), last: id(ports.last()) })

@@ -40,7 +40,7 @@ use crate::{
         subnet::{self, Subnet},
     },
     plugin::{Core, check_revision, retrying},
-    provisioning, request, views,
+    provisioning, request,
 };
 
 pub(crate) use bindings::PortBindings;
@@ -311,10 +311,10 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(change: &Change<'_>) -> Self {
+    fn of(core: &Core, change: &Change<'_>) -> Self {
         Self {
-            now: views::port::port(change.current.clone()),
-            before: change.original.map(|port| views::port::port(port.clone())),
+            now: core.show_port(change.current.clone()),
+            before: change.original.map(|port| core.show_port(port.clone())),
         }
     }
 
@@ -339,7 +339,7 @@ pub(crate) async fn precommit(
     segments: Segments<'_>,
 ) -> ApiResult<()> {
     if core.registry.any(Resource::Port, Phase::Precommit, op) {
-        let shown = Shown::of(change);
+        let shown = Shown::of(core, change);
         core.registry.precommit(tx, Resource::Port, op, &shown.payload(ctx, change)).await?;
     }
     core.mechanisms.port_precommit(tx, op, &context(ctx, change, segments)).await
@@ -360,7 +360,7 @@ pub(crate) async fn after(core: &Core, ctx: &Context, op: Op, change: &Change<'_
     if !core.registry.any(Resource::Port, Phase::After, op) {
         return;
     }
-    let shown = Shown::of(change);
+    let shown = Shown::of(core, change);
     core.registry.after(Resource::Port, op, &shown.payload(ctx, change)).await;
 }
 
@@ -371,7 +371,7 @@ async fn created(core: &Core, ctx: &Context, ports: &[Port]) {
     }
     let changes: Vec<Change<'_>> =
         ports.iter().map(|port| Change { current: port, original: None, request: None }).collect();
-    let shown: Vec<Shown> = changes.iter().map(Shown::of).collect();
+    let shown: Vec<Shown> = changes.iter().map(|change| Shown::of(core, change)).collect();
     let payloads: Vec<Payload<'_>> =
         shown.iter().zip(&changes).map(|(shown, change)| shown.payload(ctx, change)).collect();
     core.registry.after_all(Resource::Port, Op::Create, &payloads).await;
@@ -456,11 +456,11 @@ impl ResourcePlugin for Ports {
             }
         }
         binding::bind_where_needed(core, ctx, &mut ports).await?;
-        Ok(ports.into_iter().map(views::port::port).collect())
+        Ok(ports.into_iter().map(|port| core.show_port(port)).collect())
     }
 
     async fn list(&self, ctx: &Context, query: &ListQuery) -> ApiResult<Vec<Attrs>> {
-        list::list(&self.core.db, ctx, query).await
+        list::list(&self.core, ctx, query).await
     }
 
     async fn write_list(
@@ -469,12 +469,12 @@ impl ResourcePlugin for Ports {
         query: &ListQuery,
         out: &mut Vec<u8>,
     ) -> ApiResult<Option<WrittenPage>> {
-        list::write(&self.core.db, ctx, query, out).await.map(Some)
+        list::write(&self.core, ctx, query, out).await.map(Some)
     }
 
     async fn get(&self, ctx: &Context, id: &str) -> ApiResult<Attrs> {
         let conn = self.core.db.read().await?;
-        Ok(views::port::port(Self::load(&conn, ctx, id).await?))
+        Ok(self.core.show_port(Self::load(&conn, ctx, id).await?))
     }
 
     async fn update(

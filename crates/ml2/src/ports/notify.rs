@@ -11,7 +11,6 @@ use crate::{
         segment::Segment,
     },
     plugin::Core,
-    views,
 };
 
 /// Tells the agents that a port bound to `segment` changed. A port that is bound to none concerns
@@ -20,7 +19,7 @@ pub(crate) async fn port_update(core: &Core, port: &Port, segment: Option<&Segme
     let Some(segment) = segment else { return };
     core.notifier
         .port_update(
-            &views::port::port(port.clone()),
+            &core.show_port(port.clone()),
             segment.network_type,
             segment.segmentation_id,
             segment.physical_network.as_deref(),

@@ -26,7 +26,7 @@ use crate::{
         subnet,
     },
     plugin::{Core, check_revision, retrying},
-    provisioning, request, views,
+    provisioning, request,
 };
 
 /// What an update did.
@@ -57,7 +57,7 @@ pub(super) async fn update(
 ) -> ApiResult<Attrs> {
     if core.registry.any(Resource::Port, Phase::Before, Action::Update) {
         let conn = core.db.read().await?;
-        let original = views::port::port(Ports::load(&conn, ctx, id).await?);
+        let original = core.show_port(Ports::load(&conn, ctx, id).await?);
         drop(conn);
         let payload = Payload::new(ctx, id).request(changes).original(&original);
         core.registry.before(Resource::Port, Action::Update, &payload).await?;
@@ -80,7 +80,7 @@ pub(super) async fn update(
         let mut segments = binding::bind_where_needed(core, ctx, &mut bound).await?;
         let port = bound.pop().ok_or_else(|| ApiError::resource_not_found("port", id))?;
         notify::port_update(core, &port, segments.remove(&port.id).as_ref()).await;
-        return Ok(views::port::port(port));
+        return Ok(core.show_port(port));
     }
     if notify && is_distributed(&port) {
         let conn = core.db.read().await?;
@@ -90,7 +90,7 @@ pub(super) async fn update(
     } else if notify {
         notify::port_update(core, &port, segment.as_ref()).await;
     }
-    Ok(views::port::port(port))
+    Ok(core.show_port(port))
 }
 
 /// Whether ports that allow the members of the port's groups must hear of the change.

@@ -4,12 +4,15 @@ use neutrino_types::Attrs;
 use serde_json::Value;
 
 use super::{View, json_list, texts};
-use crate::models::{network::Network, segment::Segment};
+use crate::{
+    dns::Dns,
+    models::{network::Network, segment::Segment},
+};
 
-/// All attributes of a network.
+/// All attributes of a network; that of `dns` only with it.
 #[must_use]
-pub fn network(n: Network) -> Attrs {
-    let mut out = View::with_capacity(24);
+pub fn network(n: Network, dns: Option<&Dns>) -> Attrs {
+    let mut out = View::with_capacity(25);
     out.set("id", n.id)
         .set("name", n.name)
         .set("tenant_id", n.project_id.clone())
@@ -32,6 +35,9 @@ pub fn network(n: Network) -> Attrs {
         .set("revision_number", n.revision);
     if n.external {
         out.set("is_default", n.is_default);
+    }
+    if dns.is_some() {
+        out.set("dns_domain", n.dns_domain);
     }
     let segments: Vec<&Segment> = n.segments.iter().filter(|s| !s.is_dynamic).collect();
     match segments.as_slice() {

@@ -3,24 +3,27 @@
 use neutrino_types::{Attrs, constants::device_owner, constants::vif_type};
 
 use super::{JsonWriter, Sink, View, json_object};
-use crate::models::{binding::Binding, port::Port};
+use crate::{
+    dns::Dns,
+    models::{binding::Binding, port::Port},
+};
 
-/// All attributes of a port.
+/// All attributes of a port; those of `dns` only with it.
 #[must_use]
-pub fn port(p: Port) -> Attrs {
-    let mut out = View::with_capacity(27);
-    fill(&mut out, &p);
+pub fn port(p: Port, dns: Option<&Dns>) -> Attrs {
+    let mut out = View::with_capacity(29);
+    fill(&mut out, &p, dns);
     out.done()
 }
 
 /// Appends the attributes of a port named in `fields` (all, if it is empty) to `out` as JSON.
-pub(crate) fn write_port(p: &Port, fields: &[String], out: &mut Vec<u8>) {
+pub(crate) fn write_port(p: &Port, dns: Option<&Dns>, fields: &[String], out: &mut Vec<u8>) {
     let mut writer = JsonWriter::new(out, fields);
-    fill(&mut writer, p);
+    fill(&mut writer, p, dns);
     writer.done();
 }
 
-fn fill(out: &mut impl Sink, p: &Port) {
+fn fill(out: &mut impl Sink, p: &Port, dns: Option<&Dns>) {
     out.put("id", &p.id)
         .put("name", &p.name)
         .put("network_id", &p.network_id)
@@ -52,6 +55,10 @@ fn fill(out: &mut impl Sink, p: &Port) {
         .put("updated_at", &p.updated_at)
         .put("revision_number", p.revision)
         .put("tenant_id", &p.project_id);
+    if let Some(dns) = dns {
+        out.put("dns_name", &p.dns_name)
+            .put("dns_assignment", dns.assignment(&p.dns_name, &p.fixed_ips));
+    }
 }
 
 /// A binding as the `bindings` sub-collection shows it.

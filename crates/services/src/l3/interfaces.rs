@@ -343,7 +343,7 @@ pub(super) async fn remove(
     let shown = port::by_ids(&conn, &ctx.elevated(), &[&leaving.port.port_id]).await?.pop();
     let port = shown.ok_or_else(|| ApiError::resource_not_found("port", &leaving.port.port_id))?;
     drop(conn);
-    let port = neutrino_ml2::views::port::port(port);
+    let port = inner.ml2.show_port(port);
     let answer = answer(router_id, &port, &subnets, subnets.first());
     let event = event(&answer, &port);
     let before = view::event(&router);

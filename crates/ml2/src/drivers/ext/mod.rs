@@ -1,5 +1,6 @@
 //! Extension drivers: attributes that are not ML2's own.
 
+pub mod dns;
 pub mod port_security;
 
 use neutrino_types::{ApiResult, Attrs};
@@ -11,6 +12,9 @@ use crate::models::{network::Network, port::Port};
 pub trait ExtensionDriver: Send + Sync {
     /// The name in `extension_drivers`.
     fn name(&self) -> &'static str;
+
+    /// The API extension it brings.
+    fn alias(&self) -> &'static str;
 
     /// Fills in a new network.
     ///

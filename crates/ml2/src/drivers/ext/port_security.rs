@@ -30,6 +30,10 @@ impl ExtensionDriver for PortSecurity {
         "port_security"
     }
 
+    fn alias(&self) -> &'static str {
+        "port-security"
+    }
+
     fn create_network(&self, request: &Attrs, network: &mut Network) -> ApiResult<()> {
         network.port_security_enabled = asked(request).unwrap_or(true);
         Ok(())

@@ -37,6 +37,7 @@ pub fn insert(ports: &[Port]) -> Vec<Prepared> {
             p.revision.into(),
             p.created_at.as_str().into(),
             p.updated_at.as_str().into(),
+            p.dns_name.as_str().into(),
         ]);
     }
     let mut out = vec![Prepared::new(&statement)];
@@ -200,6 +201,7 @@ pub fn update(p: &Port) -> Prepared {
             (P::PropagateUplinkStatus, p.propagate_uplink_status.into()),
             (P::RevisionNumber, p.revision.into()),
             (P::UpdatedAt, p.updated_at.as_str().into()),
+            (P::DnsName, p.dns_name.as_str().into()),
         ])
         .and_where(Expr::col(P::Id).eq(p.id.as_str()))
         .to_owned();

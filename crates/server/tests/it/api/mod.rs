@@ -7,6 +7,7 @@ mod availability_zones;
 mod bindings;
 mod default_security_group_rules;
 mod dhcp_agents;
+mod dns;
 mod extensions;
 mod floating_ip_ports;
 mod floating_ips;

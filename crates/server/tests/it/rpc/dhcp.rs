@@ -98,6 +98,27 @@ async fn an_agent_gets_its_networks_and_makes_its_port() {
 }
 
 #[tokio::test]
+async fn agents_hear_the_names_of_ports() {
+    let conf = "[DEFAULT]\ndns_domain = example.org\n[ml2]\nextension_drivers = dns\n";
+    let t = TestServer::start_with(conf).await;
+    let (net, _) = network(&t.client, "blue", "10.0.0.0/24").await;
+    let agent = dhcp_agent(&t, "node1").await;
+    active(&agent, "node1").await;
+    let port = create(&t.client, "ports", json!({ "network_id": net["id"] })).await;
+    let body = json!({ "port": { "dns_name": "web" } });
+    let path = format!("/v2.0/ports/{}", text(&port, "id"));
+    assert_eq!(t.client.put(&path, &body).await.status, 200);
+    let update = told(&agent, "port_update_end").await;
+    assert_eq!(update["port"]["dns_assignment"][0]["fqdn"], "web.example.org.");
+    let args = json!({ "network_id": net["id"], "host": "node1" });
+    let info = ask(&agent, "get_network_info", "1.0", args).await;
+    let read: DhcpNetwork = serde_json::from_value(info).expect("the agreed shape");
+    let names = read.ports[0].dns_assignment.as_ref().expect("names");
+    assert_eq!((&*names[0].hostname, &*names[0].fqdn), ("web", "web.example.org."));
+    t.stop().await;
+}
+
+#[tokio::test]
 async fn what_a_deletion_took_away_is_null_and_no_error() {
     let t = TestServer::start().await;
     let agent = dhcp_agent(&t, "node1").await;

@@ -170,7 +170,8 @@ pub(super) async fn precommit(
     if !inner.registry.any(Resource::FloatingIp, Phase::Precommit, action) {
         return Ok(());
     }
-    let (before, now) = (states.0.map(view::floating_ip), states.1.map(view::floating_ip));
+    let show = |floating| view::for_users(inner, floating);
+    let (before, now) = (states.0.map(show), states.1.map(show));
     let id = states.1.or(states.0).map_or("", |floating| floating.id.as_str());
     let payload = Payload { ctx, id, request, original: before.as_ref(), current: now.as_ref() };
     inner.registry.precommit(tx, Resource::FloatingIp, action, &payload).await
@@ -187,7 +188,8 @@ pub(super) async fn after(
     if !inner.registry.any(Resource::FloatingIp, Phase::After, action) {
         return;
     }
-    let (before, now) = (states.0.map(view::floating_ip), states.1.map(view::floating_ip));
+    let show = |floating| view::for_users(inner, floating);
+    let (before, now) = (states.0.map(show), states.1.map(show));
     let id = states.1.or(states.0).map_or("", |floating| floating.id.as_str());
     let payload = Payload { ctx, id, request, original: before.as_ref(), current: now.as_ref() };
     inner.registry.after(Resource::FloatingIp, action, &payload).await;
@@ -200,6 +202,10 @@ impl FloatingIps {
         let network = request::text(item, "floating_network_id").unwrap_or_default();
         let mut floating = FloatingIp::new(&request::project(item, ctx), network);
         floating.description = request::text_or_empty(item, "description");
+        if inner.ml2.dns().is_some() {
+            floating.dns_name = request::text_or_empty(item, "dns_name");
+            floating.dns_domain = request::text_or_empty(item, "dns_domain");
+        }
         let mut tx = inner.db.begin().await?;
         let owner = std::iter::once(floating.project_id.as_str());
         quotas::ensure_each(&tx, "floatingip", owner, 1, &inner.quotas).await?;
@@ -270,7 +276,7 @@ impl FloatingIps {
         port.committed(&ctx.elevated()).await?;
         after(inner, ctx, Action::Create, (None, Some(&floating)), Some(item)).await;
         log_association(None, Some(&floating));
-        Ok(view::floating_ip(&floating))
+        Ok(view::for_users(inner, &floating))
     }
 }
 
@@ -306,12 +312,12 @@ impl ResourcePlugin for FloatingIps {
         let found = conn.fetch_map(&page.select_exprs(rows::exprs()), rows::decode).await?;
         let mut floating = page.arrange(found);
         rows::load_children(&conn, &mut floating).await?;
-        Ok(floating.iter().map(view::floating_ip).collect())
+        Ok(floating.iter().map(|one| view::for_users(&self.0, one)).collect())
     }
 
     async fn get(&self, ctx: &Context, id: &str) -> ApiResult<Attrs> {
         let conn = self.0.db.read().await?;
-        Ok(view::floating_ip(&load(&conn, ctx, id).await?))
+        Ok(view::for_users(&self.0, &load(&conn, ctx, id).await?))
     }
 
     async fn update(
@@ -329,7 +335,7 @@ impl ResourcePlugin for FloatingIps {
         let states = (Some(&original), Some(&floating));
         after(inner, ctx, Action::Update, states, Some(&changes)).await;
         log_association(states.0, states.1);
-        Ok(view::floating_ip(&floating))
+        Ok(view::for_users(inner, &floating))
     }
 
     async fn delete(&self, ctx: &Context, id: &str, if_match: Option<i64>) -> ApiResult<()> {

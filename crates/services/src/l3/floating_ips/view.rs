@@ -1,12 +1,12 @@
-//! What the API and subscribers see of a floating IP.
+//! What the API, subscribers and agents see of a floating IP.
 
 use neutrino_db::floating_ips::FloatingIp;
 use neutrino_types::Attrs;
 use serde_json::json;
 
-use crate::l3::port_forwardings::of_floating_ip;
+use crate::l3::{Inner, port_forwardings::of_floating_ip};
 
-/// All attributes of a floating IP.
+/// What agents hear of a floating IP: all but its name, which they do not serve.
 pub(in crate::l3) fn floating_ip(f: &FloatingIp) -> Attrs {
     let association = f.association.as_ref();
     let pairs = [
@@ -28,4 +28,14 @@ pub(in crate::l3) fn floating_ip(f: &FloatingIp) -> Attrs {
         ("project_id", json!(f.project_id)),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+/// All attributes of a floating IP, as the API and subscribers see them.
+pub(super) fn for_users(inner: &Inner, f: &FloatingIp) -> Attrs {
+    let mut out = floating_ip(f);
+    if inner.ml2.dns().is_some() {
+        out.insert("dns_name".into(), json!(f.dns_name));
+        out.insert("dns_domain".into(), json!(f.dns_domain));
+    }
+    out
 }
