@@ -11,6 +11,7 @@ use std::{
 use neutrino_agent::{
     external_process::Daemon,
     interface::{self, InterfaceError, Interfaces, Vif, blocking},
+    with_causes,
 };
 use neutrino_agent_metadata::proxy::{Bind, Listening, MetadataProxy, ProxyError, Served};
 use neutrino_dataplane::dhcp::{
@@ -365,15 +366,4 @@ fn prepare_namespace(vif: &Vif) -> Result<(), InterfaceError> {
         );
     }
     Ok(())
-}
-
-/// An error with what caused it, on one line.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }

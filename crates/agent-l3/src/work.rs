@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use neutrino_agent::interface::{Interfaces, Vif};
+use neutrino_agent::{
+    interface::{Interfaces, Vif},
+    with_causes,
+};
 use neutrino_dataplane::l3::{
     desired::Namespace,
     dvr::{self, Link},
@@ -372,15 +375,4 @@ async fn blocking<T: Send + 'static>(
     job: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     task::spawn_blocking(job).await.unwrap_or(Err(WorkError::Stopping))
-}
-
-/// An error with what caused it, on one line.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }

@@ -59,3 +59,15 @@ pub async fn connect(
         RpcClient::new(Arc::clone(&bus) as Arc<dyn neutrino_rpc::Transport>, config.timeouts);
     Ok((ServerApi::new(client, config, bus.connected(), sender.downgrade()), receiver))
 }
+
+/// An error with what caused it, on one line.
+#[must_use]
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}
