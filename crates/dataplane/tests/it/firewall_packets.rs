@@ -266,6 +266,8 @@ fn cut(change: impl FnOnce(&mut neutrino_dataplane::view::HostView)) {
     network.receives(&VM1, &[101, 200]);
     change(&mut view);
     network.switch.load(&view);
+    // What the datapath remembers of the flows before is looked at again first.
+    network.switch.ovs.appctl("ovs-vswitchd", &["revalidator/wait"]).expect("looked at");
     network.send(&VM1, &VM2, (4000, 7000), 103);
     network.marks_one();
     network.send(&VM2, &VM1, (7000, 4000), 104);
