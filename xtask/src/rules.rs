@@ -7,7 +7,7 @@ use Side::{Agent, DevTool, HostIo, Server, SharedIo, Store, Top, Vocabulary};
 pub enum Side {
     /// Plain values and pure functions.
     Vocabulary,
-    /// I/O both server and agents do: the message bus.
+    /// I/O both server and agents do: the message bus, identity.
     SharedIo,
     /// I/O on a host: switch, kernel.
     HostIo,
@@ -44,13 +44,13 @@ pub fn side(package: &str) -> Option<Side> {
     let name = package.strip_prefix("neutrino-").unwrap_or(package);
     Some(match name {
         "types" | "api-defs" | "conf" | "policy" | "openflow" | "dataplane" => Vocabulary,
-        "rpc" => SharedIo,
+        "rpc" | "keystone" => SharedIo,
         "ovsdb" | "ofconn" | "linux" => HostIo,
-        "db" => Store,
+        "db" | "import" => Store,
         "callbacks" | "ml2" | "services" | "server" => Server,
         "agent" | "agent-ovs" | "agent-dhcp" | "agent-l3" | "agent-metadata" => Agent,
         "lab" | "neutrino" => Top,
-        "ovs-sandbox" | "privilege" | "xtask" => DevTool,
+        "ovs-sandbox" | "service-sandbox" | "privilege" | "xtask" => DevTool,
         _ => return None,
     })
 }
@@ -85,8 +85,20 @@ pub fn licence_accepted(expression: &str) -> bool {
 }
 
 /// Crates shipped in two versions, and why that is borne.
-pub const DUPLICATES: &[(&str, &str)] =
-    &[("getrandom", "ring still uses 0.2, everything else 0.4; both are a few system calls")];
+pub const DUPLICATES: &[(&str, &str)] = &[
+    ("getrandom", "ring still uses 0.2, everything else 0.4; both are a few system calls"),
+    ("base64", SQLX),
+    ("block-buffer", SQLX),
+    ("cpufeatures", SQLX),
+    ("crypto-common", SQLX),
+    ("digest", SQLX),
+    ("hashbrown", SQLX),
+    ("hashlink", SQLX),
+    ("sha2", SQLX),
+];
+
+/// Why sqlx may bring its own versions.
+const SQLX: &str = "sqlx 0.9 still uses the hashes and maps of last year; small and pure";
 
 /// Crates we decided against.
 pub const BANNED: &[(&str, &str)] = &[

@@ -23,6 +23,7 @@ mod m0004_dhcp_scheduling;
 mod m0005_l3;
 mod m0006_subnetpools;
 mod m0007_dns;
+mod m0008_servers;
 
 /// One step of the schema.
 pub struct Migration {
@@ -67,6 +68,11 @@ pub const ALL: &[Migration] = &[
         steps: m0006_subnetpools::steps,
     },
     Migration { revision: "0007_dns", title: "names of ports", steps: m0007_dns::steps },
+    Migration {
+        revision: "0008_servers",
+        title: "several servers on one database",
+        steps: m0008_servers::steps,
+    },
 ];
 
 /// A statement of a migration. Boxed: a table statement is large.

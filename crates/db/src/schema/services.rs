@@ -27,6 +27,16 @@ tables! {
         ResourceId "resource_id", Tag "tag", ResourceType "resource_type",
     }
 
+    /// What one server at a time does for all, and until when (UTC) it does.
+    Leases "leases" {
+        Name "name", Holder "holder", ExpiresAt "expires_at",
+    }
+
+    /// One row, changed first by every write transaction: they take turns, also between servers.
+    WriteTurn "write_turn" {
+        Id "id", Count "count",
+    }
+
     /// The migrations that were applied.
     Revisions "neutrino_revisions" {
         Revision "revision", AppliedAt "applied_at",
