@@ -1,5 +1,5 @@
 # What one does with a clone. Everything is built and run here; nothing is installed but Debian packages (see `deps`).
-.PHONY: demo test build deps fmt lint bench clean
+.PHONY: demo test build deps peers fmt lint bench clean
 
 CARGO ?= cargo
 # Root's PATH may lack these when it was had by plain su.
@@ -13,7 +13,7 @@ demo: deps
 
 # Everything CI checks. The tests need root; NEUTRINO_SKIP_PRIVILEGED=1 leaves out those that do and counts them.
 SKIPS := $(abspath $(TARGET_DIR))/privileged-skips
-test: deps lint
+test: deps peers lint
 	$(CARGO) build --locked -p neutrino
 	@rm -f $(SKIPS)
 	NEUTRINO_SKIPS_FILE=$(SKIPS) $(CARGO) test --locked --workspace
@@ -25,6 +25,10 @@ build:
 # Debian packages that are missing, and the openstack client in .venv.
 deps:
 	@scripts/install-deps.sh
+
+# What the tests run beside ours, each in an environment of its own: Neutron in .venv-neutron.
+peers: deps
+	@scripts/install-peers.sh
 
 fmt:
 	$(CARGO) fmt --all
@@ -46,4 +50,4 @@ bench: build
 
 clean:
 	$(CARGO) clean
-	rm -rf .venv
+	rm -rf .venv .venv-*
