@@ -51,6 +51,11 @@ ps:procps
 ping:iputils-ping
 arping:iputils-arping
 radvd:radvd
+mariadbd:mariadb-server
+mariadb:mariadb-client
+/usr/lib/postgresql/15/bin/postgres:postgresql
+psql:postgresql-client
+rabbitmqctl:rabbitmq-server
 python3:python3
 cc:gcc
 "
@@ -73,7 +78,8 @@ install_packages() {
     command -v apt-get >/dev/null ||
         fail "these packages (Debian's names) are missing and there is no apt-get to install them: $packages"
     echo "install-deps: installing Debian packages: $packages"
-    # Packages that bring a service (openvswitch-switch) must not start it: each emulated host runs its own.
+    # Packages that bring a service (openvswitch-switch, databases, RabbitMQ) must not start it: tests and emulated
+    # hosts run their own.
     local policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT

@@ -9,7 +9,7 @@ pub enum Side {
     Vocabulary,
     /// I/O both server and agents do: the message bus, identity.
     SharedIo,
-    /// I/O on a host: switch, kernel.
+    /// I/O on a host: switch, kernel, other daemons.
     HostIo,
     /// The database.
     Store,
@@ -45,12 +45,12 @@ pub fn side(package: &str) -> Option<Side> {
     Some(match name {
         "types" | "api-defs" | "conf" | "policy" | "openflow" | "dataplane" => Vocabulary,
         "rpc" | "keystone" => SharedIo,
-        "ovsdb" | "ofconn" | "linux" => HostIo,
+        "ovsdb" | "ofconn" | "linux" | "service-sandbox" => HostIo,
         "db" | "import" => Store,
         "callbacks" | "ml2" | "services" | "server" => Server,
         "agent" | "agent-ovs" | "agent-dhcp" | "agent-l3" | "agent-metadata" => Agent,
         "lab" | "neutrino" => Top,
-        "ovs-sandbox" | "service-sandbox" | "privilege" | "xtask" => DevTool,
+        "ovs-sandbox" | "privilege" | "xtask" => DevTool,
         _ => return None,
     })
 }

@@ -57,6 +57,8 @@ impl Daemon {
             .arg(format!("--pidfile={}", self.file("pid").display()))
             .arg(format!("--log-file={}", self.file("log").display()))
             .args(["--no-chdir", "-vconsole:off", "-vsyslog:off"])
+            // Tells the guard whose it is.
+            .current_dir(&self.dir)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -19,26 +19,16 @@ mod daemon;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 use daemon::Daemon;
+use neutrino_service_sandbox::Guard;
 
 /// How long a daemon may take to come up or a tool to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Removes what is left of a sandbox once its standard input ends. Runs with the directory as $1.
-const GUARD: &str = r#"
-trap '' INT TERM HUP
-cat >/dev/null
-for f in "$1"/*.pid; do
-    pid=$(cat "$f" 2>/dev/null) || continue
-    grep -aqF "$1" "/proc/$pid/cmdline" 2>/dev/null && kill -9 "$pid"
-done
-rm -rf -- "$1"
-"#;
 
 /// A sandbox could not be started or used.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +41,9 @@ pub enum SandboxError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The guard process could not be started.
+    #[error(transparent)]
+    Guard(#[from] neutrino_service_sandbox::SandboxError),
     /// A tool ended with a failure.
     #[error("{command}: {output}")]
     Tool {
@@ -83,7 +76,8 @@ pub struct Sandbox {
     dir: PathBuf,
     ovsdb: Daemon,
     vswitchd: Daemon,
-    guard: Child,
+    // Last: ends and removes what the daemons leave.
+    _guard: Guard,
 }
 
 impl Sandbox {
@@ -110,12 +104,12 @@ impl Sandbox {
         let name = format!("ovs-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         fs::create_dir(&dir).map_err(io_error(format!("creating {}", dir.display())))?;
-        let guard = start_guard(&dir)?;
+        let guard = Guard::over(&dir)?;
         let mut sandbox = Self {
             ovsdb: Daemon::ovsdb_server(&dir),
             vswitchd: Daemon::vswitchd(&dir, devices),
             dir,
-            guard,
+            _guard: guard,
         };
         let schema = "/usr/share/openvswitch/vswitch.ovsschema";
         sandbox.run("ovsdb-tool", &["create", &sandbox.path("conf.db"), schema])?;
@@ -318,23 +312,7 @@ impl Drop for Sandbox {
         // A daemon that does not end here is the guard's to end.
         let _ = self.vswitchd.kill();
         let _ = self.ovsdb.kill();
-        drop(self.guard.stdin.take());
-        let _ = self.guard.wait();
     }
-}
-
-fn start_guard(dir: &Path) -> Result<Child> {
-    use std::os::unix::process::CommandExt;
-    Command::new("sh")
-        .args(["-c", GUARD, "ovs-sandbox-guard"])
-        .arg(dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        // Not in the group that a Ctrl-C at the terminal ends.
-        .process_group(0)
-        .spawn()
-        .map_err(io_error("starting the guard process"))
 }
 
 /// A TCP port of the loopback that nobody listens on.

@@ -1,0 +1,62 @@
+//! The process that cleans up after an owner that cannot.
+
+use std::{
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::{Result, io_error};
+
+/// Runs with the directory as $1. Whatever has its working directory there is of the sandbox;
+/// children made between two looks are found by the next one.
+const GUARD: &str = r#"
+trap '' INT TERM HUP
+cd /
+cat >/dev/null
+round=0
+while [ "$round" -lt 200 ]; do
+    found=$(find /proc -maxdepth 2 -name cwd -path '/proc/[0-9]*' \
+        \( -lname "$1" -o -lname "$1/*" \) 2>/dev/null | cut -d/ -f3)
+    [ -n "$found" ] || break
+    kill -9 $found 2>/dev/null
+    round=$((round + 1))
+done
+# A killed PostgreSQL leaves a segment of shared memory, which its pid file names.
+segment=$(sed -n '7s/.* //p' "$1/data/postmaster.pid" 2>/dev/null)
+[ -z "$segment" ] || ipcrm -m "$segment" 2>/dev/null
+rm -rf -- "$1"
+"#;
+
+/// Ends every process that works in a directory, and removes the directory, when this process
+/// ends or drops it. What is to be ended must have been started with its working directory there.
+#[derive(Debug)]
+pub struct Guard(Child);
+
+impl Guard {
+    /// Begins to watch over `dir`, which must be absolute.
+    ///
+    /// # Errors
+    /// When the guard process cannot be started.
+    pub fn over(dir: &Path) -> Result<Self> {
+        Command::new("sh")
+            .args(["-c", GUARD, "neutrino-sandbox-guard"])
+            .arg(dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Not in the group that a Ctrl-C at the terminal ends.
+            .process_group(0)
+            .spawn()
+            .map(Self)
+            .map_err(io_error("starting the guard process"))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // It ends by itself; nothing is left to be done if it did not.
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,156 @@
+//! MariaDB.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    ops::{Deref, DerefMut},
+    path::PathBuf,
+};
+
+use neutrino_linux::process::Signal;
+
+use crate::{
+    CommandLine, Launch, PASSWORD, Port, Result, USER,
+    launch::is_root,
+    server::{Kind, Place, Server, first_bytes},
+};
+
+/// The port the protocol has by default.
+pub const DEFAULT_PORT: u16 = 3306;
+/// Socket of local clients, below the directory; `root` needs no password there.
+pub const SOCKET: &str = "socket";
+
+const KIND: Kind = Kind {
+    name: "mariadbd",
+    stop: Signal::SIGTERM,
+    // It speaks first, once it serves: the fifth byte is the version of the protocol.
+    is_ready: |_, _, port| first_bytes(port, b"", 5).is_some_and(|bytes| bytes[4] == 10),
+    log: "log",
+};
+
+/// What a server is to be.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Directory of configuration, data, socket and log.
+    pub dir: PathBuf,
+    /// The address clients connect to.
+    pub listen: IpAddr,
+    /// The port clients connect to.
+    pub port: u16,
+    /// The user who may do everything from everywhere, and the name of that user's database.
+    pub user: String,
+    /// That user's password.
+    pub password: String,
+}
+
+impl Settings {
+    /// Files and command lines of the server.
+    #[must_use]
+    pub fn launch(&self) -> Launch {
+        let path = |name: &str| self.dir.join(name);
+        let defaults = format!("--defaults-file={}", path("my.cnf").display());
+        let program = |name: &str, more: &[&str]| {
+            let mut words = vec![name.to_owned(), defaults.clone()];
+            words.extend(is_root().then(|| "--user=root".to_owned()));
+            words.extend(more.iter().map(|&word| word.to_owned()));
+            CommandLine::new([], words)
+        };
+        let install = ["--auth-root-authentication-method=normal", "--skip-test-db"];
+        Launch {
+            dir: self.dir.clone(),
+            owner: None,
+            files: vec![
+                (path("my.cnf"), self.configuration()),
+                (path("init.sql"), self.initial_statements()),
+            ],
+            prepare: Some(program("mariadb-install-db", &install)),
+            helper: None,
+            server: program("mariadbd", &[&format!("--init-file={}", path("init.sql").display())]),
+        }
+    }
+
+    /// Nothing here is meant to survive the machine, so nothing waits for a disk.
+    fn configuration(&self) -> String {
+        let Self { dir, listen, port, .. } = self;
+        let dir = dir.display();
+        format!(
+            "[mariadbd]\n\
+             datadir = {dir}/data\n\
+             socket = {dir}/{SOCKET}\n\
+             pid-file = {dir}/pid\n\
+             log-error = {dir}/log\n\
+             bind-address = {listen}\n\
+             port = {port}\n\
+             skip-name-resolve\n\
+             skip-log-bin\n\
+             character-set-server = utf8mb4\n\
+             max-connections = 1000\n\
+             table-open-cache = 8000\n\
+             performance-schema = 0\n\
+             innodb-buffer-pool-size = 128M\n\
+             innodb-log-file-size = 32M\n\
+             innodb-flush-log-at-trx-commit = 0\n\
+             innodb-doublewrite = 0\n\
+             innodb-stats-persistent = 0\n\
+             innodb-use-native-aio = 0\n\
+             key-buffer-size = 1M\n\
+             aria-pagecache-buffer-size = 1M\n"
+        )
+    }
+
+    /// Run at each start; a statement per line.
+    fn initial_statements(&self) -> String {
+        let Self { user, password, .. } = self;
+        format!(
+            "CREATE DATABASE IF NOT EXISTS `{user}`;\n\
+             CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY '{password}';\n\
+             GRANT ALL ON *.* TO '{user}'@'%' WITH GRANT OPTION;\n"
+        )
+    }
+}
+
+/// A private MariaDB server; ended and removed when dropped.
+#[derive(Debug)]
+pub struct Mariadb {
+    server: Server,
+    _port: Port,
+}
+
+impl Mariadb {
+    /// Starts a server with one empty database.
+    ///
+    /// # Errors
+    /// When MariaDB is not installed or does not come up.
+    pub fn start() -> Result<Self> {
+        let port = Port::take()?;
+        let place = Place::new("mariadb")?;
+        let settings = Settings {
+            dir: place.dir.clone(),
+            listen: Ipv4Addr::LOCALHOST.into(),
+            port: port.number(),
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
+        };
+        let server = Server::start(KIND, place, port.number(), settings.launch())?;
+        Ok(Self { server, _port: port })
+    }
+
+    /// `[database] connection` of its empty database `neutron`; the user may make others.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("mysql+pymysql://{USER}:{PASSWORD}@127.0.0.1:{}/{USER}", self.port())
+    }
+}
+
+impl Deref for Mariadb {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Mariadb {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+}

@@ -1,0 +1,183 @@
+//! PostgreSQL.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    ops::{Deref, DerefMut},
+    path::{Path, PathBuf},
+};
+
+use neutrino_linux::process::Signal;
+
+use crate::{
+    CommandLine, Launch, PASSWORD, Port, Result, USER,
+    launch::is_root,
+    server::{Kind, Place, Server},
+};
+
+/// Where Debian has the server's programs.
+const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+/// The system user of Debian's package: the server refuses to run as root.
+const SYSTEM_USER: &str = "postgres";
+/// The port the protocol has by default.
+pub const DEFAULT_PORT: u16 = 5432;
+
+const KIND: Kind = Kind {
+    name: "postgres",
+    // SIGTERM would wait for clients to leave.
+    stop: Signal::SIGINT,
+    is_ready: |dir, pid, _| is_ready(dir, pid),
+    log: "output",
+};
+
+/// The server says in its pid file when it serves.
+fn is_ready(dir: &Path, pid: u32) -> bool {
+    let text = fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
+    let mut lines = text.lines();
+    lines.next() == Some(pid.to_string().as_str())
+        && lines.last().is_some_and(|state| state.trim() == "ready")
+}
+
+/// What a server is to be.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Directory of configuration, data and socket. Its parents must let other users through.
+    pub dir: PathBuf,
+    /// The address clients connect to.
+    pub listen: IpAddr,
+    /// The port clients connect to.
+    pub port: u16,
+    /// The superuser, and the name of that user's database.
+    pub user: String,
+    /// That user's password; local clients (socket in `dir`) need none.
+    pub password: String,
+}
+
+impl Settings {
+    /// Files and command lines of the server.
+    #[must_use]
+    pub fn launch(&self) -> Launch {
+        let path = |name: &str| self.dir.join(name);
+        let script = path("prepare.sh");
+        let prepare = ["sh".to_owned(), script.display().to_string()];
+        Launch {
+            dir: self.dir.clone(),
+            owner: is_root().then_some(SYSTEM_USER),
+            files: vec![
+                (path("password"), self.password.clone()),
+                (path("pg_hba.conf"), HBA.to_owned()),
+                (path("postgresql.conf"), self.configuration()),
+                (script, self.preparation()),
+            ],
+            prepare: Some(unprivileged(prepare.into())),
+            helper: None,
+            server: unprivileged(vec![
+                format!("{PROGRAMS}/postgres"),
+                "-D".to_owned(),
+                path("data").display().to_string(),
+                format!("--config-file={}", path("postgresql.conf").display()),
+            ]),
+        }
+    }
+
+    /// Nothing here is meant to survive the machine, so nothing waits for a disk.
+    fn configuration(&self) -> String {
+        let Self { dir, listen, port, .. } = self;
+        let dir = dir.display();
+        format!(
+            "hba_file = '{dir}/pg_hba.conf'\n\
+             unix_socket_directories = '{dir}'\n\
+             listen_addresses = '{listen}'\n\
+             port = {port}\n\
+             password_encryption = md5\n\
+             dynamic_shared_memory_type = mmap\n\
+             max_connections = 600\n\
+             shared_buffers = 128MB\n\
+             fsync = off\n\
+             full_page_writes = off\n\
+             synchronous_commit = off\n\
+             wal_level = minimal\n\
+             max_wal_senders = 0\n\
+             max_wal_size = 256MB\n\
+             log_checkpoints = off\n"
+        )
+    }
+
+    /// The script that makes the data and the user's database.
+    fn preparation(&self) -> String {
+        let Self { dir, user, .. } = self;
+        let dir = dir.display();
+        // The programs must not find the caller's standard input.
+        format!(
+            "set -e\n\
+             {PROGRAMS}/initdb --no-sync --pgdata '{dir}/data' --username '{user}' \
+             --pwfile '{dir}/password' --auth md5 \
+             --encoding UTF8 --locale C.UTF-8\n\
+             echo 'CREATE DATABASE \"{user}\"' | {PROGRAMS}/postgres --single \
+             -c fsync=off -D '{dir}/data' postgres\n"
+        )
+    }
+}
+
+/// `md5` also admits users whose password is stored for SCRAM, by SCRAM. The default would be
+/// SCRAM, whose cost, meant to be high, is paid once per connection: too dear for unoptimised tests.
+const HBA: &str = "\
+local all all trust
+host all all all md5
+";
+
+/// `words`, as the server's own user where the caller is root.
+fn unprivileged(words: Vec<String>) -> CommandLine {
+    let switch = is_root().then(|| {
+        let user = |flag: &str| format!("--{flag}={SYSTEM_USER}");
+        ["setpriv".to_owned(), user("reuid"), user("regid"), "--clear-groups".to_owned()]
+    });
+    CommandLine::new([], switch.into_iter().flatten().chain(words))
+}
+
+/// A private PostgreSQL server; ended and removed when dropped.
+#[derive(Debug)]
+pub struct Postgres {
+    server: Server,
+    _port: Port,
+}
+
+impl Postgres {
+    /// Starts a server with one empty database.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed or does not come up.
+    pub fn start() -> Result<Self> {
+        let port = Port::take()?;
+        let place = Place::new("postgres")?;
+        let settings = Settings {
+            dir: place.dir.clone(),
+            listen: Ipv4Addr::LOCALHOST.into(),
+            port: port.number(),
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
+        };
+        let server = Server::start(KIND, place, port.number(), settings.launch())?;
+        Ok(Self { server, _port: port })
+    }
+
+    /// `[database] connection` of its empty database `neutron`; the user may make others.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgresql+psycopg2://{USER}:{PASSWORD}@127.0.0.1:{}/{USER}", self.port())
+    }
+}
+
+impl Deref for Postgres {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Postgres {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+}
