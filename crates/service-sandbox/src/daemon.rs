@@ -1,7 +1,7 @@
 //! One process of a sandbox.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Stdio},
@@ -13,7 +13,7 @@ use neutrino_linux::process::{Signal, signal};
 use crate::{CommandLine, Result, io_error};
 
 /// How long a server may take to end in its own way.
-const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// How often a wait looks again.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
@@ -63,4 +63,14 @@ impl Daemon {
         self.0.kill().map_err(io_error("killing a daemon"))?;
         self.0.wait().map(|_| ()).map_err(io_error("awaiting the end of a daemon"))
     }
+}
+
+/// Processes whose working directory is `dir` or below it.
+pub(crate) fn working_in(dir: &Path) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir))
+    })
+    .collect()
 }

@@ -8,16 +8,23 @@ use std::{
 
 use crate::{Result, io_error};
 
-/// Runs with the directory as $1. Whatever has its working directory there is of the sandbox;
-/// children made between two looks are found by the next one.
+/// Environment variable that marks processes as belonging to the guarded directory it names, when
+/// they do not work in it.
+pub const GUARD_MARK: &str = "NEUTRINO_SANDBOX";
+
+/// Runs with the directory as $1 and [`GUARD_MARK`] as $2. Whatever has its working directory there,
+/// or says so in its environment, is of the sandbox; children made between two looks are found by
+/// the next one.
 const GUARD: &str = r#"
 trap '' INT TERM HUP
 cd /
 cat >/dev/null
 round=0
 while [ "$round" -lt 200 ]; do
-    found=$(find /proc -maxdepth 2 -name cwd -path '/proc/[0-9]*' \
-        \( -lname "$1" -o -lname "$1/*" \) 2>/dev/null | cut -d/ -f3)
+    found=$({
+        find /proc -maxdepth 2 -name cwd -path '/proc/[0-9]*' \( -lname "$1" -o -lname "$1/*" \)
+        grep -lzxF -- "$2=$1" /proc/[0-9]*/environ
+    } 2>/dev/null | cut -d/ -f3 | sort -u)
     [ -n "$found" ] || break
     kill -9 $found 2>/dev/null
     round=$((round + 1))
@@ -29,7 +36,8 @@ rm -rf -- "$1"
 "#;
 
 /// Ends every process that works in a directory, and removes the directory, when this process
-/// ends or drops it. What is to be ended must have been started with its working directory there.
+/// ends or drops it. What is to be ended must have been started with its working directory there,
+/// or with [`GUARD_MARK`] in its environment.
 #[derive(Debug)]
 pub struct Guard(Child);
 
@@ -42,6 +50,7 @@ impl Guard {
         Command::new("sh")
             .args(["-c", GUARD, "neutrino-sandbox-guard"])
             .arg(dir)
+            .arg(GUARD_MARK)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

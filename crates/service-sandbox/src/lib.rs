@@ -28,7 +28,7 @@ mod server;
 
 use std::io;
 
-pub use guard::Guard;
+pub use guard::{GUARD_MARK, Guard};
 pub use launch::{CommandLine, Launch};
 pub use mariadb::Mariadb;
 pub use port::Port;

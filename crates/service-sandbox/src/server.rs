@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
@@ -13,7 +13,7 @@ use neutrino_linux::process::Signal;
 
 use crate::{
     Guard, Launch, Result, SandboxError,
-    daemon::{Daemon, TICK},
+    daemon::{Daemon, GRACE, TICK, working_in},
     io_error,
 };
 
@@ -148,12 +148,27 @@ impl Server {
         self.server.take().map_or(Ok(()), |daemon| daemon.stop(self.kind.stop))
     }
 
-    /// Ends it at once, as a crash would.
+    /// Ends it at once, as a crash would; returns when its children have noticed.
     ///
     /// # Errors
     /// When it cannot be ended.
     pub fn kill(&mut self) -> Result<()> {
-        self.server.take().map_or(Ok(()), Daemon::kill)
+        let Some(daemon) = self.server.take() else { return Ok(()) };
+        daemon.kill()?;
+        let helper = self.helper.as_ref().map(Daemon::pid);
+        let deadline = Instant::now() + GRACE;
+        loop {
+            let left: Vec<u32> =
+                working_in(self.dir()).into_iter().filter(|pid| Some(*pid) != helper).collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let what = format!("awaiting the end of {}'s processes {left:?}", self.kind.name);
+                return Err(io_error(what)(io::ErrorKind::TimedOut.into()));
+            }
+            std::thread::sleep(TICK);
+        }
     }
 
     fn last_words(&self) -> String {

@@ -143,3 +143,42 @@ fn a_killed_owner_leaves_nothing() {
         gone("a process", || processes_in(&dir).is_empty());
     }
 }
+
+/// `with-database` as built beside this test.
+fn with_database() -> Command {
+    let deps = std::env::current_exe().expect("a path");
+    let target = deps.parent().and_then(Path::parent).expect("the target directory");
+    Command::new(target.join("examples/with-database"))
+}
+
+#[test]
+fn a_command_finds_its_database() {
+    let script = "echo $NEUTRINO_TEST_DATABASE; psql -qAt -c 'select 7' \
+                  \"$(echo $NEUTRINO_TEST_DATABASE | sed s/+psycopg2//)\"";
+    let out = run(with_database().args(["postgres", "sh", "-c", script]));
+    let (url, seven) = out.split_once('\n').expect("two lines");
+    assert!(url.starts_with("postgresql+psycopg2://neutron:"), "{url}");
+    assert_eq!(seven, "7");
+    let failing = with_database().args(["postgres", "false"]).status().expect("starts");
+    assert!(!failing.success());
+}
+
+#[test]
+fn a_killed_run_leaves_neither_server_nor_command() {
+    let script = "echo $NEUTRINO_SANDBOX $$; exec sleep 1000";
+    let mut owner = with_database()
+        .args(["mariadb", "sh", "-c", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let line = BufReader::new(owner.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let (dir, pid) = line.split_once(' ').expect("directory and process");
+    let (dir, pid) = (Path::new(dir), pid.parse().expect("a process id"));
+    assert!(!processes_in(dir).is_empty() && is_alive(pid));
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    gone("the directory", || !dir.exists());
+    gone("the command", || !is_alive(pid));
+    gone("a process", || processes_in(dir).is_empty());
+}
