@@ -51,6 +51,7 @@ ps:procps
 ping:iputils-ping
 arping:iputils-arping
 radvd:radvd
+haproxy:haproxy
 mariadbd:mariadb-server
 mariadb:mariadb-client
 /usr/lib/postgresql/15/bin/postgres:postgresql

@@ -4,7 +4,7 @@
 //! `openstack` client.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,11 +15,11 @@ use crate::spec::LabSpec;
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Speaks to the network API with a token.
+/// Speaks to the network API, with a token where there is an identity service.
 #[derive(Debug, Clone)]
 pub struct Client {
-    port: u16,
-    token: String,
+    address: SocketAddr,
+    token: Option<String>,
 }
 
 /// Status, headers with names in lower case, and body of an answer.
@@ -35,6 +35,11 @@ impl Client {
     /// # Errors
     /// [`Error::Api`] when it refuses, [`Error::Io`] when it is not there.
     pub fn connect(lab: &LabSpec, user: &str) -> Result<Self> {
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let address = at(lab.api_port);
+        if lab.is_open() {
+            return Ok(Self { address, token: None });
+        }
         let domain = json!({"name": "Default"});
         let body = json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": {
@@ -42,14 +47,14 @@ impl Client {
             "scope": {"project": {"name": user, "domain": domain}},
         }});
         let path = "/v3/auth/tokens";
-        let answer = exchange(lab.identity_port, "POST", path, None, Some(&body))?;
+        let answer = exchange(at(lab.identity_port), "POST", path, None, Some(&body))?;
         let token = answer
             .headers
             .lines()
             .find_map(|line| line.strip_prefix("x-subject-token:"))
             .map(|value| value.trim().to_owned());
         match token {
-            Some(token) if answer.status == 201 => Ok(Self { port: lab.api_port, token }),
+            token @ Some(_) if answer.status == 201 => Ok(Self { address, token }),
             _ => Err(refused("POST", path, answer)),
         }
     }
@@ -87,7 +92,7 @@ impl Client {
     }
 
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let answer = exchange(self.port, method, path, Some(&self.token), body)?;
+        let answer = exchange(self.address, method, path, self.token.as_deref(), body)?;
         if !(200..300).contains(&answer.status) {
             return Err(refused(method, path, answer));
         }
@@ -107,16 +112,24 @@ fn refused(method: &str, path: &str, answer: Answer) -> Error {
     }
 }
 
+/// Whether a server answers at `address`, whatever it says.
+///
+/// # Errors
+/// [`Error::Io`] when it does not, or not in time.
+pub(crate) fn probe(address: SocketAddr) -> Result<()> {
+    exchange(address, "GET", "/", None, None).map(drop)
+}
+
 fn exchange(
-    port: u16,
+    address: SocketAddr,
     method: &str,
     path: &str,
     token: Option<&str>,
     body: Option<&Value>,
 ) -> Result<Answer> {
-    let attempt = || format!("{method} http://127.0.0.1:{port}{path}");
+    let attempt = || format!("{method} http://{address}{path}");
     let mut request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
          Accept: application/json\r\n"
     );
     if let Some(token) = token {
@@ -128,7 +141,7 @@ fn exchange(
     }
     request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
 
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(Error::io(attempt()))?;
+    let mut stream = TcpStream::connect(address).map_err(Error::io(attempt()))?;
     stream.set_read_timeout(Some(TIMEOUT)).map_err(Error::io(attempt()))?;
     stream.write_all(request.as_bytes()).map_err(Error::io(attempt()))?;
     let mut bytes = Vec::new();

@@ -11,7 +11,8 @@ use crate::config::Override;
 use crate::control::{self, LabStatus, ServiceAction};
 use crate::error::{Error, Result};
 use crate::lab::Lab;
-use crate::spec::{Datapath, FirewallChoice, L3Choice, LabOptions};
+use crate::parts::{AgentsChoice, Bus, Database, Implementation};
+use crate::spec::{Datapath, FirewallChoice, L3Choice, LabOptions, PEERS};
 use crate::{host, instance, nova, outside, supervisor};
 
 /// A datacentre on this machine: hosts with Open vSwitch, server, agents, instances.
@@ -134,6 +135,22 @@ struct Up {
     /// Routers are distributed
     #[arg(long)]
     dvr: bool,
+    /// What carries messages; by default rabbitmq where a part is Neutron's, else embedded
+    #[arg(long, value_enum)]
+    bus: Option<Bus>,
+    /// Where the server keeps what it knows; by default mariadb where the server is Neutron's,
+    /// else sqlite
+    #[arg(long, value_enum)]
+    database: Option<Database>,
+    /// Whose server
+    #[arg(long, value_enum, default_value = "neutrino")]
+    server: Implementation,
+    /// Whose agents a host runs, each HOST=neutrino or HOST=neutron; ours by default
+    #[arg(long, value_delimiter = ',', value_name = "HOST=WHOSE")]
+    agents: Vec<AgentsChoice>,
+    /// Virtual environment with Neutron, which make peers installs
+    #[arg(long, default_value = PEERS)]
+    peers: PathBuf,
     /// Keep logs, database and configuration of each host under this directory
     #[arg(long)]
     data_dir: Option<PathBuf>,
@@ -244,6 +261,11 @@ fn run_up(up: Up) -> Result<ExitCode> {
         dhcp_hosts: if up.no_dhcp { Some(Vec::new()) } else { up.dhcp_hosts },
         l3: if up.no_l3 { Some(Vec::new()) } else { up.l3 },
         dvr: up.dvr,
+        bus: up.bus,
+        database: up.database,
+        server: up.server,
+        agents: up.agents,
+        peers: up.peers,
         overrides: up.overrides,
         data_dir: up.data_dir,
         bare: up.bare,

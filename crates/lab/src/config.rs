@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::nova;
+use crate::parts::{Bus, Implementation};
 use crate::spec::{BUS_PORT, HostSpec, L3Mode, LabSpec, PHYSICAL_NETWORK, PROVIDER_BRIDGE};
+use crate::{backing, nova, peers};
 
 /// Common configuration of server and agents.
 pub const NEUTRON_CONF: &str = "/etc/neutron/neutron.conf";
@@ -69,7 +70,7 @@ impl fmt::Display for Override {
 }
 
 /// An INI file under construction; sections and keys keep their order.
-struct Ini {
+pub(crate) struct Ini {
     path: &'static str,
     sections: Vec<(String, Vec<(String, String)>)>,
 }
@@ -79,7 +80,7 @@ impl Ini {
         Self { path, sections: Vec::new() }
     }
 
-    fn set(&mut self, section: &str, key: &str, value: impl fmt::Display) {
+    pub(crate) fn set(&mut self, section: &str, key: &str, value: impl fmt::Display) {
         let index =
             self.sections.iter().position(|(name, _)| name == section).unwrap_or_else(|| {
                 self.sections.push((section.to_owned(), Vec::new()));
@@ -129,7 +130,9 @@ pub fn files(lab: &LabSpec, host: &HostSpec) -> Vec<(&'static str, String)> {
     if host.is_controller() {
         files.push((nova::SECRET_FILE, format!("{}\n", lab.metadata_secret)));
         files.push(ml2_conf().finish(&lab.overrides));
-        files.push((IDENTITY, identity(lab)));
+        if !lab.is_open() {
+            files.push((IDENTITY, identity(lab)));
+        }
     }
     files
 }
@@ -141,24 +144,39 @@ fn boolean(value: bool) -> &'static str {
 
 fn neutron_conf(lab: &LabSpec, host: &HostSpec) -> Ini {
     let mut ini = Ini::new(NEUTRON_CONF);
-    let controller = lab.controller().management_ip();
     ini.set("DEFAULT", "host", &host.name);
     ini.set("DEFAULT", "state_path", "/var/lib/neutron");
-    ini.set("DEFAULT", "transport_url", format!("embedded://{controller}:{BUS_PORT}"));
+    ini.set("DEFAULT", "transport_url", backing::transport_url(lab));
     if host.is_controller() {
         ini.set("DEFAULT", "core_plugin", "ml2");
-        ini.set("DEFAULT", "auth_strategy", "local");
         ini.set("DEFAULT", "bind_port", lab.api_port);
         ini.set("DEFAULT", "global_physnet_mtu", 1500);
         ini.set("DEFAULT", "enable_dvr", boolean(lab.dvr));
         ini.set("DEFAULT", "router_distributed", boolean(lab.dvr));
-        ini.set("database", "connection", "sqlite:////var/lib/neutron/neutron.sqlite");
-        ini.set("local_identity", "config_file", IDENTITY);
-        ini.set("local_identity", "bind_port", lab.identity_port);
+        ini.set("database", "connection", backing::database_url(lab));
+        match lab.server {
+            Implementation::Neutrino => server_conf(&mut ini, lab),
+            Implementation::Neutron => peers::server_conf(&mut ini, &lab.peers),
+        }
+    }
+    if lab.bus == Bus::Embedded {
+        ini.set("embedded_bus", "secret", &lab.bus_secret);
+    }
+    let with_peers = host.is_controller() && lab.is_open();
+    if with_peers || host.agents_by == Implementation::Neutron {
+        peers::common(&mut ini, &lab.peers);
+    }
+    ini
+}
+
+/// What only our server reads.
+fn server_conf(ini: &mut Ini, lab: &LabSpec) {
+    ini.set("DEFAULT", "auth_strategy", "local");
+    ini.set("local_identity", "config_file", IDENTITY);
+    ini.set("local_identity", "bind_port", lab.identity_port);
+    if lab.bus == Bus::Embedded {
         ini.set("embedded_bus", "bind_port", BUS_PORT);
     }
-    ini.set("embedded_bus", "secret", &lab.bus_secret);
-    ini
 }
 
 fn ml2_conf() -> Ini {
@@ -232,6 +250,7 @@ fn identity(lab: &LabSpec) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parts::Database;
     use crate::spec::{Datapath, hosts};
 
     fn lab(overrides: &[&str]) -> LabSpec {
@@ -240,6 +259,10 @@ mod tests {
             hosts: hosts(&["controller0".to_owned(), "compute0".to_owned()]).expect("names"),
             datapath: Datapath::Netdev,
             dvr: false,
+            bus: Bus::Embedded,
+            database: Database::Sqlite,
+            server: Implementation::Neutrino,
+            peers: "/venv".into(),
             api_port: 19696,
             identity_port: 15000,
             password: "p".to_owned(),
@@ -289,6 +312,28 @@ mod tests {
         assert!(text(&lab, 1, METADATA_AGENT_CONF).is_some() && lab.hosts[1].agents() == 3);
         let switch = text(&lab, 1, OVS_AGENT_CONF).expect("compute");
         assert!(switch.contains("enable_distributed_routing = True\n"), "{switch}");
+    }
+
+    #[test]
+    fn files_beside_neutrons_own_parts() {
+        let mut lab = lab(&[]);
+        lab.bus = Bus::Rabbitmq;
+        lab.database = Database::Mariadb;
+        lab.hosts[1].agents_by = Implementation::Neutron;
+        let url = "transport_url = rabbit://neutron:s@192.168.100.10:5672/\n";
+        let ours = text(&lab, 0, NEUTRON_CONF).expect("controller");
+        assert!(ours.contains(url) && ours.contains("auth_strategy = local\n"), "{ours}");
+        assert!(!ours.contains("privsep") && !ours.contains("embedded"), "{ours}");
+        let theirs = text(&lab, 1, NEUTRON_CONF).expect("compute");
+        assert!(theirs.contains(url) && theirs.contains("[privsep]\nhelper_command = /venv/bin/"));
+        lab.server = Implementation::Neutron;
+        let server = text(&lab, 0, NEUTRON_CONF).expect("controller");
+        assert!(server.contains("auth_strategy = noauth\n"), "{server}");
+        let database = "connection = mysql+pymysql://neutron:s@192.168.100.10/neutron?charset=";
+        assert!(server.contains(database) && text(&lab, 0, IDENTITY).is_none(), "{server}");
+        let none = [("OS_AUTH_TYPE", "none"), ("OS_ENDPOINT", "http://127.0.0.1:19696")];
+        let none = none.map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(lab.client_environment("admin", "127.0.0.1"), none);
     }
 
     #[test]

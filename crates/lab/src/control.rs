@@ -36,6 +36,10 @@ pub(crate) enum HostRequest {
     Setup(Box<LabSpec>, HostSpec),
     /// What runs.
     Status,
+    /// Make the database's tables as Neutron's own server wants them.
+    MakeTables,
+    /// Names of the broker's queues.
+    Queues,
     /// Act on a service.
     Service(String, ServiceAction),
     /// Start an instance and plug it.

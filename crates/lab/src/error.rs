@@ -11,6 +11,9 @@ pub enum Error {
     /// The kernel or a child process refused.
     #[error(transparent)]
     Linux(#[from] neutrino_linux::Error),
+    /// A broker or database server could not be prepared.
+    #[error(transparent)]
+    Backing(#[from] neutrino_service_sandbox::SandboxError),
     /// Input or output failed; `attempt` completes "cannot ...".
     #[error("cannot {attempt}: {source}")]
     Io {

@@ -7,12 +7,12 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 
 use ipnet::IpNet;
-use neutrino_linux::{Netlink, mount, sysctl};
+use neutrino_linux::{Netlink, mount, process, sysctl};
 use serde_json::{Value, json};
 
-use crate::config;
 use crate::control::{Answer, Channel, HostRequest, HostStatus, ServiceAction};
 use crate::dhcp;
 use crate::error::{Error, Result};
@@ -21,6 +21,7 @@ use crate::nova;
 use crate::ovs;
 use crate::services::{OVS_VSWITCHD, OVSDB_SERVER, Services};
 use crate::spec::{HostSpec, LabSpec};
+use crate::{backing, config, peers};
 
 /// How often ended processes are looked for while nothing is asked, in milliseconds.
 const REAP_INTERVAL_MS: libc::c_int = 200;
@@ -93,6 +94,11 @@ impl Host {
         write_files(&lab, &spec)?;
         dhcp::prepare_host()?;
         ovs::create_database()?;
+        if spec.is_controller() && !lab.bare {
+            for backing in backing::of(&lab) {
+                backing.launch.prepare()?;
+            }
+        }
         let services = Services::new(&lab, &spec);
         let mut host = Self { lab, spec, services, instances: Instances::default() };
         host.services.act(OVSDB_SERVER, ServiceAction::Start)?;
@@ -114,6 +120,15 @@ impl Host {
                     instances: self.instances.status(),
                 };
                 Ok(json!(status))
+            }
+            HostRequest::MakeTables => {
+                let words = peers::upgrade_database(&self.lab.peers);
+                process::run(Command::new(&words[0]).args(&words[1..]))?;
+                Ok(Value::Null)
+            }
+            HostRequest::Queues => {
+                let text = process::run(&mut backing::list_queues(&self.lab))?;
+                Ok(json!(text.lines().collect::<Vec<_>>()))
             }
             HostRequest::Service(name, action) => {
                 let started = self.services.act(&name, action)?;

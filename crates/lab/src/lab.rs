@@ -19,6 +19,8 @@ use crate::wait::wait_until;
 
 /// How long the agents may take to report after the server runs.
 const AGENTS_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same where a part is Neutron's own.
+const PEERS_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A handle on a running lab.
 pub struct Lab {
@@ -218,7 +220,8 @@ impl Lab {
     pub fn wait_agents(&self) -> Result<()> {
         let client = self.client("admin")?;
         let expected = self.spec.agents();
-        wait_until("a report of every agent", AGENTS_TIMEOUT, || {
+        let timeout = if self.spec.has_peers() { PEERS_TIMEOUT } else { AGENTS_TIMEOUT };
+        wait_until("a report of every agent", timeout, || {
             if let Some(failure) = self.ended_service().map_err(|error| error.to_string())? {
                 return Ok(Err(failure));
             }

@@ -19,6 +19,7 @@
 //! file of the lab. Outside there is only an abstract unix socket, which dies with it too.
 
 pub mod api;
+mod backing;
 mod cli;
 mod cli_instance;
 pub mod config;
@@ -32,6 +33,8 @@ mod lab;
 mod nova;
 mod outside;
 mod ovs;
+mod parts;
+mod peers;
 mod proxy;
 mod services;
 mod spec;
@@ -48,7 +51,8 @@ pub use error::{Error, Result};
 pub use instance::InstanceSpec;
 pub use lab::Lab;
 pub use outside::OutsideStatus;
+pub use parts::{AgentsChoice, Bus, Database, Implementation};
 pub use spec::{
     Datapath, Firewall, FirewallChoice, HostSpec, INTERNET, L3Choice, L3Mode, LabOptions, LabSpec,
-    UPSTREAM,
+    PEERS, UPSTREAM,
 };

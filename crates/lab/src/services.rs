@@ -14,10 +14,10 @@ use crate::config::{
 };
 use crate::control::{ServiceAction, ServiceStatus};
 use crate::error::{Error, Result};
-use crate::nova;
-use crate::ovs;
+use crate::parts::Implementation;
 use crate::spec::{HostSpec, LabSpec};
 use crate::wait::wait_until;
+use crate::{backing, nova, ovs, peers};
 
 /// How long a service may take to end after SIGTERM.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
@@ -46,15 +46,16 @@ struct Service {
     name: &'static str,
     command: Vec<String>,
     log: &'static str,
+    /// A program of Neutron's: it finds others beside it, and its workers end with it.
+    peer: bool,
     child: Option<Child>,
     ended: Option<String>,
 }
 
-/// What `host` runs beside its L2 agent, in start order: name, role, configuration file.
-fn other_agents(
-    host: &HostSpec,
-) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+/// The agents of `host` in start order: name, role, configuration file.
+fn all_agents(host: &HostSpec) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     [
+        (true, (OVS_AGENT, "openvswitch", OVS_AGENT_CONF)),
         (host.metadata(), (METADATA_AGENT, "metadata", METADATA_AGENT_CONF)),
         (host.dhcp, (DHCP_AGENT, "dhcp", DHCP_AGENT_CONF)),
         (host.l3.is_some(), (L3_AGENT, "l3", L3_AGENT_CONF)),
@@ -65,13 +66,60 @@ fn other_agents(
 
 /// Names of the agents of `host` in start order.
 pub(crate) fn agents(host: &HostSpec) -> impl Iterator<Item = &'static str> {
-    [OVS_AGENT].into_iter().chain(other_agents(host).map(|(name, _, _)| name))
+    all_agents(host).map(|(name, _, _)| name)
+}
+
+/// Command line of our program.
+fn neutrino(lab: &LabSpec, role: &[&str], files: &[&str]) -> Vec<String> {
+    let mut command = vec![lab.binary.to_string_lossy().into_owned()];
+    command.extend(role.iter().map(|word| (*word).to_owned()));
+    for file in files {
+        command.extend(["--config-file".to_owned(), (*file).to_owned()]);
+    }
+    command
+}
+
+/// What the first host runs beside its agents.
+fn of_controller(lab: &LabSpec, host: &HostSpec) -> Vec<Service> {
+    let mut list = Vec::new();
+    for backing in backing::of(lab) {
+        if let Some(helper) = backing.launch.helper {
+            list.push(Service::new(backing::HELPER, helper.words().to_vec(), "neutron"));
+        }
+        let command = backing.launch.server.words().to_vec();
+        list.push(Service::new(backing.name, command, "neutron"));
+    }
+    match lab.server {
+        Implementation::Neutrino => {
+            let command = neutrino(lab, &["server"], &[NEUTRON_CONF, ML2_CONF]);
+            list.push(Service::new(SERVER, command, "neutron"));
+        }
+        Implementation::Neutron => {
+            let server = peers::server(lab, &lab.peers).into_iter();
+            list.extend(server.map(|(name, command)| Service::peer(name, command)));
+        }
+    }
+    let listen = format!("{}:{}", host.management_ip(), nova::PORT);
+    let command = neutrino(lab, &["lab", NOVA_METADATA, &listen], &[]);
+    list.push(Service::new(NOVA_METADATA, command, "nova"));
+    list
+}
+
+/// Names of what the server consists of, in start order.
+pub(crate) fn server(lab: &LabSpec) -> Vec<&'static str> {
+    match lab.server {
+        Implementation::Neutrino => vec![SERVER],
+        Implementation::Neutron => {
+            peers::server(lab, &lab.peers).into_iter().map(|(name, _)| name).collect()
+        }
+    }
 }
 
 /// All services of this host, in start order.
 pub(crate) struct Services {
     list: Vec<Service>,
     environment: BTreeMap<String, String>,
+    peers_path: String,
 }
 
 impl Services {
@@ -81,36 +129,27 @@ impl Services {
             Service::new(OVSDB_SERVER, ovs::ovsdb_server_command(), "openvswitch"),
             Service::new(OVS_VSWITCHD, ovs::vswitchd_command(), "openvswitch"),
         ];
-        let neutrino = |role: &[&str], files: &[&str]| {
-            let mut command = vec![lab.binary.to_string_lossy().into_owned()];
-            command.extend(role.iter().map(|word| (*word).to_owned()));
-            for file in files {
-                command.extend(["--config-file".to_owned(), (*file).to_owned()]);
-            }
-            command
-        };
         if host.is_controller() && !lab.bare {
-            let command = neutrino(&["server"], &[NEUTRON_CONF, ML2_CONF]);
-            list.push(Service::new(SERVER, command, "neutron"));
-            let listen = format!("{}:{}", host.management_ip(), nova::PORT);
-            let command = neutrino(&["lab", NOVA_METADATA, &listen], &[]);
-            list.push(Service::new(NOVA_METADATA, command, "nova"));
+            list.extend(of_controller(lab, host));
         }
         if !lab.bare {
-            let command = neutrino(&["agent", "openvswitch"], &[NEUTRON_CONF, OVS_AGENT_CONF]);
-            list.push(Service::new(OVS_AGENT, command, "neutron"));
-        }
-        if !lab.bare {
-            for (name, role, file) in other_agents(host) {
-                let command = neutrino(&["agent", role], &[NEUTRON_CONF, file]);
-                list.push(Service::new(name, command, "neutron"));
-            }
+            list.extend(all_agents(host).map(|(name, role, file)| {
+                let files = [NEUTRON_CONF, file];
+                match host.agents_by {
+                    Implementation::Neutrino => {
+                        Service::new(name, neutrino(lab, &["agent", role], &files), "neutron")
+                    }
+                    Implementation::Neutron => {
+                        Service::peer(name, peers::program(&lab.peers, name, &files))
+                    }
+                }
+            }));
         }
         let environment = ["PATH", "RUST_LOG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"]
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
             .collect();
-        Self { list, environment }
+        Self { list, environment, peers_path: peers::path(&lab.peers) }
     }
 
     /// State of every service.
@@ -146,12 +185,16 @@ impl Services {
         let service =
             self.list.iter_mut().find(|service| service.name == name).ok_or_else(unknown)?;
         service.reap();
+        let mut environment = self.environment.clone();
+        if service.peer {
+            environment.insert("PATH".to_owned(), self.peers_path.clone());
+        }
         match action {
-            ServiceAction::Start => service.start(&self.environment),
+            ServiceAction::Start => service.start(&environment),
             ServiceAction::Stop => service.stop().map(|()| false),
             ServiceAction::Restart => {
                 service.stop()?;
-                service.start(&self.environment)
+                service.start(&environment)
             }
             ServiceAction::Signal(signal) => service.signal(signal).map(|()| false),
         }
@@ -160,7 +203,11 @@ impl Services {
 
 impl Service {
     fn new(name: &'static str, command: Vec<String>, log: &'static str) -> Self {
-        Self { name, command, log, child: None, ended: None }
+        Self { name, command, log, peer: false, child: None, ended: None }
+    }
+
+    fn peer(name: &'static str, command: Vec<String>) -> Self {
+        Self { peer: true, ..Self::new(name, command, "neutron") }
     }
 
     fn start(&mut self, environment: &BTreeMap<String, String>) -> Result<bool> {
@@ -214,8 +261,11 @@ impl Service {
 
     fn signal(&mut self, signal: i32) -> Result<()> {
         let Some(child) = &self.child else { return Ok(()) };
-        // SAFETY: the child is not reaped yet, so the id is still its own.
-        let result = unsafe { libc::kill(child.id().cast_signed(), signal) };
+        // Workers of a master that is killed would go on beside those of the next one.
+        let group = self.peer && signal == libc::SIGKILL;
+        let pid = child.id().cast_signed();
+        // SAFETY: the child is not reaped yet, so the id is still its own, and its group's.
+        let result = unsafe { libc::kill(if group { -pid } else { pid }, signal) };
         if result != 0 {
             let attempt = format!("send signal {signal} to {}", self.name);
             return Err(Error::io(attempt)(std::io::Error::last_os_error()));

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Override;
 use crate::error::{Error, Result};
+use crate::parts::{AgentsChoice, Bus, Database, Implementation};
 
 /// Physical network of the provider underlay, as in OpenStack's installation guide.
 pub const PHYSICAL_NETWORK: &str = "provider";
@@ -24,6 +25,8 @@ pub const UPSTREAM: &str = "upstream";
 pub const INTERNET: &str = "internet";
 /// What a lab has outside the cloud.
 pub const OUTSIDE: [&str; 2] = [UPSTREAM, INTERNET];
+/// Where `make peers` installs Neutron, in the checkout.
+pub const PEERS: &str = ".venv-neutron";
 /// Most hosts of one lab: what the underlays' /24 networks hold.
 const MAX_HOSTS: usize = 200;
 
@@ -175,6 +178,16 @@ pub struct LabOptions {
     pub l3: Option<Vec<L3Choice>>,
     /// Routers are distributed.
     pub dvr: bool,
+    /// What carries messages; when absent what the parts need.
+    pub bus: Option<Bus>,
+    /// Where the server keeps what it knows; when absent what the server needs.
+    pub database: Option<Database>,
+    /// Whose server.
+    pub server: Implementation,
+    /// Whose agents a host runs; ours where nothing is said.
+    pub agents: Vec<AgentsChoice>,
+    /// Virtual environment with Neutron, for the parts that are its.
+    pub peers: PathBuf,
     /// Changes to the generated configuration files.
     pub overrides: Vec<Override>,
     /// Directory that keeps logs, databases and configuration after the lab.
@@ -197,6 +210,11 @@ impl Default for LabOptions {
             dhcp_hosts: None,
             l3: None,
             dvr: false,
+            bus: None,
+            database: None,
+            server: Implementation::default(),
+            agents: Vec::new(),
+            peers: PathBuf::from(PEERS),
             overrides: Vec::new(),
             data_dir: None,
             bare: false,
@@ -219,6 +237,8 @@ pub struct HostSpec {
     pub dhcp: bool,
     /// Runs an L3 agent in this mode.
     pub l3: Option<L3Mode>,
+    /// Whose agents it runs.
+    pub agents_by: Implementation,
 }
 
 impl HostSpec {
@@ -271,6 +291,14 @@ pub struct LabSpec {
     pub datapath: Datapath,
     /// Routers are distributed.
     pub dvr: bool,
+    /// What carries messages.
+    pub bus: Bus,
+    /// Where the server keeps what it knows.
+    pub database: Database,
+    /// Whose server.
+    pub server: Implementation,
+    /// Virtual environment with Neutron.
+    pub peers: PathBuf,
     /// Port of the network API, the same inside the lab and on the user's loopback address.
     pub api_port: u16,
     /// Port of the identity API, likewise.
@@ -279,7 +307,7 @@ pub struct LabSpec {
     pub password: String,
     /// argon2 hash of it.
     pub password_hash: String,
-    /// Secret of the message bus.
+    /// Secret of the message bus, and of the database where it has users.
     pub bus_secret: String,
     /// Secret of metadata agents and Nova.
     pub metadata_secret: String,
@@ -301,6 +329,19 @@ impl LabSpec {
         &self.hosts[0]
     }
 
+    /// Whether anybody who speaks to the server is an administrator: Neutron's own runs without
+    /// an identity service.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.server == Implementation::Neutron
+    }
+
+    /// Whether a part of it is Neutron's own.
+    #[must_use]
+    pub fn has_peers(&self) -> bool {
+        self.is_open() || self.hosts.iter().any(|host| host.agents_by == Implementation::Neutron)
+    }
+
     /// How many agents report to the server.
     #[must_use]
     pub fn agents(&self) -> usize {
@@ -318,11 +359,16 @@ impl LabSpec {
         })
     }
 
-    /// Variables that tell the `openstack` client where and who, `user` being admin or demo.
+    /// Variables that tell the `openstack` client where and who, `user` being admin or demo (which
+    /// are one where there is no identity service).
     ///
     /// `address` is how the caller reaches the controller.
     #[must_use]
     pub fn client_environment(&self, user: &str, address: &str) -> Vec<(&'static str, String)> {
+        if self.is_open() {
+            let endpoint = format!("http://{address}:{}", self.api_port);
+            return vec![("OS_AUTH_TYPE", "none".to_owned()), ("OS_ENDPOINT", endpoint)];
+        }
         vec![
             ("OS_AUTH_TYPE", "password".to_owned()),
             ("OS_AUTH_URL", format!("http://{address}:{}/v3", self.identity_port)),
@@ -361,6 +407,10 @@ pub(crate) fn hosts_of(options: &LabOptions) -> Result<Vec<HostSpec>> {
                 host.ok_or_else(|| unknown(name))?.firewall = *driver;
             }
         }
+    }
+    for AgentsChoice { host: name, by } in &options.agents {
+        let host = hosts.iter_mut().find(|host| host.name == *name);
+        host.ok_or_else(|| unknown(name))?.agents_by = *by;
     }
     let first = std::slice::from_ref(&options.hosts[0]);
     for name in options.dhcp_hosts.as_deref().unwrap_or(first) {
@@ -419,6 +469,7 @@ pub fn hosts(names: &[String]) -> Result<Vec<HostSpec>> {
             firewall: Firewall::default(),
             dhcp: false,
             l3: None,
+            agents_by: Implementation::default(),
         })
         .collect())
 }

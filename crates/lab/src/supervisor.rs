@@ -18,14 +18,14 @@ use crate::control::{
 use crate::error::{Error, Result};
 use crate::host::close_on_exec;
 use crate::outside::{self, OutsideStatus};
-use crate::proxy;
-use crate::services::{self, NOVA_METADATA, SERVER};
+use crate::parts::{Bus, Implementation};
+use crate::services::{self, NOVA_METADATA};
 use crate::spec::{HostSpec, LabSpec};
-use crate::underlay;
 use crate::wait::wait_until;
+use crate::{api, backing, peers, proxy, underlay};
 
-/// How long the server may take until it accepts connections.
-const SERVER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a server may take until it answers, also one in Python on a machine that is busy.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Descriptors that `lab up` leaves open for the supervisor.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -67,6 +67,17 @@ impl HostHandle {
             .unwrap_or_else(PoisonError::into_inner)
             .ask(request)
             .map_err(|error| Error::Lab(format!("{}: {error}", self.spec.name)))
+    }
+}
+
+impl HostHandle {
+    fn start(&self, service: &str) -> Result<()> {
+        let request = HostRequest::Service(service.to_owned(), ServiceAction::Start);
+        self.ask::<Value>(&request).map(drop)
+    }
+
+    fn runs(&self, what: &str) -> Progress {
+        Progress::Step(format!("{}: {what} runs", self.spec.name))
     }
 }
 
@@ -186,29 +197,61 @@ fn start_host(lab: &LabSpec, spec: &HostSpec) -> Result<HostHandle> {
 }
 
 impl Supervisor {
-    /// Starts the server, then the agents of every host.
+    /// Starts broker and database, the server, then the agents of every host.
     fn start_services(&self, setup: &mut Channel) -> Result<()> {
-        let start = |service: &str| HostRequest::Service(service.to_owned(), ServiceAction::Start);
         let controller = &self.hosts[0];
-        controller.ask::<Value>(&start(SERVER))?;
-        controller.ask::<Value>(&start(NOVA_METADATA))?;
-        let address = SocketAddr::from((controller.spec.management_ip(), self.lab.api_port));
-        wait_until("a connection to the server", SERVER_TIMEOUT, || {
-            if let Ok(HostStatus { services, .. }) = controller.ask(&HostRequest::Status)
-                && let Some(ended) =
-                    services.into_iter().find(|s| s.name == SERVER).and_then(|s| s.ended)
-            {
-                return Ok(Err(Error::Lab(format!("the server ended: {ended}"))));
+        for backing in backing::of(&self.lab) {
+            if backing.launch.helper.is_some() {
+                controller.start(backing::HELPER)?;
             }
-            TcpStream::connect(address).map(|_| Ok(())).map_err(|error| error.to_string())
-        })??;
-        setup.send(&Progress::Step(format!("{}: the server runs", controller.spec.name)))?;
+            controller.start(backing.name)?;
+        }
+        for backing in backing::of(&self.lab) {
+            self.wait_served(backing.name, || {
+                TcpStream::connect(backing.address).map(drop).map_err(|error| error.to_string())
+            })?;
+            setup.send(&controller.runs(backing.name))?;
+        }
+        if self.lab.server == Implementation::Neutron {
+            controller.ask::<Value>(&HostRequest::MakeTables)?;
+        }
+        for service in services::server(&self.lab) {
+            controller.start(service)?;
+        }
+        controller.start(NOVA_METADATA)?;
+        let address = SocketAddr::from((controller.spec.management_ip(), self.lab.api_port));
+        self.wait_served("the API", || api::probe(address).map_err(|error| error.to_string()))?;
+        if self.lab.bus == Bus::Rabbitmq {
+            self.wait_served("the server's queues", || self.find_queues())?;
+        }
+        setup.send(&controller.runs("the server"))?;
         for host in &self.hosts {
             for agent in services::agents(&host.spec) {
-                host.ask::<Value>(&start(agent))?;
+                host.start(agent)?;
             }
         }
         setup.send(&Progress::Step("the agents are started".to_owned()))
+    }
+
+    /// Waits for something that services of the first host are to do, unless one has ended.
+    fn wait_served(&self, what: &str, look: impl Fn() -> Answer<()>) -> Result<()> {
+        wait_until(what, SERVER_TIMEOUT, || {
+            if let Ok(HostStatus { services, .. }) = self.hosts[0].ask(&HostRequest::Status)
+                && let Some((name, ended)) =
+                    services.into_iter().find_map(|s| s.ended.map(|ended| (s.name, ended)))
+            {
+                return Ok(Err(Error::Lab(format!("{name} ended: {ended}"))));
+            }
+            look().map(Ok)
+        })?
+    }
+
+    /// Whether agents find whom they call.
+    fn find_queues(&self) -> Answer<()> {
+        let there: Vec<String> =
+            self.hosts[0].ask(&HostRequest::Queues).map_err(|error| error.to_string())?;
+        let missing = peers::QUEUES.iter().find(|queue| !there.iter().any(|name| name == *queue));
+        missing.map_or(Ok(()), |queue| Err(format!("no {queue} among {there:?}")))
     }
 
     fn handle(&self, request: Request) -> Result<Value> {

@@ -17,6 +17,7 @@ use crate::control::{self, Channel};
 use crate::error::{Error, Result};
 use crate::spec::{Datapath, LabOptions, LabSpec, check_name, hosts_of};
 use crate::supervisor::{Descriptors, Progress};
+use crate::{parts, peers};
 
 /// Programs that a lab runs.
 const PROGRAMS: [&str; 5] = ["ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ip"];
@@ -178,11 +179,17 @@ fn specify(options: &LabOptions, api: &TcpListener, identity: &TcpListener) -> R
     let hash: PasswordHash = argon2::Argon2::default()
         .hash_password(password.as_bytes())
         .map_err(|error| Error::Lab(format!("cannot hash a password: {error}")))?;
-    Ok(LabSpec {
+    let hosts = hosts_of(options)?;
+    let (bus, database) = parts::backing_of(options, &hosts)?;
+    let lab = LabSpec {
         name: options.name.clone(),
-        hosts: hosts_of(options)?,
+        hosts,
         datapath: options.datapath.unwrap_or_else(datapath),
         dvr: options.dvr,
+        bus,
+        database,
+        server: options.server,
+        peers: absolute(&options.peers)?,
         api_port: port(api)?,
         identity_port: port(identity)?,
         password,
@@ -193,7 +200,11 @@ fn specify(options: &LabOptions, api: &TcpListener, identity: &TcpListener) -> R
         data_dir: options.data_dir.as_deref().map(absolute).transpose()?,
         bare: options.bare,
         binary: absolute(&binary)?,
-    })
+    };
+    if lab.has_peers() && !lab.bare {
+        peers::check(&lab.peers)?;
+    }
+    Ok(lab)
 }
 
 /// The kernel's datapath where there is one, else the one in user space.
