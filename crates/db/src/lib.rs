@@ -15,6 +15,7 @@ pub mod dhcp_bindings;
 pub mod dvr;
 mod error;
 pub mod floating_ips;
+pub mod imports;
 pub mod ip;
 pub mod l3_bindings;
 

@@ -73,9 +73,36 @@ pub enum DbAction {
         /// As neutron-db-manage has it; only head is known.
         #[arg(default_value = "head", value_parser = ["head", "heads"])]
         revision: String,
+        /// As neutron-db-manage has it: the additive half of an upgrade, here all of it.
+        #[arg(long, conflicts_with = "contract")]
+        expand: bool,
+        /// As neutron-db-manage has it: the other half, here nothing that is not done yet.
+        #[arg(long)]
+        contract: bool,
     },
     /// Print the version of the schema.
     Current,
+    /// Print every version of the schema, newest first, and which one this is.
+    History,
+    /// Take over everything from a Neutron 29.0.0 database, which is only read.
+    ///
+    /// Can be run again until a server has run on what it brought.
+    Import(ImportArgs),
+}
+
+/// What is taken over, and how.
+#[derive(Debug, Clone, Args)]
+#[group(id = "source", required = true, multiple = false, args = ["from", "from_config"])]
+pub struct ImportArgs {
+    /// URL of the Neutron database, as its neutron.conf has it.
+    #[arg(long, value_name = "URL")]
+    pub from: Option<String>,
+    /// Neutron's neutron.conf, which has the URL: no password on the command line.
+    #[arg(long, value_name = "PATH")]
+    pub from_config: Option<PathBuf>,
+    /// Also when a server has run on the last import: what it changed is lost.
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// Files a sample can be printed of.

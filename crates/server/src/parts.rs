@@ -5,7 +5,7 @@ use std::sync::Arc;
 use neutrino_api_defs::Offer;
 use neutrino_callbacks::Registry;
 use neutrino_conf::{Conf, opts};
-use neutrino_db::Db;
+use neutrino_db::{Db, imports};
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
     AddressGroups, AddressScopes, AgentConfig, Agents, AvailabilityZones, DhcpConfig,
@@ -88,6 +88,7 @@ impl Parts {
         let readers = usize::try_from(conf.get(&opts::database::READERS)).unwrap_or(1);
         let db = Db::open_with_readers(&conf.get(&opts::database::CONNECTION), readers).await?;
         db.upgrade().await?;
+        imports::mark_used(&db).await?;
         let registry = Arc::new(Registry::new());
         let config = Ml2Config::from_conf(conf).map_err(|e| ServerError::Ml2(e.into()))?;
         let notifier = Arc::new(RpcNotifier::new(bus.client().clone()));

@@ -24,6 +24,7 @@ mod m0005_l3;
 mod m0006_subnetpools;
 mod m0007_dns;
 mod m0008_servers;
+mod m0009_imports;
 
 /// One step of the schema.
 pub struct Migration {
@@ -72,6 +73,11 @@ pub const ALL: &[Migration] = &[
         revision: "0008_servers",
         title: "several servers on one database",
         steps: m0008_servers::steps,
+    },
+    Migration {
+        revision: "0009_imports",
+        title: "what was taken over from a Neutron database",
+        steps: m0009_imports::steps,
     },
 ];
 

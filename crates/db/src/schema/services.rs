@@ -37,6 +37,15 @@ tables! {
         Id "id", Count "count",
     }
 
+    /// One row when everything here was taken over from a Neutron database.
+    Imports "imports" {
+        Id "id",
+        /// The URL it was from, without a password.
+        Source "source", FinishedAt "finished_at",
+        /// When a server first started since; NULL when none has.
+        UsedAt "used_at",
+    }
+
     /// The migrations that were applied.
     Revisions "neutrino_revisions" {
         Revision "revision", AppliedAt "applied_at",
