@@ -1,5 +1,8 @@
 //! The INI dialect of oslo.config: sections, `key = value` or `key: value`, continuation lines
 //! that start with white space, whole-line comments with `#` or `;`, repeated keys kept.
+//!
+//! As there, only what stands right below an option continues it: a blank line, a comment or a
+//! section ends it. An indented line is part of the value whatever it begins with.
 
 /// One `key = value` of a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,28 +31,28 @@ pub struct SyntaxError {
 pub fn parse(text: &str) -> Result<Vec<Entry>, SyntaxError> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut section: Option<String> = None;
-    // Whether the last non-blank line was an option, so that an indented line continues it.
+    // Whether the line before belongs to an option, so that an indented line continues it.
     let mut open = false;
     for (index, raw) in text.lines().enumerate() {
         let err = |problem| SyntaxError { line: index + 1, problem };
         let line = raw.trim_end();
-        let stripped = line.trim_start();
-        if stripped.is_empty() {
+        if line.is_empty() {
             open = false;
             continue;
         }
-        if stripped.starts_with('#') || stripped.starts_with(';') {
-            continue;
-        }
-        if stripped.len() < line.len() {
+        if line.starts_with([' ', '\t']) {
             match entries.last_mut() {
                 Some(entry) if open => {
                     entry.value.push('\n');
-                    entry.value.push_str(stripped);
+                    entry.value.push_str(line.trim_start());
                     continue;
                 }
                 _ => return Err(err("a continuation line without an option before it")),
             }
+        }
+        open = false;
+        if line.starts_with(['#', ';']) {
+            continue;
         }
         if let Some(rest) = line.strip_prefix('[') {
             let name = rest.strip_suffix(']').ok_or(err("a section name must end with ']'"))?;
@@ -57,7 +60,6 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, SyntaxError> {
                 return Err(err("a section name is empty"));
             }
             section = Some(name.to_string());
-            open = false;
             continue;
         }
         let at = line.find(['=', ':']).ok_or(err("expected 'option = value' or '[group]'"))?;
@@ -73,11 +75,16 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, SyntaxError> {
     Ok(entries)
 }
 
-/// Strips one pair of equal quotes around the whole value, as oslo.config does.
+/// Strips one pair of equal quotes around the whole value, as oslo.config does. A lone quote is
+/// its own pair there.
 fn unquote(value: &str) -> &str {
     for quote in ['"', '\''] {
-        if let Some(inner) = value.strip_prefix(quote).and_then(|v| v.strip_suffix(quote)) {
-            return inner;
+        if let Some(inner) = value.strip_prefix(quote) {
+            return match inner.strip_suffix(quote) {
+                Some(inner) => inner,
+                None if inner.is_empty() => inner,
+                None => value,
+            };
         }
     }
     value

@@ -4,19 +4,26 @@
 //! help, deprecated names), [`Conf`] answers typed values and [`sample`] prints sample files.
 //! What an option means to a component is that component's business.
 
+mod audit;
 pub mod ini;
+pub mod known;
 mod option;
 pub mod opts;
+mod source;
+mod substitute;
 mod value;
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+pub use audit::{Audit, Refusal, Refusals, Role};
 pub use option::{AnyOpt, Opt};
-pub use value::{OptValue, ValueError};
+use source::{Source, key};
+pub use value::{Multi, OptValue, ValueError};
 
 /// Why a configuration cannot be used. The text names the file or option and what is expected.
 #[derive(Debug, thiserror::Error)]
@@ -56,16 +63,21 @@ pub enum ConfError {
 /// Options read from files, in order, later files winning.
 #[derive(Clone, Default)]
 pub struct Conf {
-    /// (lower-case group, option) to every value given in the file that last named it.
-    values: BTreeMap<(String, String), Vec<String>>,
+    /// In the order they were read.
+    sources: Vec<Arc<Source>>,
+    /// Directories given besides files, where files named by options are looked for, too.
+    dirs: Vec<PathBuf>,
 }
 
 impl std::fmt::Debug for Conf {
     /// Names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.values.keys()).finish()
+        f.debug_set().entries(self.sources.iter().flat_map(|s| s.values.keys())).finish()
     }
 }
+
+/// Where oslo.config looks for Neutron's files.
+pub const SYSTEM_DIRS: [&str; 2] = ["/etc/neutron", "/etc"];
 
 impl Conf {
     /// Reads `files` in order, then every `*.conf` of each of `dirs` in name order, and checks
@@ -74,7 +86,7 @@ impl Conf {
     /// # Errors
     /// A file that cannot be read, is not INI, or holds a value of the wrong type.
     pub fn load(files: &[PathBuf], dirs: &[PathBuf]) -> Result<Self, ConfError> {
-        let mut conf = Self::default();
+        let mut conf = Self { sources: Vec::new(), dirs: dirs.to_vec() };
         for file in files {
             conf.merge_file(file)?;
         }
@@ -99,8 +111,8 @@ impl Conf {
     /// # Errors
     /// Text that is not INI, or a value of the wrong type.
     pub fn parse_str(text: &str) -> Result<Self, ConfError> {
-        let mut conf = Self::default();
-        conf.merge_text(Path::new("<text>"), text)?;
+        let source = Source::parse(Path::new("<text>"), text)?;
+        let conf = Self { sources: vec![Arc::new(source)], dirs: Vec::new() };
         conf.check()?;
         Ok(conf)
     }
@@ -110,7 +122,8 @@ impl Conf {
     /// # Errors
     /// A value that is not of the option's type.
     pub fn with<T: OptValue>(mut self, opt: &Opt<T>, value: &str) -> Result<Self, ConfError> {
-        self.values.insert((opt.group.to_lowercase(), opt.name.to_string()), vec![value.into()]);
+        let values = BTreeMap::from([(key(opt.group, opt.name), vec![value.to_string()])]);
+        self.sources.push(Arc::new(Source { path: "<set>".into(), values }));
         opt.check(&self)?;
         Ok(self)
     }
@@ -118,22 +131,19 @@ impl Conf {
     fn merge_file(&mut self, path: &Path) -> Result<(), ConfError> {
         let text = fs::read_to_string(path)
             .map_err(|source| ConfError::Read { path: path.to_path_buf(), source })?;
-        self.merge_text(path, &text)
+        self.sources.push(Arc::new(Source::parse(path, &text)?));
+        Ok(())
     }
 
-    fn merge_text(&mut self, path: &Path, text: &str) -> Result<(), ConfError> {
-        let entries = ini::parse(text).map_err(|e| ConfError::Syntax {
-            path: path.to_path_buf(),
-            line: e.line,
-            problem: e.problem,
-        })?;
-        let mut from_this_file: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-        for entry in entries {
-            let key = (entry.section.to_lowercase(), entry.key);
-            from_this_file.entry(key).or_default().push(entry.value);
-        }
-        self.values.extend(from_this_file);
-        Ok(())
+    /// The file or directory that an option names: as it is if absolute, else in the directories
+    /// where oslo.config looks: those given, those of the files read, then [`SYSTEM_DIRS`].
+    #[must_use]
+    pub fn find_file(&self, name: &str) -> Option<PathBuf> {
+        let of_files = self.sources.iter().rev().filter_map(|s| s.path.parent());
+        let given = self.dirs.iter().rev().map(PathBuf::as_path);
+        let dirs = given.chain(of_files).chain(SYSTEM_DIRS.iter().map(Path::new));
+        // An absolute name replaces the directory it is joined to.
+        dirs.map(|dir| dir.join(name)).find(|path| path.exists())
     }
 
     fn check(&self) -> Result<(), ConfError> {
@@ -168,88 +178,26 @@ impl Conf {
         }
     }
 
-    fn raw_all(&self, group: &str, name: &str) -> Option<&[String]> {
-        self.values.get(&(group.to_lowercase(), name.to_string())).map(Vec::as_slice)
+    /// Every value that the last file naming an option gives to it under one of `names`, after
+    /// `$`-substitution. In one file the first of `names` counts.
+    pub(crate) fn last_values(&self, names: &[(&str, &str)]) -> Option<Vec<String>> {
+        let (source, at) = self.sources.iter().rev().find_map(|source| {
+            let keys = names.iter().map(|(group, name)| key(group, name));
+            keys.into_iter().find(|k| source.values.contains_key(k)).map(|k| (source, k))
+        })?;
+        let values = source.values.get(&at)?;
+        Some(values.iter().map(|text| self.expand(&at.0, text)).collect())
     }
 
-    /// The text configured for `name` in `group`, after `$`-substitution.
-    pub(crate) fn raw(&self, group: &str, name: &str) -> Option<String> {
-        let text = self.raw_all(group, name)?.last()?;
-        Some(self.substitute(group, text, 0))
-    }
-
-    /// `text` after `$`-substitution, as if it stood in `group`.
-    pub(crate) fn expand(&self, group: &str, text: &str) -> String {
-        self.substitute(group, text, 0)
-    }
-
-    /// Replaces `$name`, `${name}` and `${group.name}` by that option's value and `$$` by `$`.
-    fn substitute(&self, group: &str, text: &str, depth: u8) -> String {
-        // A cycle of references ends here and shows its text instead of hanging.
-        if depth > 8 || !text.contains('$') {
-            return text.to_string();
-        }
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
-            rest = &rest[at + 1..];
-            if let Some(tail) = rest.strip_prefix('$') {
-                out.push('$');
-                rest = tail;
-                continue;
-            }
-            let (name, tail) = reference(rest);
-            match self.lookup(group, name) {
-                Some(value) => out.push_str(&self.substitute(group, &value, depth + 1)),
-                None => {
-                    out.push('$');
-                    out.push_str(&rest[..rest.len() - tail.len()]);
-                }
-            }
-            rest = tail;
-        }
-        out.push_str(rest);
-        out
-    }
-
-    fn lookup(&self, group: &str, name: &str) -> Option<String> {
-        if name.is_empty() {
-            return None;
-        }
-        let (group, name) = name.split_once('.').unwrap_or((group, name));
-        for g in [group, "DEFAULT"] {
-            if let Some(text) = self.raw_all(g, name).and_then(|all| all.last()) {
-                return Some(text.clone());
-            }
-            if let Some(opt) = opts::find(g, name) {
-                return opt.default_text().map(str::to_string);
-            }
-        }
-        None
-    }
-
-    /// Options set under a group no component of this binary knows, for a warning at start.
-    #[must_use]
-    pub fn unknown(&self) -> Vec<(String, String)> {
-        self.values
-            .keys()
-            .filter(|(g, n)| !opts::all().iter().any(|o| o.answers_to(g, n)))
-            .cloned()
-            .collect()
-    }
-}
-
-/// Splits the text after a `$` into the referenced name and what follows it.
-fn reference(text: &str) -> (&str, &str) {
-    if let Some(braced) = text.strip_prefix('{') {
-        return match braced.find('}') {
-            Some(end) => (&braced[..end], &braced[end + 1..]),
-            None => ("", text),
+    /// The values of all files, in order.
+    pub(crate) fn all_values(&self, names: &[(&str, &str)]) -> Vec<String> {
+        let keys: Vec<_> = names.iter().map(|(group, name)| key(group, name)).collect();
+        let of = |source: &Arc<Source>| {
+            let texts = keys.iter().filter_map(|k| source.values.get(k).map(|v| (k, v)));
+            texts.flat_map(|(k, v)| v.iter().map(|t| self.expand(&k.0, t))).collect::<Vec<_>>()
         };
+        self.sources.iter().flat_map(of).collect()
     }
-    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
-    (&text[..end], &text[end..])
 }
 
 /// A commented sample file of these options, as `oslo-config-generator` prints one: group by

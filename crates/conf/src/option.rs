@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::{Conf, ConfError, OptValue};
+use crate::{Conf, ConfError, OptValue, key};
 
 /// An option of type `T`, defined once as a constant in [`crate::opts`].
 #[derive(Debug)]
@@ -69,14 +69,25 @@ impl<T: OptValue> Opt<T> {
     }
 
     pub(crate) fn read(&self, conf: &Conf) -> Result<T, ConfError> {
-        let configured = conf
-            .raw(self.group, self.name)
-            .or_else(|| self.deprecated.iter().find_map(|(group, name)| conf.raw(group, name)))
-            // A default may refer to another option, e.g. $state_path.
-            .or_else(|| {
-                self.default.filter(|d| d.contains('$')).map(|d| conf.expand(self.group, d))
-            });
-        let Some(text) = configured else { return Ok(self.default_value()) };
+        let mut names = vec![(self.group, self.name)];
+        names.extend(self.deprecated);
+        let configured = if T::MULTI {
+            Some(conf.all_values(&names)).filter(|all| !all.is_empty())
+        } else {
+            conf.last_values(&names)
+        };
+        let texts = match configured {
+            // As in oslo.config, a number that is left blank is not set.
+            Some(texts) if T::BLANK_IS_UNSET && texts.iter().all(|t| t.trim().is_empty()) => None,
+            texts => texts,
+        };
+        // A default may refer to another option, e.g. $state_path.
+        let texts = texts.or_else(|| {
+            let refers = self.default.filter(|d| d.contains('$'));
+            refers.map(|default| vec![conf.expand(self.group, default)])
+        });
+        let Some(texts) = texts else { return Ok(self.default_value()) };
+        let text = texts.last().cloned().unwrap_or_default();
         let fail = |problem: String| ConfError::Value {
             group: self.group.to_string(),
             name: self.name.to_string(),
@@ -92,7 +103,7 @@ impl<T: OptValue> Opt<T> {
         {
             return Err(fail(format!("expected a number from {min} to {max}")));
         }
-        T::from_text(Some(&text)).map_err(|e| fail(e.0))
+        T::from_texts(&texts).map_err(|e| fail(e.0))
     }
 }
 
@@ -129,7 +140,8 @@ impl<T: OptValue> AnyOpt for Opt<T> {
         self.default
     }
     fn answers_to(&self, group: &str, name: &str) -> bool {
-        let is = |g: &str, n: &str| g.eq_ignore_ascii_case(group) && n == name;
+        let asked = key(group, name);
+        let is = |g: &str, n: &str| key(g, n) == asked;
         is(self.group, self.name) || self.deprecated.iter().any(|(g, n)| is(g, n))
     }
     fn check(&self, conf: &Conf) -> Result<(), ConfError> {

@@ -15,7 +15,7 @@ fn newton_file_deprecated_name_is_read() {
     assert_eq!(conf.get(&opts::ml2::PROJECT_NETWORK_TYPES), ["vxlan", "gre", "vlan"]);
     assert_eq!(conf.get(&opts::default::GLOBAL_PHYSNET_MTU), 1496);
     assert_eq!(conf.get(&opts::ml2::PATH_MTU), 0);
-    assert_eq!(conf.unknown(), []);
+    assert_eq!(conf.audit(Role::Server), Audit::default());
 }
 
 #[test]
@@ -27,6 +27,57 @@ fn group_case_quotes_continuation_and_comments_as_oslo() {
 }
 
 #[test]
+fn lines_as_oslo_reads_them() {
+    let values = |text: &str| {
+        let entries = ini::parse(text).expect("valid");
+        entries.into_iter().map(|e| (e.key, e.value)).collect::<Vec<_>>()
+    };
+    let pair = |key: &str, value: &str| (key.to_string(), value.to_string());
+    assert_eq!(
+        values("[a]\nx: 1\ny = b:c = d\nz = \" q \"\nlone = \"\nempty =\n"),
+        [
+            pair("x", "1"),
+            pair("y", "b:c = d"),
+            pair("z", " q "),
+            pair("lone", ""),
+            pair("empty", "")
+        ]
+    );
+    assert_eq!(values("[a]\nx = 1\n\t# 2\n  3\n"), [pair("x", "1\n# 2\n3")]);
+    let broken = ["[a]\n x = 1\n", "[a]\nx = 1\n\n 2\n", "[a]\nx = 1\n# c\n 2\n", "x = 1\n"];
+    for text in broken {
+        ini::parse(text).expect_err(text);
+    }
+}
+
+#[test]
+fn every_value_of_a_repeated_option_counts_where_it_may_be_repeated() {
+    let text = "[oslo_policy]\npolicy_dirs = a\npolicy-dirs = b\n[DEFAULT]\nhost = a\nhost = b\n";
+    let conf = Conf::parse_str(text).expect("valid");
+    let more = Conf::parse_str("[OSLO_POLICY]\npolicy_dirs = c\n").expect("valid");
+    let both = Conf { sources: [conf.sources, more.sources].concat(), ..Conf::default() };
+    assert_eq!(both.get(&opts::oslo_policy::POLICY_DIRS).0, ["a", "b", "c"]);
+    assert_eq!(both.get(&opts::default::HOST).as_deref(), Some("b"));
+    assert_eq!(Conf::default().get(&opts::oslo_policy::POLICY_DIRS).0, ["policy.d"]);
+}
+
+#[test]
+fn a_later_file_wins_also_under_an_older_name() {
+    let first = Conf::parse_str("[ml2]\nproject_network_types = vlan\n").expect("valid");
+    let then = Conf::parse_str("[ml2]\ntenant_network_types = vxlan\n").expect("valid");
+    let both = Conf { sources: [first.sources, then.sources].concat(), ..Conf::default() };
+    assert_eq!(both.get(&opts::ml2::PROJECT_NETWORK_TYPES), ["vxlan"]);
+}
+
+#[test]
+fn blank_numbers_are_not_set_and_lower_case_default_is_another_group() {
+    let conf = Conf::parse_str("[DEFAULT]\nbind_port =\n[default]\nhost = a\n").expect("valid");
+    assert_eq!(conf.get(&opts::default::BIND_PORT), 9696);
+    assert_eq!(conf.get(&opts::default::HOST), None);
+    assert_eq!(conf.audit(Role::Server).unknown, [("default".to_string(), "host".to_string())]);
+}
+
+#[test]
 fn substitution_follows_references_and_survives_cycles() {
     let text = "[DEFAULT]\nstate_path = /srv\nlog_dir = $state_path/log\nhost = $log_file\nlog_file = ${host}\n\
         [database]\nconnection = sqlite:///$state_path/n$$.db\n";
@@ -34,6 +85,11 @@ fn substitution_follows_references_and_survives_cycles() {
     assert_eq!(conf.get(&opts::default::LOG_DIR).as_deref(), Some("/srv/log"));
     assert_eq!(conf.get(&opts::database::CONNECTION), "sqlite:////srv/n$.db");
     assert!(conf.get(&opts::default::HOST).is_some());
+    let text = "[DEFAULT]\nhost = h\nbind_host = ${ovs.local_ip}\nlog_file = $nothing-$ovs.local_ip\\$host\n\
+        [ovs]\nlocal_ip = $host\n";
+    let dotted = Conf::parse_str(text).expect("valid");
+    assert_eq!(dotted.get(&opts::default::BIND_HOST), "h");
+    assert_eq!(dotted.get(&opts::default::LOG_FILE).as_deref(), Some("$nothing-h$host"));
     assert_eq!(conf.get(&opts::metadata_proxy::METADATA_PROXY_SOCKET), "/srv/metadata_proxy");
     let default = Conf::default().get(&opts::metadata_proxy::METADATA_PROXY_SOCKET);
     assert_eq!(default, "/var/lib/neutron/metadata_proxy");

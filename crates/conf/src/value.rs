@@ -9,11 +9,40 @@ pub struct ValueError(pub String);
 
 /// A type an option may have.
 pub trait OptValue: Sized {
+    /// Whether every value given counts, in whatever file, and not only the last.
+    const MULTI: bool = false;
+    /// Whether a blank value is none, so that the default holds.
+    const BLANK_IS_UNSET: bool = false;
+
     /// The value of `text`; `None` when the option is not set and has no default.
     ///
     /// # Errors
     /// Text that is not of this type.
     fn from_text(text: Option<&str>) -> Result<Self, ValueError>;
+
+    /// The value of an option given once or several times.
+    ///
+    /// # Errors
+    /// Text that is not of this type.
+    fn from_texts(texts: &[String]) -> Result<Self, ValueError> {
+        Self::from_text(texts.last().map(String::as_str))
+    }
+}
+
+/// An option that may be given several times, each time with one value more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Multi(pub Vec<String>);
+
+impl OptValue for Multi {
+    const MULTI: bool = true;
+
+    fn from_text(text: Option<&str>) -> Result<Self, ValueError> {
+        Ok(Self(text.into_iter().map(str::to_string).collect()))
+    }
+
+    fn from_texts(texts: &[String]) -> Result<Self, ValueError> {
+        Ok(Self(texts.to_vec()))
+    }
 }
 
 fn required(text: Option<&str>) -> &str {
@@ -37,12 +66,16 @@ impl OptValue for bool {
 }
 
 impl OptValue for i64 {
+    const BLANK_IS_UNSET: bool = true;
+
     fn from_text(text: Option<&str>) -> Result<Self, ValueError> {
         required(text).parse().map_err(|_| ValueError("expected an integer".into()))
     }
 }
 
 impl OptValue for f64 {
+    const BLANK_IS_UNSET: bool = true;
+
     fn from_text(text: Option<&str>) -> Result<Self, ValueError> {
         let value: Self =
             required(text).parse().map_err(|_| ValueError("expected a number".into()))?;

@@ -1,9 +1,19 @@
-//! Where log lines go and which: `debug`, `log_file`, `log_dir`, as oslo.log has them.
+//! Where log lines go and which: `debug`, `log_file`, `log_dir`, `use_stderr`, `use_journal`, as
+//! oslo.log has them.
 
-use std::{fs::OpenOptions, io, path::PathBuf, sync::Mutex};
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+    sync::Mutex,
+};
 
 use neutrino_conf::{Conf, opts};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::writer::{BoxMakeWriter, MakeWriterExt},
+};
 
 use crate::cli::Common;
 
@@ -15,21 +25,58 @@ pub struct LogError {
     source: io::Error,
 }
 
-/// Starts logging for the service called `name`. The environment variable `RUST_LOG` overrides
-/// the level.
-pub fn start(name: &str, common: &Common, conf: &Conf) -> Result<(), LogError> {
-    let level = if common.debug || conf.get(&opts::default::DEBUG) { "debug" } else { "info" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(true);
-    match log_path(name, common, conf) {
-        None => builder.with_ansi(false).with_writer(io::stderr).init(),
-        Some(path) => {
-            let opened = OpenOptions::new().create(true).append(true).open(&path);
-            let file = opened.map_err(|source| LogError { path, source })?;
-            builder.with_ansi(false).with_writer(Mutex::new(file)).init();
-        }
+/// Changes what is logged while the process runs.
+pub struct Control(Box<dyn Fn(bool) + Send + Sync>);
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Control(..)")
     }
-    Ok(())
+}
+
+impl Control {
+    /// Logs what `common` and `conf` say from now on.
+    pub fn apply(&self, common: &Common, conf: &Conf) {
+        (self.0)(wants_debug(common, conf));
+    }
+}
+
+fn wants_debug(common: &Common, conf: &Conf) -> bool {
+    common.debug || conf.get(&opts::default::DEBUG)
+}
+
+/// The environment variable `RUST_LOG` overrides the level.
+fn filter(debug: bool) -> EnvFilter {
+    let level = if debug { "debug" } else { "info" };
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level))
+}
+
+/// Starts logging for the service called `name`.
+pub fn start(name: &str, common: &Common, conf: &Conf) -> Result<Control, LogError> {
+    let to_stderr = conf.get(&opts::default::USE_STDERR) || conf.get(&opts::default::USE_JOURNAL);
+    let writer = match log_path(name, common, conf) {
+        None => BoxMakeWriter::new(io::stderr),
+        Some(path) => {
+            let file = LogFile::open(path)?;
+            if to_stderr {
+                BoxMakeWriter::new(Mutex::new(file).and(io::stderr))
+            } else {
+                BoxMakeWriter::new(Mutex::new(file))
+            }
+        }
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(wants_debug(common, conf)))
+        .with_target(true)
+        .with_ansi(false)
+        .with_writer(writer)
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
+    builder.init();
+    Ok(Control(Box::new(move |debug| {
+        // Fails only when the subscriber is gone, and with it the log.
+        let _ = handle.reload(filter(debug));
+    })))
 }
 
 fn log_path(name: &str, common: &Common, conf: &Conf) -> Option<PathBuf> {
@@ -42,5 +89,64 @@ fn log_path(name: &str, common: &Common, conf: &Conf) -> Option<PathBuf> {
         (Some(dir), Some(file)) => Some(dir.join(file)),
         (Some(dir), None) => Some(dir.join(format!("{name}.log"))),
         (None, file) => file,
+    }
+}
+
+/// A log file that is opened anew when it was moved away, as logrotate does.
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl LogFile {
+    fn open(path: PathBuf) -> Result<Self, LogError> {
+        match OpenOptions::new().create(true).append(true).open(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(LogError { path, source }),
+        }
+    }
+
+    fn was_moved(&self) -> bool {
+        let identity =
+            |found: io::Result<std::fs::Metadata>| found.ok().map(|m| (m.dev(), m.ino()));
+        identity(std::fs::metadata(&self.path)) != identity(self.file.metadata())
+    }
+}
+
+impl io::Write for LogFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.was_moved()
+            && let Ok(anew) = Self::open(self.path.clone())
+        {
+            *self = anew;
+        }
+        self.file.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_moved_is_opened_anew() {
+        let dir = std::env::temp_dir().join(format!("neutrino-log-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("directory");
+        let path = dir.join("x.log");
+        let mut log = LogFile::open(path.clone()).expect("file");
+        log.write_all(b"one\n").expect("written");
+        fs::rename(&path, dir.join("x.log.1")).expect("moved");
+        log.write_all(b"two\n").expect("written");
+        let read = |name: &str| fs::read_to_string(dir.join(name)).expect("file");
+        let found = (read("x.log.1"), read("x.log"));
+        fs::remove_dir_all(&dir).expect("clean up");
+        assert_eq!(found, ("one\n".to_string(), "two\n".to_string()));
     }
 }

@@ -17,8 +17,9 @@ use crate::{
 /// How the rules are made up (`[oslo_policy]`).
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Text of the policy file, whose rules replace defaults of the same name.
-    pub policy_file: Option<String>,
+    /// Texts of policy files, whose rules replace those of the same name in earlier files and in
+    /// the defaults.
+    pub policy_files: Vec<String>,
     /// Only the rules with default roles count. When off, the rules of the time before count too
     /// and an admin may do everything, as in Neutron.
     pub enforce_new_defaults: bool,
@@ -26,7 +27,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { policy_file: None, enforce_new_defaults: true }
+        Self { policy_files: Vec::new(), enforce_new_defaults: true }
     }
 }
 
@@ -75,15 +76,15 @@ impl Action {
 }
 
 impl Enforcer {
-    /// Neutron's defaults with the overrides of a policy file.
+    /// Neutron's defaults with the overrides of policy files.
     ///
     /// # Errors
-    /// The policy file is malformed.
+    /// A policy file is malformed.
     pub fn new(options: &Options) -> Result<Self, PolicyError> {
-        let overrides = match &options.policy_file {
-            Some(text) => file::parse(text)?,
-            None => Vec::new(),
-        };
+        let mut overrides = Vec::new();
+        for text in &options.policy_files {
+            overrides.extend(file::parse(text)?);
+        }
         let rules = Rules::compile(merge(overrides, options.enforce_new_defaults)?)?;
         let resources = neutrino_api_defs::resources()
             .iter()

@@ -1,7 +1,8 @@
 //! The running server: its parts, built from a configuration and taken down in order.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use axum::Router;
 use neutrino_conf::Conf;
 use neutrino_policy::{Enforcer, Options};
 use neutrino_services::Agents;
@@ -37,6 +38,8 @@ pub struct Server {
     pub parts: Parts,
     /// What is done by the clock.
     pub periodic: Periodic,
+    authenticator: Arc<dyn Authenticator>,
+    grace: Option<Duration>,
 }
 
 impl std::fmt::Debug for Server {
@@ -53,6 +56,7 @@ impl Server {
     pub async fn start(conf: &Conf) -> Result<Self, ServerError> {
         let config = ServerConfig::from_conf(conf)?;
         let rpc_config = RpcConfig::from_conf(conf)?;
+        // Before anything is opened.
         let policy = rules(&config)?;
         let bus = Bus::new(&rpc_config);
         let parts = Parts::build(conf, &bus).await?;
@@ -86,37 +90,53 @@ impl Server {
             }
             _ => Arc::new(NoAuth),
         };
-        let authorizer = Arc::new(Authorizer::new(
-            policy,
-            parts.networks.clone(),
-            parts.security_groups.clone(),
-        ));
-        let limits = Limits { page: config.pagination_max_limit, allow_bulk: config.allow_bulk };
-        let router = router::router(&parts, &authorizer, authenticator, limits);
-        let api = Listening::start(config.bind, router).await?;
+        let api_router = api_router(&config, policy, &parts, &authenticator);
+        let api = Listening::start(config.bind, api_router).await?;
         let periodic = Periodic::start(&parts);
-        Ok(Self { api, identity, rpc, parts, periodic })
+        let grace = config.grace;
+        Ok(Self { api, identity, rpc, parts, periodic, authenticator, grace })
+    }
+
+    /// Takes from `conf` what can change while the server runs: the policy and the limits of the
+    /// API. Requests under way end by the old ones.
+    ///
+    /// # Errors
+    /// [`ServerError`] when they cannot be used; the old ones hold on.
+    pub fn reload(&self, conf: &Conf) -> Result<(), ServerError> {
+        let config = ServerConfig::from_conf(conf)?;
+        let policy = rules(&config)?;
+        self.api.replace(api_router(&config, policy, &self.parts, &self.authenticator));
+        Ok(())
     }
 
     /// Stops listening and lets requests under way finish.
     pub async fn stop(self) {
-        self.api.stop().await;
+        self.api.stop(self.grace).await;
         if let Some(identity) = self.identity {
-            identity.stop().await;
+            identity.stop(self.grace).await;
         }
         self.rpc.stop().await;
     }
 }
 
-/// The policy: defaults, and the operator's file where there is one.
+fn api_router(
+    config: &ServerConfig,
+    policy: Enforcer,
+    parts: &Parts,
+    authenticator: &Arc<dyn Authenticator>,
+) -> Router {
+    let (networks, groups) = (parts.networks.clone(), parts.security_groups.clone());
+    let authorizer = Arc::new(Authorizer::new(policy, networks, groups));
+    let limits = Limits { page: config.pagination_max_limit, allow_bulk: config.allow_bulk };
+    router::router(parts, &authorizer, authenticator.clone(), limits, config.behind_proxy)
+}
+
+/// The policy: defaults, and the operator's files where there are any.
 fn rules(config: &ServerConfig) -> Result<Enforcer, ServerError> {
-    let policy_file = match std::fs::read_to_string(&config.policy_file) {
-        Ok(text) => Some(text),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => return Err(ServerError::Policy(e.into())),
-    };
+    let read = |path| std::fs::read_to_string(path).map_err(|e| ServerError::Policy(e.into()));
+    let policy_files = config.policy_files.iter().map(read).collect::<Result<_, _>>()?;
     let enforce_new_defaults = config.enforce_new_defaults;
-    Enforcer::new(&Options { policy_file, enforce_new_defaults })
+    Enforcer::new(&Options { policy_files, enforce_new_defaults })
         .map_err(|e| ServerError::Policy(e.into()))
 }
 

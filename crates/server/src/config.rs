@@ -1,6 +1,6 @@
 //! What the server itself takes from the configuration; plugins read their own options.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use neutrino_conf::{Conf, opts};
 
@@ -50,8 +50,13 @@ pub struct ServerConfig {
     pub pagination_max_limit: Option<u64>,
     /// Whether a create request may hold several resources.
     pub allow_bulk: bool,
-    /// File that overrides policy defaults, if it exists.
-    pub policy_file: PathBuf,
+    /// Files that override policy defaults, in the order they are read.
+    pub policy_files: Vec<PathBuf>,
+    /// Whether what a proxy says about a request is believed.
+    pub behind_proxy: bool,
+    /// How long requests under way may take to finish once the server is told to stop; `None` as
+    /// long as they take.
+    pub grace: Option<Duration>,
     /// Whether the rules from before the default roles are left out.
     pub enforce_new_defaults: bool,
 }
@@ -81,10 +86,35 @@ impl ServerConfig {
             identity,
             pagination_max_limit: max_limit(&conf.get(&opts::default::PAGINATION_MAX_LIMIT)),
             allow_bulk: conf.get(&opts::default::ALLOW_BULK),
-            policy_file: PathBuf::from(conf.get(&opts::oslo_policy::POLICY_FILE)),
+            policy_files: policy_files(conf),
+            behind_proxy: conf.get(&opts::oslo_middleware::ENABLE_PROXY_HEADERS_PARSING),
+            grace: u64::try_from(conf.get(&opts::default::GRACEFUL_SHUTDOWN_TIMEOUT))
+                .ok()
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
             enforce_new_defaults: conf.get(&opts::oslo_policy::ENFORCE_NEW_DEFAULTS),
         })
     }
+}
+
+/// `policy_file`, then the files of `policy_dirs`, as far as they exist.
+fn policy_files(conf: &Conf) -> Vec<PathBuf> {
+    let mut files: Vec<_> =
+        conf.find_file(&conf.get(&opts::oslo_policy::POLICY_FILE)).into_iter().collect();
+    for dir in conf.get(&opts::oslo_policy::POLICY_DIRS).0 {
+        let Some(entries) = conf.find_file(&dir).and_then(|dir| fs::read_dir(dir).ok()) else {
+            continue;
+        };
+        let is_shown = |path: &PathBuf| {
+            path.is_file()
+                && !path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."))
+        };
+        let mut found: Vec<_> =
+            entries.filter_map(|e| e.ok().map(|e| e.path())).filter(is_shown).collect();
+        found.sort();
+        files.extend(found);
+    }
+    files
 }
 
 fn identity(conf: &Conf, network_port: u16) -> Result<IdentityConfig, ServerError> {

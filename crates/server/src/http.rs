@@ -11,7 +11,10 @@ use http_body_util::BodyExt;
 use neutrino_types::{ApiResult, Attrs, ListQuery};
 use serde_json::Value;
 
-use crate::middleware::error::{bad_request, too_large, too_slow};
+use crate::middleware::{
+    error::{bad_request, too_large, too_slow},
+    proxy,
+};
 
 /// Largest request body read. Neutron itself has no limit (its front end may); 16 MiB is a bulk
 /// create of some 20,000 ports, and bounds what one request can make the server hold.
@@ -81,12 +84,14 @@ pub fn json_object(body: &[u8]) -> ApiResult<Option<Attrs>> {
     }
 }
 
-/// Scheme and authority the client used: `http://host:port`.
+/// Scheme, authority and prefix of the URL the client used: `http://host:port`. The headers have
+/// been through [`proxy::layer`](crate::middleware::proxy::layer).
 #[must_use]
 pub fn base_url(headers: &HeaderMap) -> String {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let scheme = text("x-forwarded-proto").filter(|p| matches!(*p, "http" | "https"));
-    format!("{}://{}", scheme.unwrap_or("http"), text("host").unwrap_or("localhost"))
+    let scheme = text(proxy::PROTO).filter(|p| matches!(*p, "http" | "https"));
+    let host = text("host").unwrap_or("localhost");
+    format!("{}://{host}{}", scheme.unwrap_or("http"), text(proxy::PREFIX).unwrap_or_default())
 }
 
 /// The decoded parameters of the query string, in order.

@@ -53,17 +53,34 @@ pub enum ServerError {
     Signals(#[source] std::io::Error),
 }
 
-/// Runs the server until SIGTERM or SIGINT.
+/// Runs the server until SIGTERM or SIGINT. Whatever comes through `reloads` is a configuration
+/// to go on with, as far as it can change while the server runs.
 ///
 /// # Errors
 /// [`ServerError`] when a part cannot be built or an address cannot be bound.
-pub async fn run(conf: neutrino_conf::Conf) -> Result<(), ServerError> {
+pub async fn run(
+    conf: neutrino_conf::Conf,
+    mut reloads: tokio::sync::mpsc::Receiver<neutrino_conf::Conf>,
+) -> Result<(), ServerError> {
     if let Err(error) = serve::raise_descriptor_limit() {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let server = app::Server::start(&conf).await?;
     tracing::info!(address = %server.api.address, "network API listens");
-    serve::shutdown_signal().await.map_err(ServerError::Signals)?;
+    let mut told = std::pin::pin!(serve::shutdown_signal());
+    loop {
+        // Both are cancel-safe: the signal is polled in place, and so is `recv` documented.
+        tokio::select! {
+            told = told.as_mut() => break told.map_err(ServerError::Signals)?,
+            Some(conf) = reloads.recv() => match server.reload(&conf) {
+                Ok(()) => tracing::info!("policy and limits of the API are read again"),
+                Err(error) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "policy and limits of the API stay as they were"
+                ),
+            },
+        }
+    }
     tracing::info!("stopping");
     server.stop().await;
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{from_fn, from_fn_with_state, map_request_with_state},
     routing::{any, get},
 };
 use neutrino_api_defs::{
@@ -25,7 +25,7 @@ use crate::{
     middleware::{
         auth,
         error::{answer_method_not_allowed, answer_not_found},
-        request_id,
+        proxy, request_id,
     },
     parts::Parts,
     versions,
@@ -37,6 +37,7 @@ pub fn router(
     authorizer: &Arc<Authorizer>,
     authenticator: Arc<dyn Authenticator>,
     limits: Limits,
+    behind_proxy: bool,
 ) -> Router {
     let api = api(parts, authorizer, limits)
         .route("/v2.0", refuse_head(get(versions::v2)))
@@ -50,6 +51,7 @@ pub fn router(
         .fallback(answer_not_found)
         .method_not_allowed_fallback(answer_method_not_allowed)
         .layer(from_fn(request_id::layer))
+        .layer(map_request_with_state(behind_proxy, proxy::layer))
 }
 
 /// Everything that needs a known caller.

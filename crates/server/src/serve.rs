@@ -1,8 +1,16 @@
 //! Listening sockets and their orderly end.
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{
+    Router, body::Body, extract::Request, response::Response, routing::future::RouteFuture,
+};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -13,12 +21,8 @@ use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
-use tower::util::MapRequest;
 
 use crate::{ServerError, middleware::path::normalise};
-
-/// How long requests under way may take to finish once the server is told to stop.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Connections that may wait to be accepted: a thousand clients starting at once must fit (the
 /// default does not hold them, and the system then resets some). `net.core.somaxconn` caps it.
@@ -38,6 +42,7 @@ pub struct Listening {
     /// The address bound, with the port the system chose when 0 was asked for.
     pub address: SocketAddr,
     stop: watch::Sender<bool>,
+    router: watch::Sender<Router>,
     task: JoinHandle<()>,
 }
 
@@ -65,16 +70,28 @@ impl Listening {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, http, router, stopped));
-        Ok(Self { address: bound, stop, task })
+        let (router, current) = watch::channel(router);
+        let task = tokio::spawn(serve(listener, http, Current(current), stopped));
+        Ok(Self { address: bound, stop, router, task })
     }
 
-    /// Stops accepting, lets requests under way finish for a bounded time, and returns.
-    pub async fn stop(self) {
+    /// Answers requests with `router` from now on, also those of connections that are open.
+    pub fn replace(&self, router: Router) {
+        drop(self.router.send_replace(router));
+    }
+
+    /// Stops accepting, lets requests under way finish for at most `grace`, and returns.
+    pub async fn stop(self, grace: Option<Duration>) {
         // Fails only when the task has already ended.
         let _ = self.stop.send(true);
         let abort = self.task.abort_handle();
-        if tokio::time::timeout(GRACE, self.task).await.is_err() {
+        let ended = async {
+            match grace {
+                Some(grace) => tokio::time::timeout(grace, self.task).await.is_ok(),
+                None => self.task.await.is_ok(),
+            }
+        };
+        if !ended.await {
             tracing::warn!(address = %self.address, "requests still running were cut off");
             abort.abort();
         }
@@ -92,17 +109,33 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-type Service = MapRequest<Router, fn(Request<Incoming>) -> Request>;
+/// Answers each request with the router of its time.
+#[derive(Clone)]
+struct Current(watch::Receiver<Router>);
+
+impl tower::Service<Request<Incoming>> for Current {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // A router is always ready.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let mut router = self.0.borrow().clone();
+        tower::Service::call(&mut router, normalise(request.map(Body::new)))
+    }
+}
 
 /// Accepts until told to stop, then waits for the connections to finish what they are doing.
 async fn serve(
     listener: TcpListener,
     http: http1::Builder,
-    router: Router,
+    service: Current,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let to_ours: fn(Request<Incoming>) -> Request = |request| normalise(request.map(Body::new));
-    let service: Service = MapRequest::new(router, to_ours);
     // Dropped with this task, which ends what is still running.
     let mut connections = JoinSet::new();
     loop {
@@ -133,7 +166,7 @@ async fn serve(
 async fn serve_one(
     stream: TcpStream,
     http: http1::Builder,
-    service: Service,
+    service: Current,
     mut stopped: watch::Receiver<bool>,
 ) {
     // Answers are written whole; waiting for more of them only costs time.

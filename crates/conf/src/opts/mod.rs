@@ -14,7 +14,7 @@ pub use metadata::{
 };
 pub use server::{
     database, default, identity, ml2, ml2_conf, ml2_type_flat, ml2_type_geneve, ml2_type_gre,
-    ml2_type_vlan, ml2_type_vxlan, neutron_conf, oslo_policy, quotas, rpc,
+    ml2_type_vlan, ml2_type_vxlan, neutron_conf, oslo_middleware, oslo_policy, quotas, rpc,
 };
 
 use crate::AnyOpt;
@@ -45,8 +45,8 @@ macro_rules! group {
     }) => {
         $(#[$doc])*
         pub mod $module {
-            #[allow(unused_imports, reason = "not every group has a map option")]
-            use std::collections::BTreeMap;
+            #[allow(unused_imports, reason = "not every group has a map option, or one with many values")]
+            use {std::collections::BTreeMap, crate::Multi};
             use crate::{AnyOpt, Opt};
             $(
                 #[doc = $help]

@@ -11,7 +11,16 @@ pub(super) fn all() -> Vec<&'static dyn AnyOpt> {
 /// The options of `neutron.conf`.
 #[must_use]
 pub fn neutron_conf() -> Vec<&'static dyn AnyOpt> {
-    [default::ALL, database::ALL, rpc::ALL, identity::ALL, oslo_policy::ALL, quotas::ALL].concat()
+    [
+        default::ALL,
+        database::ALL,
+        rpc::ALL,
+        identity::ALL,
+        oslo_policy::ALL,
+        oslo_middleware::ALL,
+        quotas::ALL,
+    ]
+    .concat()
 }
 
 /// The options of `ml2_conf.ini`.
@@ -35,6 +44,8 @@ group! {
         DEBUG: bool = "debug", "Log debug messages.", default("false");
         LOG_FILE: Option<String> = "log_file", "File to log to instead of standard error.", deprecated(&[("DEFAULT", "logfile")]);
         LOG_DIR: Option<String> = "log_dir", "Directory of log_file; without log_file the command's name is used.", deprecated(&[("DEFAULT", "logdir")]);
+        USE_STDERR: bool = "use_stderr", "Log to standard error, also when there is a log file.", default("false");
+        USE_JOURNAL: bool = "use_journal", "Log to the journal: to standard error, which systemd passes on to it, also when there is a log file.", default("false");
         STATE_PATH: String = "state_path", "Where agents keep files.", default("/var/lib/neutron");
         BIND_HOST: String = "bind_host", "Address the API listens on.", default("0.0.0.0");
         BIND_PORT: i64 = "bind_port", "Port the API listens on.", default("9696"), range(0, 65535);
@@ -70,6 +81,7 @@ group! {
         RPC_RESPONSE_MAX_TIMEOUT: i64 = "rpc_response_max_timeout", "Longest time in seconds to wait for an answer; the wait doubles with every timeout up to it.", default("600"), range(1, 86_400);
         RPC_RESOURCES_PROCESSING_STEP: i64 = "rpc_resources_processing_step", "Ports an agent asks for or reports in one RPC call.", default("20"), range(1, 10_000);
         TRANSPORT_URL: Option<String> = "transport_url", "Message bus. embedded://HOST:PORT is the bus inside the server (agents), embedded:// or nothing the same inside the server itself.";
+        GRACEFUL_SHUTDOWN_TIMEOUT: i64 = "graceful_shutdown_timeout", "Seconds that requests under way may take to finish once the server is told to stop; 0 for as long as they take.", default("60"), range(0, 86_400);
         API_WORKERS: Option<i64> = "api_workers", "Threads that serve the API; defaults to the number of processors.";
     }
 }
@@ -102,7 +114,15 @@ group! {
     /// `[oslo_policy]`.
     oslo_policy = "oslo_policy" {
         POLICY_FILE: String = "policy_file", "File of rules that override the defaults; read when it exists.", default("policy.yaml");
+        POLICY_DIRS: Multi = "policy_dirs", "Directories whose files are read after policy_file, in name order; those that do not exist are passed over.", default("policy.d");
         ENFORCE_NEW_DEFAULTS: bool = "enforce_new_defaults", "Use only the role-based defaults, without the deprecated rules.", default("true");
+    }
+}
+
+group! {
+    /// `[oslo_middleware]`.
+    oslo_middleware = "oslo_middleware" {
+        ENABLE_PROXY_HEADERS_PARSING: bool = "enable_proxy_headers_parsing", "Believe what a proxy in front says about scheme, host and path of a request: X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Prefix, Forwarded.", default("false");
     }
 }
 

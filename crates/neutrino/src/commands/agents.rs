@@ -7,7 +7,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use neutrino_conf::Conf;
+use neutrino_conf::{Conf, Role};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{Failure, service};
@@ -48,6 +48,16 @@ impl AgentRole {
         }
     }
 
+    /// What it honours and refuses.
+    fn role(self) -> Role {
+        match self {
+            Self::Openvswitch => Role::OpenvswitchAgent,
+            Self::Dhcp => Role::DhcpAgent,
+            Self::L3 => Role::L3Agent,
+            Self::Metadata => Role::MetadataAgent,
+        }
+    }
+
     async fn run(self, conf: Conf) -> Result<(), Failure> {
         match self {
             Self::Openvswitch => neutrino_agent_ovs::run(conf).await?,
@@ -68,6 +78,7 @@ pub fn run(groups: &[AgentGroup]) -> Result<ExitCode, Failure> {
             if agents.iter().any(|(known, _)| known == role) {
                 return Err(Twice(role.program()).into());
             }
+            service::check(&conf, role.role())?;
             agents.push((*role, conf.clone()));
         }
     }
@@ -76,12 +87,18 @@ pub fn run(groups: &[AgentGroup]) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     };
     let name = if agents.len() == 1 { role.program() } else { "neutrino-agent" };
-    logging::start(name, &group.common, conf)?;
-    agents.iter().for_each(|(_, conf)| service::tell_unknown(conf));
+    let log = logging::start(name, &group.common, conf)?;
+    agents.iter().for_each(|(agent, conf)| service::tell(conf, agent.role()));
     if let Err(error) = neutrino_server::serve::raise_descriptor_limit() {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    service::runtime(name, conf)?.block_on(together(agents))?;
+    let (common, runtime) = (group.common.clone(), service::runtime(name, conf)?);
+    let roles = group.roles.iter().map(|agent| agent.role()).collect();
+    runtime.block_on(async {
+        // Agents read nothing again but what they log.
+        drop(service::reloads(common, roles, log)?);
+        together(agents).await
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

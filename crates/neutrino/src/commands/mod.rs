@@ -6,6 +6,8 @@ mod service;
 
 use std::{error::Error, io::Read, process::ExitCode};
 
+use neutrino_conf::Role;
+
 use crate::cli::{Cli, Command};
 
 /// Any command's failure, to be printed by `main`.
@@ -14,9 +16,11 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
-        Command::Server(common) => service::run("neutron-server", &common, |conf| async {
-            neutrino_server::run(conf).await.map_err(Failure::from)
-        }),
+        Command::Server(common) => {
+            service::run("neutron-server", Role::Server, &common, |conf, reloads| async {
+                neutrino_server::run(conf, reloads).await.map_err(Failure::from)
+            })
+        }
         Command::Agent(first) => {
             let groups: Vec<_> = std::iter::once(first).chain(cli.more_agents).collect();
             agents::run(&groups)

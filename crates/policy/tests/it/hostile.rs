@@ -41,7 +41,7 @@ proptest! {
         if expr::parse(&text).is_ok() {
             // What parses can be asked, and without the target it claims nothing wrong.
             let line = format!("{}: {}", json!("get_network:mtu"), json!(text));
-            let options = Options { policy_file: Some(line), ..Options::default() };
+            let options = Options { policy_files: vec![line], ..Options::default() };
             if let Ok(enforcer) = Enforcer::new(&options) {
                 let item = attrs(json!({"id": "i", "project_id": "p", "name": "x", "shared": true}));
                 for ctx in [Context::admin(), member(), Context::default()] {

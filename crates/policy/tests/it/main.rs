@@ -17,7 +17,7 @@ fn defaults() -> Enforcer {
 
 /// The defaults with a policy file.
 fn with_file(text: &str) -> Enforcer {
-    Enforcer::new(&Options { policy_file: Some(text.into()), ..Options::default() })
+    Enforcer::new(&Options { policy_files: vec![text.into()], ..Options::default() })
         .expect("well-formed")
 }
 

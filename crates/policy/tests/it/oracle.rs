@@ -42,7 +42,7 @@ fn decides_as_oslo_policy() {
             ..Context::default()
         };
         // oslo.policy denies what it cannot read; here such a file is refused when loaded.
-        let holds = Enforcer::new(&Options { policy_file: Some(file), ..Options::default() })
+        let holds = Enforcer::new(&Options { policy_files: vec![file], ..Options::default() })
             .is_ok_and(|e| e.check("tested", &Target::new(&case.target), &ctx));
         assert_eq!(holds, case.holds, "{} for {ctx:?} on {:?}", case.rule, case.target);
     }

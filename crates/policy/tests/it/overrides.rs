@@ -38,7 +38,7 @@ fn rules_that_are_not_defined_are_the_default_rule() {
 #[test]
 fn circles_are_refused() {
     let load = |text: &str| {
-        Enforcer::new(&Options { policy_file: Some(text.into()), ..Options::default() })
+        Enforcer::new(&Options { policy_files: vec![text.into()], ..Options::default() })
     };
     assert!(matches!(load("\"a\": \"rule:a\"\n"), Err(PolicyError::Circle(_))));
     assert!(matches!(

@@ -3,4 +3,5 @@
 pub mod auth;
 pub mod error;
 pub mod path;
+pub mod proxy;
 pub mod request_id;

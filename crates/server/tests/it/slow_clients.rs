@@ -35,7 +35,7 @@ async fn a_head_that_never_ends_costs_the_connection() {
     assert!(!received.contains("hello"), "{received}");
     let received = exchange(&server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(received.ends_with("hello"), "{received}");
-    server.stop().await;
+    server.stop(None).await;
 }
 
 #[tokio::test]
@@ -46,6 +46,6 @@ async fn stopping_does_not_wait_for_idle_connections() {
     let mut byte = [0];
     stream.read_exact(&mut byte).await.expect("the answer begins");
     let begun = std::time::Instant::now();
-    server.stop().await;
+    server.stop(None).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }

@@ -70,7 +70,7 @@ async fn discovery_needs_no_token() {
         assert!(v3.header("x-openstack-request-id").expect("id").starts_with("req-"));
     }
     assert_eq!(client.get("/v3/nothing").await.json()["error"]["code"], 404);
-    server.stop().await;
+    server.stop(None).await;
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn password_token_is_scoped_and_validates() {
     let deleted = alice.with("X-Subject-Token", &id).delete("/v3/auth/tokens").await;
     assert_eq!(deleted.status, 204);
     assert_eq!(alice.get("/v3/auth/projects").await.status, 401);
-    server.stop().await;
+    server.stop(None).await;
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn token_method_rescopes_without_living_longer() {
     let answer = client.post("/v3/auth/tokens", &rescope).await;
     assert_eq!(answer.status, 201);
     assert_eq!(answer.json()["token"]["expires_at"], body["expires_at"]);
-    server.stop().await;
+    server.stop(None).await;
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn wrong_credentials_are_all_the_same_401() {
             "{body}"
         );
     }
-    server.stop().await;
+    server.stop(None).await;
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn expired_token_is_refused() {
     let (server, client) = start(0).await;
     let answer = client.post("/v3/auth/tokens", &password("alice", "secret", None)).await;
     assert_eq!(answer.status, 401, "a token that is already expired is never handed out");
-    server.stop().await;
+    server.stop(None).await;
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn lookups_by_name_and_id_are_the_admins() {
     assert_eq!(alice.get("/v3/projects").await.status, 403);
     assert_eq!(alice.get("/v3/users").await.json()["error"]["title"], "Forbidden");
     assert_eq!(client.get("/v3/projects").await.status, 401);
-    server.stop().await;
+    server.stop(None).await;
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn catalog_entries_are_found_by_id() {
         assert_eq!((one.status, &one.json()[member]), (200, &first), "{path}");
         assert_eq!(admin.get(&format!("/v3/{path}/none")).await.status, 404, "{path}");
     }
-    server.stop().await;
+    server.stop(None).await;
 }
 
 #[tokio::test]
@@ -246,5 +246,5 @@ async fn role_assignments_carry_names_on_request() {
         assert_eq!(item["user"]["domain"], json!({"id": "default", "name": "Default"}));
         assert!(item["role"]["name"].is_string() && item["scope"]["project"]["name"].is_string());
     }
-    server.stop().await;
+    server.stop(None).await;
 }
