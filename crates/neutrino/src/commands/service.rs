@@ -94,6 +94,7 @@ pub fn reloads(
                 Ok(conf) => {
                     log.apply(&common, &conf);
                     tracing::info!("the configuration was read again");
+                    tracing::debug!(?conf, "options set");
                     // Nobody receives where nothing else can change.
                     let _ = sender.send(conf).await;
                 }

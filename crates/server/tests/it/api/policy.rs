@@ -126,6 +126,31 @@ async fn policy_file_overrides_defaults() {
 }
 
 #[tokio::test]
+async fn policy_directories_are_read_after_the_file() {
+    let dir = neutrino_db::testing::TempDir::new("policies").expect("directory");
+    let write = |name: &str, rule: &str| {
+        let text = format!("\"create_network\": \"{rule}\"\n");
+        std::fs::write(dir.path().join(name), text).expect("write");
+    };
+    std::fs::create_dir(dir.path().join("d")).expect("directory");
+    write("policy.yaml", "role:file");
+    write("d/1.yaml", "role:first");
+    write("d/2.yaml", "role:second");
+    write("d/.hidden", "role:hidden");
+    let path = dir.path().display();
+    let options = format!(
+        "[oslo_policy]\npolicy_file = {path}/policy.yaml\npolicy_dirs = {path}/none\n\
+         policy_dirs = {path}/d\n"
+    );
+    let t = TestServer::start_with(&options).await;
+    for (role, status) in [("file", 403), ("first", 403), ("hidden", 403), ("second", 201)] {
+        let answer = t.user("p1", role).post("/v2.0/networks", &json!({"network": {}})).await;
+        assert_eq!(answer.status, status, "{role}");
+    }
+    t.stop().await;
+}
+
+#[tokio::test]
 async fn tags_follow_the_resource() {
     let t = TestServer::start().await;
     let (owner, stranger) = (t.user("p1", "member,reader"), t.user("p2", "member,reader"));

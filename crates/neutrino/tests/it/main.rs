@@ -1,0 +1,4 @@
+//! The binary as a process: its configuration, its signals, several servers on one database.
+
+mod configuration;
+mod process;
