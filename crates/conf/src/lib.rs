@@ -121,8 +121,8 @@ impl Conf {
     ///
     /// # Errors
     /// A value that is not of the option's type.
-    pub fn with<T: OptValue>(mut self, opt: &Opt<T>, value: &str) -> Result<Self, ConfError> {
-        let values = BTreeMap::from([(key(opt.group, opt.name), vec![value.to_string()])]);
+    pub fn with(mut self, opt: &dyn AnyOpt, value: &str) -> Result<Self, ConfError> {
+        let values = BTreeMap::from([(key(opt.group(), opt.name()), vec![value.to_string()])]);
         self.sources.push(Arc::new(Source { path: "<set>".into(), values }));
         opt.check(&self)?;
         Ok(self)
@@ -156,6 +156,15 @@ impl Conf {
     #[must_use]
     pub fn get<T: OptValue>(&self, opt: &Opt<T>) -> T {
         opt.read(self).unwrap_or_else(|_| opt.default_value())
+    }
+
+    /// The value that `opt` has in `group` instead of its own group: for options that many groups
+    /// share when another option names the group.
+    ///
+    /// # Errors
+    /// A value that is not of the option's type.
+    pub fn get_in<T: OptValue>(&self, group: &str, opt: &Opt<T>) -> Result<T, ConfError> {
+        opt.read_in(self, group)
     }
 
     /// The value of `text`, or else the trimmed contents of the file that `file` names: for

@@ -40,7 +40,7 @@ impl<T: OptValue> Opt<T> {
         self
     }
 
-    /// Older names, `(group, name)`, accepted in files.
+    /// Older names, `(group, name)`, accepted in files; an empty group is the option's own.
     #[must_use]
     pub const fn deprecated(mut self, names: &'static [(&'static str, &'static str)]) -> Self {
         self.deprecated = names;
@@ -69,8 +69,13 @@ impl<T: OptValue> Opt<T> {
     }
 
     pub(crate) fn read(&self, conf: &Conf) -> Result<T, ConfError> {
-        let mut names = vec![(self.group, self.name)];
-        names.extend(self.deprecated);
+        self.read_in(conf, self.group)
+    }
+
+    /// The value under this option's names in another group than its own.
+    pub(crate) fn read_in(&self, conf: &Conf, group: &str) -> Result<T, ConfError> {
+        let older = self.deprecated.iter().map(|(g, n)| (if g.is_empty() { group } else { g }, *n));
+        let names: Vec<_> = std::iter::once((group, self.name)).chain(older).collect();
         let configured = if T::MULTI {
             Some(conf.all_values(&names)).filter(|all| !all.is_empty())
         } else {
@@ -84,12 +89,12 @@ impl<T: OptValue> Opt<T> {
         // A default may refer to another option, e.g. $state_path.
         let texts = texts.or_else(|| {
             let refers = self.default.filter(|d| d.contains('$'));
-            refers.map(|default| vec![conf.expand(self.group, default)])
+            refers.map(|default| vec![conf.expand(group, default)])
         });
         let Some(texts) = texts else { return Ok(self.default_value()) };
         let text = texts.last().cloned().unwrap_or_default();
         let fail = |problem: String| ConfError::Value {
-            group: self.group.to_string(),
+            group: group.to_string(),
             name: self.name.to_string(),
             value: text.clone(),
             problem,
@@ -141,7 +146,7 @@ impl<T: OptValue> AnyOpt for Opt<T> {
     }
     fn answers_to(&self, group: &str, name: &str) -> bool {
         let asked = key(group, name);
-        let is = |g: &str, n: &str| key(g, n) == asked;
+        let is = |g, n| key(if str::is_empty(g) { self.group } else { g }, n) == asked;
         is(self.group, self.name) || self.deprecated.iter().any(|(g, n)| is(g, n))
     }
     fn check(&self, conf: &Conf) -> Result<(), ConfError> {
