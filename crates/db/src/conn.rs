@@ -1,26 +1,30 @@
 //! Connections and transactions as async code sees them: one hop per statement.
 //!
-//! A [`Conn`] is a consistent snapshot of the database for reading; a [`Tx`] is the one write
+//! A [`Conn`] is a consistent snapshot of the database for reading; a [`Tx`] is a write
 //! transaction. Neither outlives the request it serves.
 
 use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
-use rusqlite::Connection;
-use sea_query::{QueryStatementBuilder, SqliteQueryBuilder, Values};
-use tokio::sync::OwnedSemaphorePermit;
+use sea_query::{
+    Expr, Func, IntoIden, IntoTableRef, Query, QueryStatementBuilder, SelectStatement,
+};
 
 use crate::{
-    db::DbInner,
+    Dialect,
+    backend::Session,
     error::{DbError, DbResult},
     row::{Row, RowRef},
-    worker::{Role, Worker, bind},
+    statement::{Prepared, Rendered},
 };
+
+/// What the column is called that a choice answers (see [`Conn::insert_chosen`]).
+pub const CHOSEN: &str = "chosen";
 
 /// How many statements ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,76 +72,27 @@ impl Counters {
     }
 }
 
-/// Most values bound to one statement: SQLite takes 32,766.
-const MOST_VALUES: usize = 32_000;
-/// Longest statement kept prepared, in bytes.
-const LONGEST_KEPT: usize = 64 * 1024;
-/// How much of a statement an error shows, in characters.
-const LONGEST_SHOWN: usize = 2000;
-
-/// A statement of a batch, rendered (see [`Conn::execute_batch`]).
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    sql: String,
-    values: Values,
-}
-
-impl Prepared {
-    /// Renders `statement`. Where it has more values than can be bound, as a bulk create of
-    /// thousands has, they become part of the text, quoted by sea-query.
-    pub fn new<S: QueryStatementBuilder>(statement: &S) -> Self {
-        let (sql, values) = statement.build_any(&SqliteQueryBuilder);
-        if values.0.len() <= MOST_VALUES {
-            return Self { sql, values };
-        }
-        let mut sql = String::with_capacity(2 * sql.len());
-        statement.build_collect_any_into(&SqliteQueryBuilder, &mut sql);
-        Self { sql, values: Values(Vec::new()) }
-    }
-
-    /// Whether it is worth keeping prepared: a long text will hardly come again.
-    fn recurs(&self) -> bool {
-        self.sql.len() <= LONGEST_KEPT
-    }
-
-    /// What it is, for an error.
-    fn attempted(&self) -> String {
-        let text: String = self.sql.chars().take(LONGEST_SHOWN).collect();
-        format!("running '{text}'")
-    }
-}
-
 /// A snapshot of the database for reading, taken at the first statement.
 ///
 /// It holds one of the pool's connections: keep it short, and never await a second one or a
 /// [`Tx`] while holding it longer than needed. What is written after the first statement stays
 /// invisible.
 pub struct Conn {
-    db: Arc<DbInner>,
-    worker: Worker,
-    role: Role,
-    begun: AtomicBool,
-    open: bool,
-    counters: Arc<Counters>,
-    permit: Option<OwnedSemaphorePermit>,
+    session: Session,
+    dialect: Dialect,
+    counters: Counters,
+    /// Of all connections.
+    all: Arc<Counters>,
 }
 
 impl Conn {
-    pub(crate) fn new(
-        db: Arc<DbInner>,
-        worker: Worker,
-        role: Role,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
-        Self {
-            db,
-            worker,
-            role,
-            begun: AtomicBool::new(false),
-            open: true,
-            counters: Arc::default(),
-            permit: Some(permit),
-        }
+    pub(crate) fn new(session: Session, dialect: Dialect, all: Arc<Counters>) -> Self {
+        Self { session, dialect, counters: Counters::default(), all }
+    }
+
+    /// What the database speaks.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Statements run on this connection so far.
@@ -146,7 +101,7 @@ impl Conn {
         self.counters.get()
     }
 
-    /// Runs `statement` and decodes each row on the database thread, without copying cells.
+    /// Runs `statement` and decodes each row where the backend has it, without copying cells.
     ///
     /// # Errors
     /// What the database refused.
@@ -156,31 +111,23 @@ impl Conn {
         T: Send + 'static,
         F: FnMut(&RowRef<'_>) -> T + Send + 'static,
     {
-        let prepared = Prepared::new(statement);
-        self.run(move |c, counters| {
-            let mut out = Vec::new();
-            query(c, &prepared, counters, |row| out.push(decode(row)))?;
-            Ok(out)
-        })
-        .await
+        let step = move |out: &mut Vec<T>, row: &RowRef<'_>| out.push(decode(row));
+        self.fetch_fold(statement, Vec::new(), step).await
     }
 
-    /// Runs `statement` and folds its rows into `state` on the database thread.
+    /// Runs `statement` and folds its rows into `state` where the backend has them.
     ///
     /// # Errors
     /// What the database refused.
-    pub async fn fetch_fold<S, T, F>(&self, statement: &S, mut state: T, mut step: F) -> DbResult<T>
+    pub async fn fetch_fold<S, T, F>(&self, statement: &S, state: T, step: F) -> DbResult<T>
     where
         S: QueryStatementBuilder,
         T: Send + 'static,
         F: FnMut(&mut T, &RowRef<'_>) + Send + 'static,
     {
-        let prepared = Prepared::new(statement);
-        self.run(move |c, counters| {
-            query(c, &prepared, counters, |row| step(&mut state, row))?;
-            Ok(state)
-        })
-        .await
+        let rendered = Rendered::new(statement, self.dialect)?;
+        self.count(&rendered);
+        self.session.fetch(rendered, state, step).await
     }
 
     /// All rows of `statement`.
@@ -215,8 +162,51 @@ impl Conn {
     /// # Errors
     /// What the database refused. A refused statement leaves the transaction as it was before it.
     pub async fn execute<S: QueryStatementBuilder>(&self, statement: &S) -> DbResult<u64> {
-        let prepared = Prepared::new(statement);
-        self.run(move |c, counters| execute(c, &prepared, counters)).await
+        let rendered = Rendered::new(statement, self.dialect)?;
+        self.count(&rendered);
+        let done = self.session.execute(vec![rendered]).await?;
+        Ok(done.first().map_or(0, |done| done.rows))
+    }
+
+    /// Inserts a row into `table` whose `column` is what `choice` answers (a SELECT of at most one
+    /// row of one column, an integer above zero, called [`CHOSEN`]) and whose other columns are
+    /// `fixed`; answers what was chosen. Choice and insertion are one statement.
+    ///
+    /// # Errors
+    /// What the database refused.
+    pub async fn insert_chosen<C: IntoIden>(
+        &self,
+        table: impl IntoTableRef,
+        (column, choice): (C, SelectStatement),
+        fixed: Vec<(C, Expr)>,
+    ) -> DbResult<Option<i64>> {
+        let column = column.into_iden();
+        let chosen = Expr::col(CHOSEN);
+        let mut row = Query::select();
+        // MySQL has no RETURNING.
+        match self.dialect {
+            Dialect::Mysql => row.expr(Func::cust("LAST_INSERT_ID").arg(chosen)),
+            Dialect::Sqlite | Dialect::Postgres => row.expr(chosen),
+        };
+        row.from_subquery(choice, "choice");
+        let mut columns = vec![column.clone()];
+        for (column, value) in fixed {
+            columns.push(column.into_iden());
+            row.expr(value);
+        }
+        let mut insert = Query::insert();
+        insert.into_table(table).columns(columns);
+        // The columns and the select above are written together, so their numbers agree.
+        insert.select_from(row).map_err(|_| DbError::Value("a row of another width"))?;
+        if self.dialect != Dialect::Mysql {
+            insert.returning_col(column);
+            return Ok(self.fetch_opt(&insert).await?.map(|row| row.int(0)));
+        }
+        let rendered = Rendered::new(&insert, self.dialect)?;
+        self.count(&rendered);
+        let done = self.session.execute(vec![rendered]).await?;
+        let inserted = done.first().filter(|done| done.rows > 0);
+        Ok(inserted.and_then(|done| i64::try_from(done.last_id).ok()))
     }
 
     /// Runs several statements in one hop; answers the rows each touched. Stops at the first
@@ -225,80 +215,34 @@ impl Conn {
     /// # Errors
     /// What the database refused.
     pub async fn execute_batch(&self, statements: Vec<Prepared>) -> DbResult<Vec<u64>> {
-        self.run(move |c, counters| {
-            statements.iter().map(|statement| execute(c, statement, counters)).collect()
-        })
-        .await
+        let rendered: Vec<Rendered> = statements
+            .into_iter()
+            .map(|statement| statement.render(self.dialect))
+            .collect::<DbResult<_>>()?;
+        for statement in &rendered {
+            self.count(statement);
+        }
+        let done = self.session.execute(rendered).await?;
+        Ok(done.iter().map(|done| done.rows).collect())
     }
 
     /// Runs DDL, which sea-query renders without values.
     pub(crate) async fn execute_ddl(&self, sql: Vec<String>) -> DbResult<()> {
-        self.run(move |c, _| {
-            for statement in &sql {
-                c.execute_batch(statement)
-                    .map_err(|e| DbError::from_sqlite(e, format!("running '{statement}'")))?;
-            }
-            Ok(())
-        })
-        .await
+        self.session.execute_ddl(sql).await
     }
 
-    async fn run<T, F>(&self, job: F) -> DbResult<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection, &BothCounters) -> DbResult<T> + Send + 'static,
-    {
-        let first = !self.begun.swap(true, Ordering::Relaxed);
-        let role = self.role;
-        let counters = BothCounters { own: self.counters.clone(), db: self.db.counters.clone() };
-        self.worker
-            .run(move |c| {
-                ensure_begun(c, role, first)?;
-                job(c, &counters)
-            })
-            .await
-    }
-
-    /// Ends the transaction and gives the connection back. `commit` only makes sense for writers.
-    async fn end(mut self, commit: bool) -> DbResult<()> {
-        self.open = false;
-        if !self.begun.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let permit = self.permit.take();
-        self.worker
-            .run(move |c| {
-                let result = finish(c, commit);
-                drop(permit);
-                result
-            })
-            .await
+    fn count(&self, statement: &Rendered) {
+        let reads = statement.reads();
+        self.counters.add(reads);
+        self.all.add(reads);
     }
 }
 
-impl Drop for Conn {
-    fn drop(&mut self) {
-        if self.open && self.begun.load(Ordering::Relaxed) {
-            let permit = if self.role == Role::Writer { self.permit.take() } else { None };
-            // Only fails when the thread is gone, and the transaction with it.
-            let _ = self.worker.post(move |c| {
-                if let Err(error) = finish(c, false) {
-                    tracing::error!(%error, "rolling back failed");
-                }
-                drop(permit);
-            });
-        }
-        if self.role == Role::Reader {
-            // Back before the permit is: whoever gets the permit finds a reader.
-            self.db.give_back(self.worker.clone());
-        }
-    }
-}
-
-/// The write transaction. Dropped without [`Tx::commit`] it is rolled back.
+/// A write transaction. Dropped without [`Tx::commit`] it is rolled back.
 ///
-/// There is one at a time; it is handed out in the order it was asked for. It begins at the first
-/// statement.
+/// There is one at a time, over all servers on the database (but see
+/// [`crate::Db::begin_unordered`]); a server hands it out in the order it was asked for. It begins
+/// at the first statement.
 pub struct Tx(Conn);
 
 impl Tx {
@@ -309,9 +253,10 @@ impl Tx {
     /// Makes everything done in this transaction permanent and visible.
     ///
     /// # Errors
-    /// What the database refused; nothing is kept then.
+    /// [`DbError::CommitUnknown`] when the connection was lost before the answer; what the database
+    /// refused, in which case nothing is kept.
     pub async fn commit(self) -> DbResult<()> {
-        self.0.end(true).await
+        self.0.session.end(true).await
     }
 }
 
@@ -327,85 +272,4 @@ impl std::ops::DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Conn {
         &mut self.0
     }
-}
-
-struct BothCounters {
-    own: Arc<Counters>,
-    /// Not the whole `DbInner`: a job must never hold the last reference to its own thread.
-    db: Arc<Counters>,
-}
-
-impl BothCounters {
-    fn add(&self, read_only: bool) {
-        self.own.add(read_only);
-        self.db.add(read_only);
-    }
-}
-
-fn ensure_begun(c: &Connection, role: Role, first: bool) -> DbResult<()> {
-    if !c.is_autocommit() {
-        return Ok(());
-    }
-    if !first {
-        return Err(DbError::Aborted);
-    }
-    let sql = match role {
-        // Takes the write lock at once: a transaction that got it cannot fail for want of it later.
-        Role::Writer => "BEGIN IMMEDIATE",
-        Role::Reader => "BEGIN",
-    };
-    run_plain(c, sql)
-}
-
-fn finish(c: &Connection, commit: bool) -> DbResult<()> {
-    if c.is_autocommit() {
-        return if commit { Err(DbError::Aborted) } else { Ok(()) };
-    }
-    let result = run_plain(c, if commit { "COMMIT" } else { "ROLLBACK" });
-    if result.is_err() && !c.is_autocommit() {
-        run_plain(c, "ROLLBACK")?;
-    }
-    result
-}
-
-fn run_plain(c: &Connection, sql: &'static str) -> DbResult<()> {
-    c.prepare_cached(sql)
-        .and_then(|mut statement| statement.raw_execute())
-        .map(|_| ())
-        .map_err(|e| DbError::from_sqlite(e, sql))
-}
-
-fn query(
-    c: &Connection,
-    prepared: &Prepared,
-    counters: &BothCounters,
-    mut each: impl FnMut(&RowRef<'_>),
-) -> DbResult<()> {
-    let attempted = || prepared.attempted();
-    let mut statement =
-        c.prepare_cached(&prepared.sql).map_err(|e| DbError::from_sqlite(e, attempted()))?;
-    counters.add(statement.readonly());
-    bind(&mut statement, &prepared.values)?;
-    let mut rows = statement.raw_query();
-    while let Some(row) = rows.next().map_err(|e| DbError::from_sqlite(e, attempted()))? {
-        each(&RowRef(row));
-    }
-    drop(rows);
-    if !prepared.recurs() {
-        statement.discard();
-    }
-    Ok(())
-}
-
-fn execute(c: &Connection, prepared: &Prepared, counters: &BothCounters) -> DbResult<u64> {
-    let attempted = || prepared.attempted();
-    let mut statement =
-        c.prepare_cached(&prepared.sql).map_err(|e| DbError::from_sqlite(e, attempted()))?;
-    counters.add(statement.readonly());
-    bind(&mut statement, &prepared.values)?;
-    let changed = statement.raw_execute().map_err(|e| DbError::from_sqlite(e, attempted()))?;
-    if !prepared.recurs() {
-        statement.discard();
-    }
-    Ok(changed as u64)
 }

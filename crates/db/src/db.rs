@@ -1,53 +1,35 @@
-//! The database handle: opening, the pool of readers, the one writer.
+//! The database handle: opening, snapshots, write transactions.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::JoinHandle,
-    time::Duration,
-};
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::{any::Any, path::Path, sync::Arc};
 
 use crate::{
+    Dialect,
+    backend::{Backend, Session, remote, script::Begin, sqlite},
     conn::{Conn, Counters, StatementCounts, Tx},
     error::{DbError, DbResult},
     migrations,
+    options::DbOptions,
     testing::TempDir,
-    worker::{Role, Worker},
+    url::{self, Target},
 };
-
-/// Most snapshots open at once by default; more readers wait their turn.
-pub const DEFAULT_READERS: usize = 8;
-/// How long to wait for a reader before reporting that none comes free.
-const READER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The database. A cheap handle: clone it freely.
 #[derive(Clone)]
-pub struct Db(Arc<DbInner>);
-
-/// What all handles share.
-pub(crate) struct DbInner {
-    pub(crate) counters: Arc<Counters>,
-    path: PathBuf,
-    durable: bool,
-    writer: Worker,
-    write_turn: Arc<Semaphore>,
-    read_turn: Arc<Semaphore>,
-    idle_readers: Mutex<Vec<Worker>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Removed after the threads ended, hence last.
-    _private: Option<TempDir>,
+pub struct Db {
+    backend: Arc<Backend>,
+    counters: Arc<Counters>,
 }
 
 impl Db {
     /// Opens the database and brings its schema to the newest revision.
     ///
     /// `sqlite:///abs/path.db` names a file (created if absent, with its directory);
-    /// `sqlite://` is a private database that is gone with the last handle, for tests.
+    /// `sqlite://` is a private database that is gone with the last handle, for tests;
+    /// `mysql+pymysql://user:password@host/name` and `postgresql://user:password@host/name` are
+    /// databases of a server, with the query parameters of PyMySQL and libpq.
     ///
     /// # Errors
-    /// An URL of another kind, a file that cannot be opened, a schema newer than this program.
+    /// An URL of another kind, a database that cannot be opened, a schema newer than this program.
     pub async fn open(url: &str) -> DbResult<Self> {
         let db = Self::open_as_is(url).await?;
         db.upgrade().await?;
@@ -59,97 +41,105 @@ impl Db {
     /// # Errors
     /// As [`Db::open`].
     pub async fn open_as_is(url: &str) -> DbResult<Self> {
-        Self::open_with_readers(url, DEFAULT_READERS).await
+        Self::open_with(url, DbOptions::default()).await
     }
 
-    /// Opens the database without touching its schema, for at most `readers` snapshots at once.
+    /// Opens the database without touching its schema, connecting as `options` say.
     ///
     /// # Errors
     /// As [`Db::open`].
-    pub async fn open_with_readers(url: &str, readers: usize) -> DbResult<Self> {
-        let wrong = |reason: String| DbError::Url { url: redacted(url), reason };
-        let Some(path) = url.strip_prefix("sqlite://") else {
-            return Err(wrong("only sqlite:///path is supported".into()));
-        };
-        let (path, private) = if path.is_empty() {
-            let dir = TempDir::new("db").map_err(|e| wrong(e.to_string()))?;
-            (dir.path().join("neutrino.sqlite"), Some(dir))
-        } else {
-            // Four slashes are SQLAlchemy's way to write an absolute path.
-            let path = PathBuf::from(path.replacen("//", "/", 1));
-            if !path.is_absolute() {
-                return Err(wrong("the path must be absolute".into()));
-            }
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)
-                    .map_err(|e| wrong(format!("creating {}: {e}", parent.display())))?;
-            }
-            (path, None)
-        };
-        // SQLite blocks: the async threads must not.
-        tokio::task::spawn_blocking(move || Self::start(path, private, readers)).await.map_err(
-            |e| DbError::Other { attempted: "opening the database".into(), source: Box::new(e) },
-        )?
+    pub async fn open_with(url: &str, options: DbOptions) -> DbResult<Self> {
+        Self::open_kept(url, options, None).await
     }
 
-    fn start(path: PathBuf, private: Option<TempDir>, readers: usize) -> DbResult<Self> {
-        let durable = private.is_none();
-        let (writer, thread) = Worker::spawn(&path, Role::Writer, durable, "db-writer".into())?;
-        Ok(Self(Arc::new(DbInner {
-            counters: Arc::default(),
-            path,
-            durable,
-            writer,
-            write_turn: Arc::new(Semaphore::new(1)),
-            read_turn: Arc::new(Semaphore::new(readers.max(1))),
-            idle_readers: Mutex::default(),
-            threads: Mutex::new(vec![thread]),
-            _private: private,
-        })))
+    /// As [`Db::open_with`]; `kept` is dropped once the last connection is closed, such as the
+    /// server that a test started for itself.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn open_kept(
+        url: &str,
+        options: DbOptions,
+        kept: Option<Box<dyn Any + Send + Sync>>,
+    ) -> DbResult<Self> {
+        let wrong = |reason: String| DbError::Url { url: url::redacted(url), reason };
+        let backend = match url::parse(url).map_err(wrong)? {
+            Target::Server(server) => {
+                Backend::Remote(Arc::new(remote::Pool::open(server, options, kept).await?))
+            }
+            Target::Sqlite(path) => {
+                let (path, private) = match path {
+                    Some(path) => (path, None),
+                    None => {
+                        let dir = TempDir::new("db").map_err(|e| wrong(e.to_string()))?;
+                        (dir.path().join("neutrino.sqlite"), Some(dir))
+                    }
+                };
+                if let Some(parent) = path.parent() {
+                    std::fs::create_dir_all(parent)
+                        .map_err(|e| wrong(format!("creating {}: {e}", parent.display())))?;
+                }
+                // SQLite blocks: the async threads must not.
+                let opened = tokio::task::spawn_blocking(move || {
+                    sqlite::Pool::open(path, private, options.sqlite_readers)
+                });
+                Backend::Sqlite(Arc::new(opened.await.map_err(|e| DbError::Other {
+                    attempted: "opening the database".into(),
+                    source: Box::new(e),
+                })??))
+            }
+        };
+        Ok(Self { backend: Arc::new(backend), counters: Arc::default() })
+    }
+
+    /// What the database speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.backend.dialect()
     }
 
     /// A snapshot for reading. See [`Conn`].
     ///
     /// # Errors
-    /// [`DbError::Busy`] when no connection comes free for half a minute.
+    /// [`DbError::Busy`] when no connection comes free in time.
     pub async fn read(&self) -> DbResult<Conn> {
-        let turn = self.0.read_turn.clone().acquire_owned();
-        let permit = tokio::time::timeout(READER_TIMEOUT, turn)
-            .await
-            .map_err(|_| DbError::Busy { what: "a database connection for reading" })?
-            .map_err(|_| DbError::Closed)?;
-        let idle = lock(&self.0.idle_readers).pop();
-        let worker = match idle {
-            Some(worker) => worker,
-            None => self.start_reader().await?,
-        };
-        Ok(self.conn(worker, Role::Reader, permit))
+        Ok(self.conn(self.backend.session(Begin::Read).await?))
     }
 
     /// The write transaction, when it is this caller's turn. See [`Tx`].
     ///
+    /// Writers of all servers on the database take turns (ADR 0011): what this one reads stays
+    /// true until it commits.
+    ///
     /// # Errors
     /// [`DbError::Closed`].
     pub async fn begin(&self) -> DbResult<Tx> {
-        let turn = self.0.write_turn.clone().acquire_owned();
-        let permit = turn.await.map_err(|_| DbError::Closed)?;
-        Ok(Tx::new(self.conn(self.0.writer.clone(), Role::Writer, permit)))
+        Ok(Tx::new(self.conn(self.backend.session(Begin::Write).await?)))
+    }
+
+    /// A write transaction beside those that take turns, for changes that are right whatever
+    /// others change: a heartbeat, a row that nobody else writes.
+    ///
+    /// # Errors
+    /// [`DbError::Busy`] when no connection comes free in time; [`DbError::Closed`].
+    pub async fn begin_unordered(&self) -> DbResult<Tx> {
+        Ok(Tx::new(self.conn(self.backend.session(Begin::Unordered).await?)))
     }
 
     /// Statements run since the database was opened, over all connections.
     #[must_use]
     pub fn counts(&self) -> StatementCounts {
-        self.0.counters.get()
+        self.counters.get()
     }
 
-    /// Where the database lives.
+    /// The file of a SQLite database.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0.path
+    pub fn path(&self) -> Option<&Path> {
+        self.backend.path()
     }
 
-    /// Applies the migrations that are missing, each in a transaction of its own; answers their
-    /// revisions.
+    /// Applies the migrations that are missing; answers their revisions. Of several servers that
+    /// do so at a time, one applies them and the others wait.
     ///
     /// # Errors
     /// [`DbError::UnknownRevision`]; what the database refused.
@@ -162,7 +152,7 @@ impl Db {
     /// # Errors
     /// What the database refused.
     pub async fn current_revision(&self) -> DbResult<Option<String>> {
-        migrations::current(&*self.begin().await?).await
+        migrations::current(&*self.begin_unordered().await?).await
     }
 
     /// Refuses a schema that is not at the newest revision.
@@ -179,64 +169,19 @@ impl Db {
         Err(DbError::NotUpgraded { found, head: migrations::head() })
     }
 
-    fn conn(&self, worker: Worker, role: Role, permit: OwnedSemaphorePermit) -> Conn {
-        Conn::new(self.0.clone(), worker, role, permit)
+    /// A connection on which each statement is committed by itself.
+    pub(crate) async fn auto_commit(&self) -> DbResult<Conn> {
+        Ok(self.conn(self.backend.session(Begin::Auto).await?))
     }
 
-    async fn start_reader(&self) -> DbResult<Worker> {
-        let (path, durable) = (self.0.path.clone(), self.0.durable);
-        let opened = tokio::task::spawn_blocking(move || {
-            Worker::spawn(&path, Role::Reader, durable, "db-reader".into())
-        });
-        let (worker, thread) = opened.await.map_err(|e| DbError::Other {
-            attempted: "starting a database reader".into(),
-            source: Box::new(e),
-        })??;
-        lock(&self.0.threads).push(thread);
-        Ok(worker)
+    fn conn(&self, session: Session) -> Conn {
+        Conn::new(session, self.dialect(), self.counters.clone())
     }
 }
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Db").field("path", &self.0.path).finish_non_exhaustive()
-    }
-}
-
-impl DbInner {
-    pub(crate) fn give_back(&self, reader: Worker) {
-        lock(&self.idle_readers).push(reader);
-    }
-}
-
-impl Drop for DbInner {
-    fn drop(&mut self) {
-        // Closing every sender ends the threads, which close their connections: the last one
-        // folds the write-ahead log into the database file. Wait for it, so that the file is
-        // complete (or, if private, gone) when the last handle is.
-        lock(&self.idle_readers).clear();
-        self.writer = Worker::dead();
-        for thread in lock(&self.threads).drain(..) {
-            if thread.thread().id() != std::thread::current().id() {
-                // A thread that panicked has nothing left to close.
-                let _ = thread.join();
-            }
-        }
-    }
-}
-
-/// The lock of plain data: a panic while holding it cannot have left it half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// `url` without the password it may carry.
-fn redacted(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!("{}://***{}", &url[..scheme], &url[at..])
-        }
-        _ => url.to_string(),
+        f.debug_struct("Db").field("dialect", &self.dialect()).finish_non_exhaustive()
     }
 }
 
@@ -245,7 +190,7 @@ mod tests {
     use sea_query::{Expr, ExprTrait, Query};
 
     use super::*;
-    use crate::schema::Quotas;
+    use crate::{schema::Quotas, testing};
 
     fn insert(project: &str, limit: i32) -> sea_query::InsertStatement {
         Query::insert()
@@ -270,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn committed_is_kept_and_dropped_is_not() {
-        let db = Db::open("sqlite://").await.expect("open");
+        let db = testing::db().await.expect("open");
         let tx = db.begin().await.expect("begin");
         assert_eq!(tx.execute(&insert("a", 1)).await.expect("insert"), 1);
         assert_eq!(limit_of(&db, "a").await, None, "seen before commit");
@@ -287,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_sees_one_moment() {
-        let db = Db::open("sqlite://").await.expect("open");
+        let db = testing::db().await.expect("open");
         let conn = db.read().await.expect("reader");
         assert_eq!(conn.fetch_all(&select("a")).await.expect("select"), vec![]);
         let tx = db.begin().await.expect("begin");
@@ -300,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn readers_cannot_write() {
-        let db = Db::open("sqlite://").await.expect("open");
+        let db = testing::db().await.expect("open");
         let conn = db.read().await.expect("reader");
         assert!(conn.execute(&insert("a", 1)).await.is_err());
     }
@@ -308,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn more_values_than_can_be_bound_are_stored_as_they_are() {
         use crate::schema::Tags;
-        let db = Db::open("sqlite://").await.expect("open");
+        let db = testing::db().await.expect("open");
         let odd = ["it's", "a\\b", "\"", "?", "ä\n;--"];
         let mut insert = Query::insert();
         insert.into_table(Tags::Table).columns([Tags::ResourceId, Tags::Tag, Tags::ResourceType]);
@@ -332,7 +277,7 @@ mod tests {
 
     #[tokio::test]
     async fn statements_are_counted() {
-        let db = Db::open("sqlite://").await.expect("open");
+        let db = testing::db().await.expect("open");
         let before = db.counts();
         let tx = db.begin().await.expect("begin");
         tx.execute(&insert("a", 1)).await.expect("insert");
@@ -350,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_duplicate_is_named_and_the_transaction_goes_on() {
-        let db = Db::open("sqlite://").await.expect("open");
+        let db = testing::db().await.expect("open");
         let tx = db.begin().await.expect("begin");
         tx.execute(&insert("a", 1)).await.expect("insert");
         let error = tx.execute(&insert("a", 2)).await.expect_err("duplicate");
@@ -362,7 +307,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_thousand_writers_take_turns() {
-        let db = Db::open("sqlite://").await.expect("open");
+        let db = testing::db().await.expect("open");
         let tasks: Vec<_> = (0..1000)
             .map(|n| {
                 let db = db.clone();
@@ -396,7 +341,7 @@ mod tests {
         db.require_head().await.expect("at head");
 
         let private = Db::open("sqlite://").await.expect("open");
-        let path = private.path().to_path_buf();
+        let path = private.path().expect("file").to_path_buf();
         assert!(path.exists());
         drop(private);
         assert!(!path.exists());
@@ -404,13 +349,9 @@ mod tests {
 
     #[tokio::test]
     async fn other_backends_are_refused_without_telling_the_password() {
-        let error =
-            Db::open("mysql+pymysql://neutron:secret@db/neutron").await.expect_err("refused");
+        let error = Db::open("oracle://neutron:secret@db/neutron").await.expect_err("refused");
         let text = error.to_string();
-        assert!(
-            text.contains("mysql+pymysql://***@db/neutron") && !text.contains("secret"),
-            "{text}"
-        );
+        assert!(text.contains("oracle://***@db/neutron") && !text.contains("secret"), "{text}");
     }
 
     #[tokio::test]

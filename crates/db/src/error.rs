@@ -20,18 +20,40 @@ pub enum DbError {
         /// The backend's words.
         detail: String,
     },
-    /// A NOT NULL or CHECK constraint refused the value.
+    /// A NOT NULL or CHECK constraint, or the column's type, refused the value.
     #[error("a column refused its value: {detail}")]
     Constraint {
         /// The backend's words.
         detail: String,
     },
-    /// The database stayed locked by another process, or every connection stayed in use.
+    /// The database stayed locked by another process or server, or every connection stayed in use.
     #[error("waiting for {what} took too long")]
     Busy {
         /// What was waited for.
         what: &'static str,
     },
+    /// The transaction lost against another one (deadlock, serialisation failure, certification of
+    /// a Galera cluster) and was rolled back.
+    #[error("the transaction lost against another one: {detail}")]
+    Deadlock {
+        /// The backend's words.
+        detail: String,
+    },
+    /// The database server went away or does not answer; nothing of the transaction was kept.
+    #[error("the connection to the database is lost: {source}")]
+    ConnectionLost {
+        /// The backend's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The connection was lost while committing.
+    #[error("whether the transaction was committed is unknown: {source}")]
+    CommitUnknown {
+        /// What was lost.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The row that writers lock is missing.
+    #[error("table write_turn lacks its row: run `neutrino db upgrade`")]
+    NoTurn,
     /// The backend ended the transaction on its own (disk full, I/O error).
     #[error("the database rolled the transaction back before this statement")]
     Aborted,
@@ -90,7 +112,25 @@ impl DbError {
     /// Whether the same work may succeed when done again.
     #[must_use]
     pub fn is_retriable(&self) -> bool {
-        matches!(self, Self::UniqueViolation { .. } | Self::ForeignKey { .. } | Self::Busy { .. })
+        matches!(
+            self,
+            Self::UniqueViolation { .. }
+                | Self::ForeignKey { .. }
+                | Self::Busy { .. }
+                | Self::Deadlock { .. }
+                | Self::ConnectionLost { .. }
+        )
+    }
+
+    /// Whether a change of the schema was refused for being there already.
+    pub(crate) fn is_there_already(&self) -> bool {
+        match self {
+            Self::UniqueViolation { .. } => true,
+            Self::Other { source, .. } => {
+                source.downcast_ref().is_some_and(crate::backend::errors::is_there_already)
+            }
+            _ => false,
+        }
     }
 
     /// The backend's error while doing `attempted`.

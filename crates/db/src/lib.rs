@@ -2,16 +2,18 @@
 //!
 //! Owns every table and the way to run statements against it. Owns no resource's meaning: that is
 //! the plugins' (`ml2`, `services`). Every statement, DDL included, is a sea-query value, so that
-//! it renders for SQLite, MariaDB/MySQL and PostgreSQL; SQLite is the backend that runs today,
-//! driven on threads of its own with one hop per statement.
+//! it renders for SQLite (driven on threads of its own, one hop per statement), MariaDB/MySQL and
+//! PostgreSQL (through sqlx, one message per hop).
 
 pub mod address_groups;
 pub mod address_scopes;
 pub mod agent_bindings;
 pub mod agents;
+mod backend;
 mod conn;
 mod db;
 pub mod dhcp_bindings;
+mod dialect;
 pub mod dvr;
 mod error;
 pub mod floating_ips;
@@ -21,6 +23,7 @@ pub mod l3_bindings;
 
 pub mod list;
 pub mod migrations;
+mod options;
 pub mod port_forwardings;
 pub mod quotas;
 pub mod rbac;
@@ -28,15 +31,19 @@ pub mod routers;
 mod row;
 pub mod schema;
 pub mod security_groups;
+mod statement;
 
 pub mod subnetpools;
 pub mod tags;
 pub mod testing;
 pub mod time;
-mod worker;
+mod url;
 
-pub use conn::{Conn, Prepared, StatementCounts, Tx};
-pub use db::{DEFAULT_READERS, Db};
+pub use conn::{CHOSEN, Conn, StatementCounts, Tx};
+pub use db::Db;
+pub use dialect::Dialect;
 pub use error::{DbError, DbResult};
+pub use options::{DEFAULT_READERS, DbOptions};
 pub use row::{Row, RowRef};
 pub use sea_query;
+pub use statement::Prepared;

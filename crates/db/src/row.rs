@@ -1,16 +1,100 @@
-//! Rows: decoded on the database thread, borrowed or owned.
+//! Rows: decoded where the backend has them, borrowed or owned.
 
 use rusqlite::types::ValueRef;
+use sqlx::{Column, Decode, Row as _, TypeInfo, ValueRef as _, mysql::MySqlRow, postgres::PgRow};
 
-/// A row on the database thread, to be decoded there without copying (see [`crate::Conn::fetch_map`]).
+/// A row to be decoded without copying (see [`crate::Conn::fetch_map`]).
 ///
 /// Columns are read by index. A column of another type, or NULL where a value is asked for, reads
 /// as the empty value (`""`, 0, `false`): what a column holds is fixed by the schema, not by input.
-pub struct RowRef<'a>(pub(crate) &'a rusqlite::Row<'a>);
+pub struct RowRef<'a>(Cells<'a>);
+
+enum Cells<'a> {
+    Sqlite(&'a rusqlite::Row<'a>),
+    Mysql(&'a MySqlRow, &'a [Kind]),
+    Postgres(&'a PgRow, &'a [Kind]),
+}
+
+/// What a column of a remote result holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bool,
+    Int,
+    Text,
+}
+
+/// The kinds of the columns of `row`, by the types the server names.
+pub(crate) fn kinds<R: sqlx::Row>(row: &R) -> Vec<Kind> {
+    row.columns()
+        .iter()
+        .map(|column| match column.type_info().name().trim_end_matches(" UNSIGNED") {
+            // MariaDB's is a small integer by another name.
+            "BOOL" => Kind::Bool,
+            "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "DECIMAL"
+            | "INT2" | "INT4" | "INT8" | "NUMERIC" => Kind::Int,
+            _ => Kind::Text,
+        })
+        .collect()
+}
+
+enum Value<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+}
+
+impl<'a> Value<'a> {
+    fn sqlite(value: ValueRef<'a>) -> Self {
+        match value {
+            ValueRef::Integer(n) => Self::Int(n),
+            ValueRef::Text(t) => std::str::from_utf8(t).map_or(Self::Null, Self::Text),
+            ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Self::Null,
+        }
+    }
+
+    /// A cell as the server writes it, which is text for every kind.
+    fn remote(text: &'a str, kind: Option<&Kind>) -> Self {
+        match kind {
+            Some(Kind::Bool) => Self::Int(i64::from(text == "t")),
+            Some(Kind::Int) => text.parse().map_or(Self::Null, Self::Int),
+            Some(Kind::Text) => Self::Text(text),
+            None => Self::Null,
+        }
+    }
+}
 
 impl<'a> RowRef<'a> {
-    fn value(&self, i: usize) -> ValueRef<'a> {
-        self.0.get_ref(i).unwrap_or(ValueRef::Null)
+    pub(crate) fn sqlite(row: &'a rusqlite::Row<'a>) -> Self {
+        Self(Cells::Sqlite(row))
+    }
+
+    pub(crate) fn mysql(row: &'a MySqlRow, kinds: &'a [Kind]) -> Self {
+        Self(Cells::Mysql(row, kinds))
+    }
+
+    pub(crate) fn postgres(row: &'a PgRow, kinds: &'a [Kind]) -> Self {
+        Self(Cells::Postgres(row, kinds))
+    }
+
+    fn value(&self, i: usize) -> Value<'a> {
+        match self.0 {
+            Cells::Sqlite(row) => Value::sqlite(row.get_ref(i).unwrap_or(ValueRef::Null)),
+            Cells::Mysql(row, kinds) => {
+                let Ok(raw) = row.try_get_raw(i) else { return Value::Null };
+                if raw.is_null() {
+                    return Value::Null;
+                }
+                <&str as Decode<sqlx::MySql>>::decode(raw)
+                    .map_or(Value::Null, |text| Value::remote(text, kinds.get(i)))
+            }
+            Cells::Postgres(row, kinds) => {
+                let Ok(raw) = row.try_get_raw(i) else { return Value::Null };
+                if raw.is_null() {
+                    return Value::Null;
+                }
+                raw.as_str().map_or(Value::Null, |text| Value::remote(text, kinds.get(i)))
+            }
+        }
     }
 
     /// Text, borrowed.
@@ -23,8 +107,8 @@ impl<'a> RowRef<'a> {
     #[must_use]
     pub fn opt_str(&self, i: usize) -> Option<&'a str> {
         match self.value(i) {
-            ValueRef::Text(t) => std::str::from_utf8(t).ok(),
-            _ => None,
+            Value::Text(t) => Some(t),
+            Value::Null | Value::Int(_) => None,
         }
     }
 
@@ -50,8 +134,8 @@ impl<'a> RowRef<'a> {
     #[must_use]
     pub fn opt_int(&self, i: usize) -> Option<i64> {
         match self.value(i) {
-            ValueRef::Integer(n) => Some(n),
-            _ => None,
+            Value::Int(n) => Some(n),
+            Value::Null | Value::Text(_) => None,
         }
     }
 
@@ -70,7 +154,10 @@ impl<'a> RowRef<'a> {
     /// How many columns the row has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.as_ref().column_count()
+        match self.0 {
+            Cells::Sqlite(row) => row.as_ref().column_count(),
+            Cells::Mysql(_, kinds) | Cells::Postgres(_, kinds) => kinds.len(),
+        }
     }
 
     /// Whether the row has no column.
@@ -82,9 +169,9 @@ impl<'a> RowRef<'a> {
     pub(crate) fn owned(&self) -> Row {
         Row((0..self.len())
             .map(|i| match self.value(i) {
-                ValueRef::Integer(n) => Cell::Int(n),
-                ValueRef::Text(_) => Cell::Text(self.text(i)),
-                ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Cell::Null,
+                Value::Int(n) => Cell::Int(n),
+                Value::Text(text) => Cell::Text(text.to_string()),
+                Value::Null => Cell::Null,
             })
             .collect())
     }

@@ -77,9 +77,9 @@ pub async fn add(
     resource_type: &str,
     resource_id: &str,
     tags: &[String],
-) -> DbResult<u64> {
+) -> DbResult<()> {
     if tags.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     let mut insert = Query::insert();
     insert.into_table(Tags::Table).columns([Tags::ResourceId, Tags::Tag, Tags::ResourceType]);
@@ -89,7 +89,7 @@ pub async fn add(
     insert.on_conflict(
         OnConflict::columns([Tags::ResourceId, Tags::Tag]).do_nothing_on([Tags::Tag]).to_owned(),
     );
-    conn.execute(&insert).await
+    conn.execute(&insert).await.map(|_| ())
 }
 
 /// Takes `tags` from the resource; answers how many it had of them.

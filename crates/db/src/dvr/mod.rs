@@ -104,7 +104,7 @@ pub fn serviced(owner: impl IntoColumnRef, dhcp: bool) -> Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Db, schema::Ports};
+    use crate::schema::Ports;
 
     #[test]
     fn instances_subports_and_perhaps_dhcp_are_served() {
@@ -122,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_condition_says_the_same() {
-        let db = Db::open("sqlite://").await.expect("open");
+        let db = crate::testing::db().await.expect("open");
         let conn = db.read().await.expect("reader");
         let owners = [
             "compute:nova",
@@ -150,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_and_a_mac_come_once() {
-        let db = Db::open("sqlite://").await.expect("open");
+        let db = crate::testing::db().await.expect("open");
         let tx = db.begin().await.expect("begin");
         let mac = |n| MacAddr([0xfa, 0x16, 0x3f, 0, 0, n]);
         add_host_mac(&tx, "b", mac(1)).await.expect("first");

@@ -6,7 +6,7 @@ use sea_query::{
 };
 
 use super::Step;
-use crate::schema::Revisions;
+use crate::schema::{RevisionSteps, Revisions};
 
 /// Length of a UUID in text form.
 pub(super) const ID: u32 = 36;
@@ -173,6 +173,17 @@ pub(super) fn revisions_table() -> Step {
         Revisions::Table,
         [text(Revisions::Revision, ADDRESS), text(Revisions::AppliedAt, TIME)],
         [Revisions::Revision],
+    );
+    Step::Table(Box::new(out.if_not_exists().to_owned()))
+}
+
+/// The table that records how far a migration came, where each step is committed by itself.
+pub(super) fn revision_steps_table() -> Step {
+    use RevisionSteps as S;
+    let mut out = table(
+        S::Table,
+        [text(S::Revision, ADDRESS), int(S::Step), flag(S::Refused)],
+        [S::Revision],
     );
     Step::Table(Box::new(out.if_not_exists().to_owned()))
 }

@@ -5,16 +5,13 @@
 //! as golden files.
 
 use sea_query::{
-    Expr, IndexCreateStatement, InsertStatement, MysqlQueryBuilder, Order, PostgresQueryBuilder,
-    Query, SqliteQueryBuilder, TableAlterStatement, TableCreateStatement,
+    IndexCreateStatement, InsertStatement, MysqlQueryBuilder, PostgresQueryBuilder,
+    SqliteQueryBuilder, TableAlterStatement, TableCreateStatement,
 };
 
-use crate::{
-    Conn, Db, DbError, DbResult,
-    schema::{self, Revisions},
-    time,
-};
+use crate::{DbError, DbResult, Dialect};
 
+mod apply;
 mod ddl;
 mod m0001_first_light;
 mod m0002_security_groups;
@@ -25,6 +22,8 @@ mod m0006_subnetpools;
 mod m0007_dns;
 mod m0008_servers;
 mod m0009_imports;
+
+pub(crate) use apply::{current, upgrade};
 
 /// One step of the schema.
 pub struct Migration {
@@ -93,17 +92,6 @@ pub enum Step {
     Rows(Box<InsertStatement>),
 }
 
-/// The SQL dialects the schema renders for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// SQLite 3.
-    Sqlite,
-    /// MariaDB and MySQL.
-    Mysql,
-    /// PostgreSQL.
-    Postgres,
-}
-
 impl Step {
     /// The statement in `dialect`.
     #[must_use]
@@ -157,42 +145,5 @@ pub fn pending(current: Option<&str>) -> DbResult<&'static [Migration]> {
     match ALL.iter().position(|m| m.revision == current) {
         Some(at) => Ok(&ALL[at + 1..]),
         None => Err(DbError::UnknownRevision { found: current.to_string() }),
-    }
-}
-
-/// The revision the schema seen by `conn` (the writer) is at.
-pub(crate) async fn current(conn: &Conn) -> DbResult<Option<String>> {
-    conn.execute_ddl(vec![ddl::revisions_table().render(Dialect::Sqlite)]).await?;
-    let newest = Query::select()
-        .column(Revisions::Revision)
-        .from(Revisions::Table)
-        .order_by(Revisions::Revision, Order::Desc)
-        .limit(1)
-        .to_owned();
-    Ok(conn.fetch_opt(&newest).await?.map(|row| row.text(0)))
-}
-
-pub(crate) async fn upgrade(db: &Db) -> DbResult<Vec<&'static str>> {
-    let mut applied = Vec::new();
-    loop {
-        // Looked up again in each transaction: another process may be upgrading too.
-        let tx = db.begin().await?;
-        let at = current(&tx).await?;
-        let Some(next) = pending(at.as_deref())?.first() else {
-            // Keeps the table of revisions, which `current` may just have made.
-            tx.commit().await?;
-            return Ok(applied);
-        };
-        tracing::info!(revision = next.revision, title = next.title, "upgrading the database");
-        let sql = (next.steps)().iter().map(|step| step.render(Dialect::Sqlite)).collect();
-        tx.execute_ddl(sql).await?;
-        let mut record = Query::insert();
-        record
-            .into_table(schema::Revisions::Table)
-            .columns([Revisions::Revision, Revisions::AppliedAt])
-            .values_panic([Expr::val(next.revision), Expr::val(time::now())]);
-        tx.execute(&record).await?;
-        tx.commit().await?;
-        applied.push(next.revision);
     }
 }

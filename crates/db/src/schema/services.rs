@@ -50,4 +50,10 @@ tables! {
     Revisions "neutrino_revisions" {
         Revision "revision", AppliedAt "applied_at",
     }
+
+    /// How far each migration came: the step tried last, and whether it was refused. Only where
+    /// each step is committed by itself.
+    RevisionSteps "neutrino_revision_steps" {
+        Revision "revision", Step "step", Refused "refused",
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
-use neutrino_db::migrations::{self, Dialect, Migration};
+use neutrino_db::{
+    Dialect,
+    migrations::{self, Migration},
+};
 
 fn golden(migration: &Migration, dialect: Dialect) -> PathBuf {
     let name = match dialect {

@@ -15,7 +15,7 @@ use neutrino_types::{Context, ListQuery};
 
 async fn plan(db: &Db, statement: &SelectStatement) -> String {
     let sql = statement.to_string(SqliteQueryBuilder);
-    let db = db.path().to_path_buf();
+    let db = db.path().expect("a file").to_path_buf();
     let lines = tokio::task::spawn_blocking(move || {
         let connection = rusqlite::Connection::open(db).expect("open");
         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("plan");

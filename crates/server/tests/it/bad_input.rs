@@ -47,7 +47,7 @@ impl Fixture {
         let t = TestServer::start().await;
         let (network, _) = network(&t.client, "n", "10.0.0.0/24").await;
         let port = create(&t.client, "ports", json!({"network_id": network["id"]})).await;
-        let before = dump(t.server.parts.db.path());
+        let before = dump(t.server.parts.db.path().expect("a file"));
         assert!(before.contains(text(&port, "id")), "the dump sees the port");
         Self { t, network, port, before }
     }
@@ -61,7 +61,7 @@ impl Fixture {
     }
 
     fn assert_unchanged(&self) {
-        assert_eq!(dump(self.t.server.parts.db.path()), self.before);
+        assert_eq!(dump(self.t.server.parts.db.path().expect("a file")), self.before);
     }
 }
 
@@ -144,7 +144,7 @@ async fn segments_out_of_range_or_exhausted_are_refused() {
     for id in [100, 101] {
         create(&f.t.client, "networks", vlan(id)).await;
     }
-    let before = dump(f.t.server.parts.db.path());
+    let before = dump(f.t.server.parts.db.path().expect("a file"));
     let taken = f.t.client.post("/v2.0/networks", &json!({"network": vlan(100)})).await;
     assert_error(
         &taken,
@@ -156,7 +156,7 @@ async fn segments_out_of_range_or_exhausted_are_refused() {
     any.as_object_mut().expect("object").remove("provider:segmentation_id");
     let none_left = f.t.client.post("/v2.0/networks", &json!({"network": any})).await;
     assert_error(&none_left, 503, "NoNetworkAvailable", "Unable to create the network.");
-    assert_eq!(dump(f.t.server.parts.db.path()), before);
+    assert_eq!(dump(f.t.server.parts.db.path().expect("a file")), before);
     f.t.stop().await;
 }
 
@@ -188,7 +188,7 @@ async fn routers_that_cannot_be_are_refused() {
     let body = json!({"subnet_id": inside["id"]});
     assert_eq!(client.put(&add, &body).await.status, 200);
     let (_, overlapping) = network(client, "overlapping", "10.7.0.0/25").await;
-    f.before = dump(f.t.server.parts.db.path());
+    f.before = dump(f.t.server.parts.db.path().expect("a file"));
     let update = |name: &str, value: Value| (path.clone(), json!({"router": {name: value}}));
     let route = json!({"destination": "192.0.2.0/24", "nexthop": "10.6.0.9"});
     let gateway = |info: Value| update("external_gateway_info", info);

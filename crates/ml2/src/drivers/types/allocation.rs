@@ -2,15 +2,13 @@
 //!
 //! A row is an id in use. Free ids are not stored: they are what the configured ranges hold beyond
 //! the rows, so a start with a range of sixteen million ids touches nothing. An id is taken by
-//! `INSERT ... SELECT ... WHERE NOT EXISTS ... RETURNING`: the choice and its reservation are one
-//! statement, and the primary key rules out that two servers take the same.
+//! `INSERT ... SELECT ... WHERE NOT EXISTS`: the choice and its reservation are one statement, and
+//! the primary key rules out that two servers take the same.
 
 use neutrino_db::{
-    Conn, DbResult,
+    CHOSEN, Conn, DbResult,
     schema::{GeneveAllocations, GreAllocations, VlanAllocations, VxlanAllocations},
-    sea_query::{
-        Alias, Expr, ExprTrait, InsertStatement, Order, Query, SelectStatement, UnionType,
-    },
+    sea_query::{Alias, Expr, ExprTrait, Order, Query, SelectStatement, UnionType},
 };
 
 use crate::ranges::IdRanges;
@@ -129,26 +127,19 @@ impl IdTable {
         }
         let mut free = Query::select();
         free.from_subquery(choices, Alias::new(CHOICES))
+            .expr_as(candidate(), Alias::new(CHOSEN))
             .and_where(Expr::exists(taken).not())
             .limit(1);
         if lowest {
             free.order_by((Alias::new(CHOICES), Alias::new(CANDIDATE)), Order::Asc);
         }
-        let mut columns = vec![Alias::new(self.id), Alias::new(ALLOCATED)];
-        free.expr(candidate()).expr(Expr::val(true));
+        let mut fixed = vec![(Alias::new(ALLOCATED), Expr::val(true))];
         if let Some(column) = self.scope {
-            columns.push(Alias::new(column));
-            free.expr(Expr::val(scope));
+            fixed.push((Alias::new(column), Expr::val(scope)));
         }
-        let mut insert: InsertStatement = Query::insert();
-        insert.into_table(Alias::new(self.table)).columns(columns);
-        // The columns and the select above are written together, so their numbers agree.
-        if insert.select_from(free).is_err() {
-            return Ok(None);
-        }
-        insert.returning_col(Alias::new(self.id));
-        let row = conn.fetch_opt(&insert).await?;
-        Ok(row.and_then(|r| u32::try_from(r.int(0)).ok()))
+        let choice = (Alias::new(self.id), free);
+        let chosen = conn.insert_chosen(Alias::new(self.table), choice, fixed).await?;
+        Ok(chosen.and_then(|id| u32::try_from(id).ok()))
     }
 
     /// Every id that begins a gap: the first of each range, and the one after each taken id.

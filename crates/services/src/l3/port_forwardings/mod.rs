@@ -16,7 +16,7 @@ use neutrino_db::{
     list::{Column, ListSpec, nothing_computed, scope},
     port_forwardings::{self as rows, PortForwarding},
     schema::{PortForwardings as W, Ports as P},
-    sea_query::{Expr, ExprTrait, Query},
+    sea_query::{Expr, ExprTrait, Func, Query},
     time,
 };
 use neutrino_ml2::retrying;
@@ -68,7 +68,8 @@ const FLOATING_IP: &str = "floatingip_id";
 
 /// `first:last` as text.
 fn range_of_external_ports() -> Expr {
-    Expr::cust_with_exprs("(? || ':' || ?)", [col(W::ExternalPortStart), col(W::ExternalPortEnd)])
+    let parts = [col(W::ExternalPortStart), Expr::val(":"), col(W::ExternalPortEnd)];
+    Func::cust("CONCAT").args(parts).into()
 }
 
 /// `BadRequest` (400) about a port forwarding.

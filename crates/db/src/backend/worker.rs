@@ -1,7 +1,7 @@
 //! Database threads: each owns one SQLite connection and runs jobs in the order they were sent.
 //!
 //! Owns opening and tuning connections and binding values; knows nothing of transactions' owners
-//! (see [`crate::conn`]).
+//! (see [`super::sqlite`]).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
