@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use neutrino_db::{migrations, migrations::Dialect as Ours};
+use neutrino_db::{Dialect as Ours, migrations};
 use neutrino_import::{
     left::{DERIVED, LACKING},
     mapping,
