@@ -2,29 +2,26 @@
 
 use std::time::Duration;
 
-use neutrino_conf::{Conf, ConfError, opts};
+use neutrino_conf::{Conf, opts};
 use neutrino_rpc::{
     RpcError,
     client::Timeouts,
     topics,
-    transport::embedded::{ClientConfig, ClientTls},
+    transport::{
+        bus::{AgentBus, BusConfigError},
+        embedded::ClientConfig,
+    },
 };
 
 /// An agent cannot be configured.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// An option that has no default is not set.
-    #[error("set {0}")]
-    Missing(&'static str),
     /// The system does not tell its host name.
     #[error("reading the system's host name; set [DEFAULT] host instead")]
     HostName(#[source] std::io::Error),
-    /// A file named by an option cannot be read.
+    /// The bus's options cannot be used.
     #[error(transparent)]
-    Conf(#[from] ConfError),
-    /// The bus's options do not fit together.
-    #[error("configuring the message bus")]
-    Bus(#[from] RpcError),
+    Bus(#[from] BusConfigError),
 }
 
 /// How one agent reaches its server.
@@ -34,8 +31,8 @@ pub struct AgentConfig {
     pub host: String,
     /// `agent_id` of RPC calls, e.g. `ovs-agent-compute0`.
     pub agent_id: String,
-    /// The server's bus.
-    pub bus: ClientConfig,
+    /// How the server is reached.
+    pub bus: AgentBus,
     /// `rpc_response_timeout` and its maximum.
     pub timeouts: Timeouts,
     /// `[AGENT] report_interval`.
@@ -104,21 +101,10 @@ impl AgentConfig {
         topics: Vec<String>,
     ) -> Result<Self, ConfigError> {
         let host = host_name(conf)?;
-        let url = conf
-            .get(&opts::default::TRANSPORT_URL)
-            .ok_or(ConfigError::Missing("[DEFAULT] transport_url, e.g. embedded://controller"))?;
-        let secret = conf.get_or_read(&opts::rpc::SECRET, &opts::rpc::SECRET_FILE)?.ok_or(
-            ConfigError::Missing("[embedded_bus] secret or secret_file, as on the server"),
-        )?;
-        let mut out = Self::new(&host, &url, &secret, binary)?;
+        let bus = AgentBus::from_conf(conf, binary, &host)?;
+        let mut out = Self::with_bus(&host, bus, binary);
         out.agent_id = format!("{id_prefix}-{host}");
         out.topics = topics;
-        if conf.get(&opts::rpc::USE_TLS) {
-            let ca_file = conf
-                .get(&opts::rpc::CA_FILE)
-                .ok_or(ConfigError::Missing("[embedded_bus] ca_file, as use_tls is on"))?;
-            out.bus.tls = Some(ClientTls { ca_file: ca_file.into(), server_name: None });
-        }
         out.timeouts = Timeouts {
             initial: secs(conf.get(&opts::default::RPC_RESPONSE_TIMEOUT)),
             max: secs(conf.get(&opts::default::RPC_RESPONSE_MAX_TIMEOUT)),
@@ -140,22 +126,28 @@ impl AgentConfig {
         Ok(out)
     }
 
-    /// Neutron's defaults for the agent called `binary`, without notifications.
+    /// Neutron's defaults for the agent called `binary`, without notifications, over the embedded
+    /// bus at `transport_url`.
     pub fn new(
         host: &str,
         transport_url: &str,
         secret: &str,
         binary: &str,
     ) -> Result<Self, RpcError> {
-        Ok(Self {
+        let bus = ClientConfig::from_url(transport_url, secret, &format!("{binary}@{host}"))?;
+        Ok(Self::with_bus(host, AgentBus::Embedded(bus), binary))
+    }
+
+    fn with_bus(host: &str, bus: AgentBus, binary: &str) -> Self {
+        Self {
             host: host.into(),
             agent_id: format!("{binary}-{host}"),
-            bus: ClientConfig::from_url(transport_url, secret, &format!("{binary}@{host}"))?,
+            bus,
             timeouts: Timeouts::default(),
             report_interval: Duration::from_secs(30),
             processing_step: 20,
             topics: Vec::new(),
-        })
+        }
     }
 }
 

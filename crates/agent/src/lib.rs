@@ -19,10 +19,7 @@ mod signals;
 
 use std::sync::Arc;
 
-use neutrino_rpc::{
-    RpcClient, RpcError,
-    transport::embedded::{BusClient, Subscription},
-};
+use neutrino_rpc::{RpcClient, RpcError, transport::Subscription};
 use tokio::sync::mpsc;
 
 pub use api::{AgentStatus, ServerApi};
@@ -54,10 +51,9 @@ pub async fn connect(
             handler: Arc::clone(&handler) as Arc<dyn neutrino_rpc::Handler>,
         })
         .collect();
-    let bus = BusClient::start(config.bus.clone(), subscriptions)?;
-    let client =
-        RpcClient::new(Arc::clone(&bus) as Arc<dyn neutrino_rpc::Transport>, config.timeouts);
-    Ok((ServerApi::new(client, config, bus.connected(), sender.downgrade()), receiver))
+    let bus = config.bus.start(subscriptions)?;
+    let client = RpcClient::new(bus.transport, config.timeouts);
+    Ok((ServerApi::new(client, config, bus.connected, sender.downgrade()), receiver))
 }
 
 /// An error with what caused it, on one line.

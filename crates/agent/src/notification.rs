@@ -488,6 +488,8 @@ impl Handler for Receiver {
             BusEvent::Connected => Notification::Connected,
             BusEvent::Disconnected => Notification::Disconnected,
             BusEvent::Resync => Notification::Resync(ResyncReason::Overflow),
+            // What an agent casts, it reports again by itself.
+            BusEvent::CastsLost => return,
         })
         .await;
     }

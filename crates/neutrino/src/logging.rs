@@ -48,7 +48,9 @@ fn wants_debug(common: &Common, conf: &Conf) -> bool {
 /// The environment variable `RUST_LOG` overrides the level.
 fn filter(debug: bool) -> EnvFilter {
     let level = if debug { "debug" } else { "info" };
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level))
+    // What happens to connections of RabbitMQ is told once, by those who use them.
+    let directives = format!("{level},lapin=off");
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives))
 }
 
 /// Starts logging for the service called `name`.

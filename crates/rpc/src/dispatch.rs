@@ -140,5 +140,9 @@ impl Handler for Dispatcher {
         result
     }
 
+    fn ordered(&self) -> bool {
+        false
+    }
+
     async fn event(&self, _event: BusEvent) {}
 }

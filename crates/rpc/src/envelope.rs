@@ -2,10 +2,10 @@
 //!
 //! Pure: text in, values out. Nothing here panics on foreign bytes.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use neutrino_types::Context;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     context,
@@ -39,6 +39,16 @@ pub struct CallHeader {
     pub msg_id: String,
     /// Queue the reply goes to; empty on transports that know the way back.
     pub reply_q: String,
+    /// How long the caller waits for a sign of life (`_timeout`); absent when it wants none.
+    pub monitor: Option<Duration>,
+}
+
+impl CallHeader {
+    /// A call over a transport that knows the way back.
+    #[must_use]
+    pub fn direct() -> Self {
+        Self { msg_id: hex_id(), reply_q: String::new(), monitor: None }
+    }
 }
 
 /// One method invocation.
@@ -96,7 +106,7 @@ impl Request {
         if let Some(call) = &self.call {
             inner.insert("_msg_id".into(), Value::String(call.msg_id.clone()));
             inner.insert("_reply_q".into(), Value::String(call.reply_q.clone()));
-            inner.insert("_timeout".into(), Value::Null);
+            inner.insert("_timeout".into(), json!(call.monitor.map(|m| m.as_secs())));
         }
         wrap(&Value::Object(inner))
     }
@@ -119,14 +129,15 @@ impl Request {
             Some(_) => return Err(EnvelopeError::Shape("a request's args are not an object")),
         };
         let msg_id = take_text(&mut inner, "_msg_id");
-        let reply_q = take_text(&mut inner, "_reply_q");
+        let reply_q = take_text(&mut inner, "_reply_q").unwrap_or_default();
+        let monitor = monitor(inner.get("_timeout"));
         let request = Self {
             method,
             args,
             namespace: take_text(&mut inner, "namespace"),
             version: take_text(&mut inner, "version"),
             unique_id: take_text(&mut inner, "_unique_id"),
-            call: msg_id.map(|msg_id| CallHeader { msg_id, reply_q: reply_q.unwrap_or_default() }),
+            call: msg_id.map(|msg_id| CallHeader { msg_id, reply_q, monitor }),
             context: inner
                 .into_iter()
                 .filter_map(|(k, v)| Some((k.strip_prefix(CONTEXT_PREFIX)?.to_string(), v)))
@@ -154,6 +165,12 @@ impl Reply {
     #[must_use]
     pub fn new(msg_id: &str, result: Result<Value, Failure>) -> Self {
         Self { msg_id: msg_id.into(), result, ending: true, unique_id: Some(hex_id()) }
+    }
+
+    /// A sign of life to the caller of `msg_id`: the method still runs.
+    #[must_use]
+    pub fn working(msg_id: &str) -> Self {
+        Self { ending: false, ..Self::new(msg_id, Ok(Value::Null)) }
     }
 
     /// The reply in its envelope, as JSON text.
@@ -259,6 +276,17 @@ fn unwrap(outer: Value) -> Result<Map<String, Value>, EnvelopeError> {
         Value::Object(inner) => Ok(inner),
         _ => Err(EnvelopeError::Shape("an inner message is not an object")),
     }
+}
+
+/// `_timeout` in whole seconds: a number or, as Python's `int` takes it too, its text.
+fn monitor(timeout: Option<&Value>) -> Option<Duration> {
+    let seconds = match timeout? {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().map(|f| f as u64))?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    // Longer than any call lasts.
+    Some(Duration::from_secs(seconds.min(u64::from(u32::MAX))))
 }
 
 fn take_text(map: &mut Map<String, Value>, key: &str) -> Option<String> {

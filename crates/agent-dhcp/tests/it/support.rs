@@ -117,8 +117,7 @@ impl Host {
             AgentConfig::new(host, &self.url, SECRET, "neutron-dhcp-agent").expect("valid");
         rpc.topics = vec!["dhcp_agent".into()];
         rpc.report_interval = Duration::from_millis(200);
-        rpc.bus.min_backoff = Duration::from_millis(5);
-        rpc.bus.max_backoff = Duration::from_millis(50);
+        rpc.bus = rpc.bus.with_backoff(Duration::from_millis(5), Duration::from_millis(50));
         neutrino_agent_dhcp::start(config, &rpc).await.expect("starts")
     }
 

@@ -190,8 +190,7 @@ impl Host {
         let mut rpc = AgentConfig::new(HOST, &self.url, SECRET, "neutron-l3-agent").expect("valid");
         rpc.topics = vec!["l3_agent".into()];
         rpc.timeouts = Timeouts { initial: RPC_PATIENCE, max: RPC_PATIENCE };
-        rpc.bus.min_backoff = Duration::from_millis(5);
-        rpc.bus.max_backoff = Duration::from_millis(50);
+        rpc.bus = rpc.bus.with_backoff(Duration::from_millis(5), Duration::from_millis(50));
         neutrino_agent_l3::start(config, &rpc).await.expect("starts")
     }
 

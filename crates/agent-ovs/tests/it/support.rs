@@ -405,8 +405,7 @@ impl Host {
         let url = format!("embedded://{}", server.config.bind);
         let mut rpc = AgentConfig::ovs(name, &url, SECRET).expect("valid");
         rpc.topics = l2_topics(agent.contains("l2_population = true"));
-        rpc.bus.min_backoff = Duration::from_millis(5);
-        rpc.bus.max_backoff = Duration::from_millis(50);
+        rpc.bus = rpc.bus.with_backoff(Duration::from_millis(5), Duration::from_millis(50));
         Self { ovs, name: name.into(), ini, rpc, confirmation: Duration::from_secs(1) }
     }
 

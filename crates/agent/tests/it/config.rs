@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use neutrino_agent::{AgentConfig, ConfigError};
 use neutrino_conf::Conf;
-use neutrino_rpc::topics;
+use neutrino_rpc::{
+    topics,
+    transport::bus::{AgentBus, BusConfigError},
+};
 
 #[test]
 fn options_of_the_ini_files_are_taken() {
@@ -15,13 +18,14 @@ fn options_of_the_ini_files_are_taken() {
     )
     .expect("valid");
     let config = AgentConfig::ovs_from_conf(&conf).expect("valid");
-    assert_eq!((config.bus.host.as_str(), config.bus.port), ("2001:db8::1", 7777));
-    assert_eq!(config.bus.client, "neutron-openvswitch-agent@c0");
+    let AgentBus::Embedded(bus) = &config.bus else { panic!("{:?}", config.bus) };
+    assert_eq!((bus.host.as_str(), bus.port), ("2001:db8::1", 7777));
+    assert_eq!(bus.client, "neutron-openvswitch-agent@c0");
+    assert!(bus.tls.is_some());
     assert_eq!(config.agent_id, "ovs-agent-c0");
     assert_eq!(config.report_interval, Duration::from_millis(1500));
     assert_eq!(config.timeouts.initial, Duration::from_secs(5));
     assert!(config.topics.contains(&topics::L2POPULATION_UPDATE.to_string()));
-    assert!(config.bus.tls.is_some());
 }
 
 #[test]
@@ -36,9 +40,22 @@ fn what_is_missing_is_named() {
     ] {
         let conf = Conf::parse_str(text).expect("valid");
         let error = AgentConfig::ovs_from_conf(&conf).expect_err("incomplete");
-        assert!(matches!(error, ConfigError::Missing(_)));
+        assert!(matches!(error, ConfigError::Bus(BusConfigError::Missing(_))));
         assert!(error.to_string().contains(named), "{error}");
     }
+}
+
+#[test]
+fn rabbitmq_is_chosen_by_the_url() {
+    let text = "[DEFAULT]\nhost = c0\ntransport_url = rabbit://u:hush@b1,u:hush@b2:5673/v\n";
+    let conf = Conf::parse_str(text).expect("valid");
+    let config = AgentConfig::ovs_from_conf(&conf).expect("valid");
+    let AgentBus::Rabbit(bus) = &config.bus else { panic!("{:?}", config.bus) };
+    assert_eq!((bus.hosts.len(), bus.hosts[1].port, &*bus.vhost), (2, 5673, "v"));
+    assert!(!format!("{config:?}").contains("hush"));
+    let conf = Conf::parse_str("[DEFAULT]\ntransport_url = kafka://h\n").expect("valid");
+    let error = AgentConfig::ovs_from_conf(&conf).expect_err("another bus");
+    assert!(error.to_string().contains("transport_url"), "{error}");
 }
 
 #[test]
@@ -47,5 +64,5 @@ fn other_transports_and_ports_that_are_none_are_refused() {
         assert!(AgentConfig::ovs("h", url, "s").is_err(), "{url}");
     }
     let config = AgentConfig::ovs("h", "embedded://controller", "s").expect("valid");
-    assert_eq!(config.bus.port, 9697);
+    assert!(matches!(&config.bus, AgentBus::Embedded(bus) if bus.port == 9697));
 }

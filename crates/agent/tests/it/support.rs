@@ -79,8 +79,7 @@ impl Server {
     pub fn config(&self) -> AgentConfig {
         let url = format!("embedded://{}", self.addr);
         let mut config = AgentConfig::ovs("compute0", &url, SECRET).expect("valid");
-        config.bus.min_backoff = Duration::from_millis(5);
-        config.bus.max_backoff = Duration::from_millis(50);
+        config.bus = config.bus.with_backoff(Duration::from_millis(5), Duration::from_millis(50));
         config
     }
 

@@ -154,8 +154,6 @@ pub(super) const ROWS: &[Row] = &[
             "periodic_interval",
             "periodic_fuzzy_delay",
             "run_external_periodic_tasks",
-            "executor_thread_pool_size",
-            "rpc_thread_pool_size",
             "setproctitle",
         ],
     ),
@@ -184,13 +182,6 @@ pub(super) const ROWS: &[Row] = &[
             "notify_nova_on_port_status_changes",
             "send_events_interval",
         ],
-    ),
-    only(
-        EVERY,
-        "DEFAULT",
-        &["control_exchange"],
-        Words(&["neutron"]),
-        "messages go through the exchange neutron; take it out",
     ),
     ignored("DEFAULT", "only other options refer to it", &["my_ip", "my_ipv6"]),
     ignored(

@@ -72,6 +72,13 @@ pub(super) const ROWS: &[Row] = &[
     ignored_group("database", "of SQLAlchemy's way to use a database"),
     ignored_group("keystone_authtoken", "of keystonemiddleware's own caches and connections"),
     ignored_group("nova", "of notifications to Nova"),
+    only(
+        EVERY,
+        "oslo_messaging_rabbit",
+        &["kombu_compression"],
+        Blank,
+        "messages are not compressed in this release; unset it, also for those on the same broker",
+    ),
     ignored_group("oslo_messaging_rabbit", "of kombu's own connections"),
     ignored_group("privsep", "the process does itself what it may do, and runs no helper"),
     ignored_group("cache", "what is remembered is remembered in the process"),

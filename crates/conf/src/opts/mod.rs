@@ -3,12 +3,14 @@
 mod agents;
 mod dhcp_agent;
 mod l3_agent;
+mod messaging;
 mod metadata;
 mod server;
 
 pub use agents::{agent, openvswitch_agent_ini, ovs, securitygroup};
 pub use dhcp_agent::{dhcp, dhcp_agent_ini, interface};
 pub use l3_agent::{external_process, l3, l3_agent_ini, ra};
+pub use messaging::oslo_messaging_rabbit;
 pub use metadata::{
     metadata_agent, metadata_agent_ini, metadata_haproxy, metadata_proxy, metadata_rate_limiting,
 };
@@ -52,6 +54,8 @@ macro_rules! group {
                 #[doc = $help]
                 pub const $name: Opt<$ty> = Opt::new($group, $key, $help)$(.$method($($arg),*))*;
             )*
+            /// The group's name in files.
+            pub const GROUP: &str = $group;
             /// The options of this group.
             pub(crate) const ALL: &[&dyn AnyOpt] = &[$(&$name),*];
         }

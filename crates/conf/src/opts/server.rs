@@ -15,6 +15,7 @@ pub fn neutron_conf() -> Vec<&'static dyn AnyOpt> {
         default::ALL,
         database::ALL,
         rpc::ALL,
+        super::oslo_messaging_rabbit::ALL,
         identity::ALL,
         oslo_policy::ALL,
         oslo_middleware::ALL,
@@ -80,7 +81,9 @@ group! {
         RPC_RESPONSE_TIMEOUT: i64 = "rpc_response_timeout", "Seconds to wait for the answer to an RPC call.", default("60"), range(1, 86_400);
         RPC_RESPONSE_MAX_TIMEOUT: i64 = "rpc_response_max_timeout", "Longest time in seconds to wait for an answer; the wait doubles with every timeout up to it.", default("600"), range(1, 86_400);
         RPC_RESOURCES_PROCESSING_STEP: i64 = "rpc_resources_processing_step", "Ports an agent asks for or reports in one RPC call.", default("20"), range(1, 10_000);
-        TRANSPORT_URL: Option<String> = "transport_url", "Message bus. embedded://HOST:PORT is the bus inside the server (agents), embedded:// or nothing the same inside the server itself.";
+        TRANSPORT_URL: Option<String> = "transport_url", "Message bus. embedded://HOST:PORT is the bus inside the server (agents), embedded:// or nothing the same inside the server itself; rabbit://USER:PASSWORD@HOST:PORT,.../VHOST is RabbitMQ (both).";
+        CONTROL_EXCHANGE: String = "control_exchange", "Exchange of all topics on RabbitMQ.", default("neutron");
+        EXECUTOR_THREAD_POOL_SIZE: i64 = "executor_thread_pool_size", "Requests of one topic that are worked on at a time, on RabbitMQ.", default("64"), range(1, 65_536), deprecated(&[("DEFAULT", "rpc_thread_pool_size")]);
         GRACEFUL_SHUTDOWN_TIMEOUT: i64 = "graceful_shutdown_timeout", "Seconds that requests under way may take to finish once the server is told to stop; 0 for as long as they take.", default("60"), range(0, 86_400);
         API_WORKERS: Option<i64> = "api_workers", "Threads that serve the API; defaults to the number of processors.";
     }

@@ -1,9 +1,8 @@
 //! The seam between RPC and a bus, in Neutron's terms: topic, server, fanout.
 //!
-//! [`embedded`] is the bus that lives in the server process. A transport over RabbitMQ implements
-//! the same three operations: `call` and `cast` publish to exchange `neutron` (or
-//! `<topic>_fanout`), `listen` declares the three queues `topic`, `topic.server` and
-//! `topic_fanout`.
+//! [`embedded`] is the bus that lives in the server process, [`amqp`] the one over RabbitMQ:
+//! `call` and `cast` publish to exchange `neutron` (or `<topic>_fanout`), `listen` declares the
+//! three queues `topic`, `topic.server` and `topic_fanout`. [`bus`] chooses.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +15,10 @@ use crate::{
     topics,
 };
 
+pub mod amqp;
+pub mod bus;
 pub mod embedded;
+mod stream;
 
 /// What a handler answers to a call; ignored for casts.
 pub type Answer = Result<Value, Failure>;
@@ -71,6 +73,9 @@ pub enum BusEvent {
     Disconnected,
     /// Notifications were dropped because this consumer is slow: read everything again.
     Resync,
+    /// Casts from here were dropped because the bus does not take them: whoever they were for
+    /// must be told to read everything again.
+    CastsLost,
 }
 
 /// Consumes what arrives for a subscription.
@@ -83,8 +88,25 @@ pub trait Handler: Send + Sync {
     /// Runs `request`.
     async fn handle(&self, request: Request) -> Answer;
 
+    /// Whether casts are handled one after the other. The casts of endpoints are as independent
+    /// of each other as calls, and run beside each other.
+    fn ordered(&self) -> bool {
+        true
+    }
+
     /// Tells about the bus, in order with the messages.
     async fn event(&self, event: BusEvent);
+}
+
+/// What to consume, and who consumes it.
+#[derive(Clone)]
+pub struct Subscription {
+    /// Topic.
+    pub topic: String,
+    /// Server name, usually the host.
+    pub server: String,
+    /// Consumer.
+    pub handler: Arc<dyn Handler>,
 }
 
 /// A bus.

@@ -15,52 +15,6 @@ use tokio::{io::AsyncWriteExt, net::TcpListener};
 use crate::support::{Agent, Bus, Got, WAIT, request, wait_until};
 
 #[tokio::test]
-async fn call_reaches_an_endpoint_and_its_answer_comes_back() {
-    let bus = Bus::start(Limits::default()).await;
-    bus.serve("q-plugin").await;
-    let agent = bus.agent("a", &["topic"]);
-    agent.connected().await;
-    let answer = agent.call("q-plugin", "echo", json!({"x": [1, null, "é"]})).await;
-    assert_eq!(answer.expect("answered"), json!({"x": [1, null, "é"]}));
-    let answer = agent.call("q-plugin", "who", json!({})).await.expect("answered");
-    assert_eq!(answer["admin"], true);
-}
-
-#[tokio::test]
-async fn errors_of_the_other_side_keep_their_class() {
-    let bus = Bus::start(Limits::default()).await;
-    bus.serve("q-plugin").await;
-    let agent = bus.agent("a", &["topic"]);
-    agent.connected().await;
-    let error = agent.call("q-plugin", "fail", json!({})).await.expect_err("fails");
-    assert_eq!(error.remote_class(), Some("PortNotFound"));
-    assert!(!error.retriable());
-    let error = agent.call("q-plugin", "nonsense", json!({})).await.expect_err("fails");
-    assert_eq!(error.remote_class(), Some("NoSuchMethod"));
-    let mut newer = request("echo", json!({}));
-    newer.version = Some("1.5".into());
-    let target = Target::topic("q-plugin");
-    let error = agent.client.call(&target, newer, WAIT).await.expect_err("fails");
-    assert_eq!(error.remote_class(), Some("UnsupportedVersion"));
-    let error = agent.call("q-l3-plugin", "echo", json!({})).await.expect_err("fails");
-    assert!(matches!(error, RpcError::NoConsumer { .. }) && error.retriable(), "{error}");
-}
-
-#[tokio::test]
-async fn unanswered_call_times_out_and_the_connection_stays() {
-    let bus = Bus::start(Limits::default()).await;
-    bus.serve("q-plugin").await;
-    let agent = bus.agent("a", &["topic"]);
-    agent.connected().await;
-    let target = Target::topic("q-plugin");
-    let patience = Duration::from_millis(30);
-    let error = agent.client.call(&target, request("hang", json!({})), patience).await;
-    assert!(matches!(error, Err(RpcError::Timeout { timeout_ms: 30, .. })), "{error:?}");
-    agent.call("q-plugin", "echo", json!({})).await.expect("still connected");
-    assert_eq!(agent.client.attempts(), 1);
-}
-
-#[tokio::test]
 async fn wrong_secret_is_refused_and_a_rightful_agent_is_not_disturbed() {
     let bus = Bus::start(Limits::default()).await;
     let mut config = bus.client_config("thief");
@@ -136,19 +90,6 @@ async fn fanout_reaches_ten_agents_and_a_directed_cast_one() {
         let wanted = if n == 7 { 3 } else { 2 };
         wait_until("its turn", || agent.inbox.messages().len() == wanted).await;
     }
-}
-
-#[tokio::test]
-async fn server_calls_an_agent() {
-    let bus = Bus::start(Limits::default()).await;
-    let agent = bus.agent("host1", &["l3_agent"]);
-    agent.connected().await;
-    let target = Target::server("l3_agent", "host1");
-    let answer = bus.broker.call(&target, request("router_added", json!({})), WAIT).await;
-    assert_eq!(answer.expect("answered")["method"], "router_added");
-    let target = Target::server("l3_agent", "host2");
-    let error = bus.broker.call(&target, request("router_added", json!({})), WAIT).await;
-    assert!(matches!(error, Err(RpcError::NoConsumer { .. })));
 }
 
 #[tokio::test]
@@ -318,17 +259,6 @@ async fn many_calls_at_once_are_all_answered() {
     for (n, call) in calls.into_iter().enumerate() {
         assert_eq!(call.await.expect("joins").expect("answered")["n"], n);
     }
-}
-
-#[tokio::test]
-async fn listening_while_connected_takes_effect() {
-    let bus = Bus::start(Limits::default()).await;
-    let agent = bus.agent("a", &["t"]);
-    agent.connected().await;
-    let handler = Arc::clone(&agent.inbox) as Arc<dyn neutrino_rpc::Handler>;
-    agent.client.listen("late", "a", handler).await.expect("listens");
-    bus.fanout("late", "m", json!({})).await;
-    wait_until("the message", || agent.inbox.messages().len() == 1).await;
 }
 
 fn tls_file(name: &str) -> PathBuf {

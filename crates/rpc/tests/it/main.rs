@@ -1,7 +1,9 @@
-//! Component tests of the RPC layer: real sockets on loopback, no mocks.
+//! Component tests of the RPC layer: real sockets and brokers on loopback, no mocks.
 
+mod amqp;
 mod bus;
 mod envelope;
 mod hostile;
 mod kill;
 mod support;
+mod world;

@@ -11,11 +11,8 @@ use neutrino_rpc::{
     BusEvent, Dispatcher, Endpoint, Failure, Handler, Request, RpcError, Target, Transport,
     Version,
     transport::{
-        Answer,
-        embedded::{
-            Broker, BusClient, ClientConfig, Limits, Listener, ServerConfig, ServerTls,
-            Subscription,
-        },
+        Answer, Subscription,
+        embedded::{Broker, BusClient, ClientConfig, Limits, Listener, ServerConfig, ServerTls},
     },
 };
 use neutrino_types::Context;
@@ -199,7 +196,7 @@ impl Agent {
     }
 }
 
-/// Serves `echo`, `fail` and `hang` in version 1.4.
+/// Serves `echo`, `who`, `fail`, `nap` (three seconds) and `hang` in version 1.4.
 pub struct Echo;
 
 #[async_trait]
@@ -209,7 +206,7 @@ impl Endpoint for Echo {
     }
 
     fn methods(&self) -> &'static [&'static str] {
-        &["echo", "fail", "hang", "who"]
+        &["echo", "fail", "hang", "nap", "who"]
     }
 
     async fn call(
@@ -222,6 +219,10 @@ impl Endpoint for Echo {
             "echo" => Ok(Value::Object(args)),
             "who" => Ok(json!({ "admin": ctx.is_admin, "request_id": ctx.request_id })),
             "fail" => Err(Failure::new("neutron_lib.exceptions", "PortNotFound", "no port p")),
+            "nap" => {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                Ok(json!("rested"))
+            }
             _ => std::future::pending().await,
         }
     }

@@ -19,10 +19,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use neutrino_conf::{Conf, opts};
 use neutrino_rpc::{
-    Dispatcher, Endpoint, RpcClient, Transport,
+    Dispatcher, Endpoint, RpcClient,
     client::Timeouts,
     topics,
-    transport::embedded::{Broker, Limits, Listener, ServerConfig, ServerTls},
+    transport::{
+        bus::{ServerBus, ServerSide},
+        embedded::Listener,
+    },
 };
 use neutrino_services::Agents;
 
@@ -42,32 +45,23 @@ pub use security_groups::SecurityGroupsEndpoint;
 pub struct RpcConfig {
     /// This server's name on the bus.
     pub host: String,
-    /// How agents reach the bus; `None` keeps it inside the process.
-    pub listen: Option<ServerConfig>,
+    /// Where agents are met.
+    pub bus: ServerBus,
     /// `rpc_response_timeout` and its maximum, for calls to agents.
     pub timeouts: Timeouts,
 }
 
 impl RpcConfig {
-    /// Reads `[embedded_bus]`. Without a secret the bus is not opened: an agent that anybody can
-    /// pretend to be would be worse than none.
+    /// Reads what `transport_url` and the options of that bus say.
     ///
     /// # Errors
     /// [`ServerError::Config`] when an option cannot be used.
     pub fn from_conf(conf: &Conf) -> Result<Self, ServerError> {
-        let fail = |text: String| ServerError::Config(text);
-        let secret = conf
-            .get_or_read(&opts::rpc::SECRET, &opts::rpc::SECRET_FILE)
-            .map_err(|e| fail(e.to_string()))?
-            .filter(|secret| !secret.is_empty());
-        let listen = match secret {
-            Some(secret) => Some(listen(conf, secret)?),
-            None => None,
-        };
+        let bus = ServerBus::from_conf(conf).map_err(|e| ServerError::Config(e.to_string()))?;
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
         Ok(Self {
             host: conf.get(&opts::default::HOST).unwrap_or_else(|| "neutron-server".into()),
-            listen,
+            bus,
             timeouts: Timeouts {
                 initial: seconds(conf.get(&opts::default::RPC_RESPONSE_TIMEOUT)),
                 max: seconds(conf.get(&opts::default::RPC_RESPONSE_MAX_TIMEOUT)),
@@ -76,49 +70,20 @@ impl RpcConfig {
     }
 }
 
-fn listen(conf: &Conf, secret: String) -> Result<ServerConfig, ServerError> {
-    let host = conf.get(&opts::rpc::BIND_HOST);
-    let ip = host.trim_matches(['[', ']']).parse().map_err(|_| {
-        ServerError::Config(format!("[embedded_bus] bind_host: '{host}' is not an IP address"))
-    })?;
-    let port = u16::try_from(conf.get(&opts::rpc::BIND_PORT)).unwrap_or(0);
-    let tls = if conf.get(&opts::rpc::USE_TLS) {
-        let needed = |file: Option<String>, option: &str| {
-            file.map(Into::into).ok_or_else(|| {
-                ServerError::Config(format!("[embedded_bus] use_tls needs {option}"))
-            })
-        };
-        Some(ServerTls {
-            cert_file: needed(conf.get(&opts::rpc::CERT_FILE), "cert_file")?,
-            key_file: needed(conf.get(&opts::rpc::KEY_FILE), "key_file")?,
-        })
-    } else {
-        None
-    };
-    let limits = Limits {
-        heartbeat: Duration::from_secs_f64(
-            conf.get(&opts::rpc::HEARTBEAT_INTERVAL).clamp(0.05, 3600.0),
-        ),
-        queue_len: usize::try_from(conf.get(&opts::rpc::QUEUE_LIMIT)).unwrap_or(10_000),
-        ..Limits::default()
-    };
-    Ok(ServerConfig { bind: SocketAddr::new(ip, port), secret, tls, limits })
-}
-
-/// The bus inside the server. Cheap to clone.
+/// The server's place on the bus. Cheap to clone.
 #[derive(Clone)]
 pub struct Bus {
-    broker: Arc<Broker>,
+    side: ServerSide,
     client: RpcClient,
 }
 
 impl Bus {
-    /// A bus without agents yet; messages to them are dropped until [`start`].
+    /// Starts the bus. Nobody is served until [`start`].
     #[must_use]
     pub fn new(config: &RpcConfig) -> Self {
-        let broker = Broker::new();
-        let transport = Arc::clone(&broker) as Arc<dyn Transport>;
-        Self { broker, client: RpcClient::new(transport, config.timeouts) }
+        let side = config.bus.start();
+        let client = RpcClient::new(side.transport(), config.timeouts);
+        Self { side, client }
     }
 
     /// What tells agents about changes, for the plugin.
@@ -162,7 +127,7 @@ impl std::fmt::Debug for RpcHandle {
 }
 
 impl RpcHandle {
-    /// Where agents connect; `None` when the bus is not open to them.
+    /// Where agents connect; `None` when the embedded bus is not open to them.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.listener.as_ref().map(Listener::addr)
@@ -179,12 +144,18 @@ impl RpcHandle {
         if let Some(listener) = self.listener {
             listener.close().await;
         }
+        if let ServerSide::Rabbit(client) = &self.bus.side {
+            client.close().await;
+        }
     }
 
-    /// Names of the agents connected.
+    /// Names of the agents connected to the embedded bus.
     #[must_use]
     pub fn agents(&self) -> Vec<String> {
-        self.bus.broker.clients()
+        match &self.bus.side {
+            ServerSide::Embedded(broker) => broker.clients(),
+            ServerSide::Rabbit(_) => Vec::new(),
+        }
     }
 }
 
@@ -206,27 +177,26 @@ pub async fn start(
     endpoints.extend(services.endpoints);
     let plugin = Dispatcher::new(endpoints);
     let listen = |topic, dispatcher| {
-        let broker = Arc::clone(&bus.broker);
-        async move { broker.listen(topic, &config.host, Arc::new(dispatcher)).await }
+        let transport = bus.side.transport();
+        async move { transport.listen(topic, &config.host, Arc::new(dispatcher)).await }
     };
     listen(topics::PLUGIN, plugin).await.map_err(ServerError::Rpc)?;
     listen(topics::L3_PLUGIN, Dispatcher::new(services.l3_endpoints))
         .await
         .map_err(ServerError::Rpc)?;
     listen(topics::REPORTS, Dispatcher::new(vec![reports])).await.map_err(ServerError::Rpc)?;
-    let listener = match &config.listen {
-        Some(listen) => Some(
-            Listener::bind(Arc::clone(&bus.broker), listen.clone())
-                .await
-                .map_err(ServerError::Rpc)?,
+    let listener = match (&bus.side, &config.bus) {
+        (ServerSide::Embedded(broker), ServerBus::Embedded(Some(listen))) => Some(
+            Listener::bind(Arc::clone(broker), listen.clone()).await.map_err(ServerError::Rpc)?,
         ),
-        None => {
+        (ServerSide::Embedded(_), _) => {
             tracing::warn!(
                 "agents cannot connect: set [embedded_bus] secret or secret_file, here and in \
                  their configuration"
             );
             None
         }
+        (ServerSide::Rabbit(_), _) => None,
     };
     Ok(RpcHandle { bus, listener })
 }

@@ -23,7 +23,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    envelope::{CallHeader, Request, hex_id},
+    envelope::{CallHeader, Request},
     error::{Failure, RpcError},
     methods, topics,
     transport::{BusEvent, Handler, Target, Transport},
@@ -261,7 +261,7 @@ impl Broker {
             Consumer::Local(handler) => Ok(handler.handle(request).await),
             Consumer::Remote(session) => {
                 if request.call.is_none() {
-                    request.call = Some(CallHeader { msg_id: hex_id(), reply_q: String::new() });
+                    request.call = Some(CallHeader::direct());
                 }
                 let (answer, result) = oneshot::channel::<CallResult>();
                 self.push(

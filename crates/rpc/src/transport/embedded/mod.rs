@@ -20,10 +20,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls;
 
-use crate::error::RpcError;
+use crate::{
+    error::RpcError,
+    transport::stream::{provider, read_certs, read_key},
+};
 
 pub mod broker;
 pub mod client;
@@ -32,7 +34,7 @@ pub mod protocol;
 pub mod session;
 
 pub use broker::Broker;
-pub use client::{BusClient, ClientConfig, Subscription};
+pub use client::{BusClient, ClientConfig};
 pub use session::{Listener, ServerConfig};
 
 /// TCP port the server listens on unless told otherwise.
@@ -73,11 +75,6 @@ impl Default for Limits {
     }
 }
 
-/// A byte stream, plain or TLS.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-pub(crate) type BoxStream = Box<dyn Stream>;
-
 /// Files of the server's TLS identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerTls {
@@ -96,30 +93,13 @@ pub struct ClientTls {
     pub server_name: Option<String>,
 }
 
-fn read_certs(path: &PathBuf) -> Result<Vec<rustls::pki_types::CertificateDer<'static>>, RpcError> {
-    let doing = || format!("reading certificates from {}", path.display());
-    let bytes = std::fs::read(path).map_err(|e| RpcError::setup(doing(), e))?;
-    let certs: Vec<_> = rustls_pemfile::certs(&mut bytes.as_slice())
-        .collect::<Result<_, _>>()
-        .map_err(|e| RpcError::setup(doing(), e))?;
-    if certs.is_empty() {
-        return Err(RpcError::setup(doing(), "the file holds no PEM certificate"));
-    }
-    Ok(certs)
-}
-
 pub(crate) fn tls_acceptor(tls: &ServerTls) -> Result<tokio_rustls::TlsAcceptor, RpcError> {
-    let certs = read_certs(&tls.cert_file)?;
-    let doing = || format!("reading the private key from {}", tls.key_file.display());
-    let bytes = std::fs::read(&tls.key_file).map_err(|e| RpcError::setup(doing(), e))?;
-    let key = rustls_pemfile::private_key(&mut bytes.as_slice())
-        .map_err(|e| RpcError::setup(doing(), e))?
-        .ok_or_else(|| RpcError::setup(doing(), "the file holds no PEM private key"))?;
+    let doing = || format!("using the private key in {}", tls.key_file.display());
     let config = rustls::ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| RpcError::setup("choosing TLS versions", e))?
         .with_no_client_auth()
-        .with_single_cert(certs, key)
+        .with_single_cert(read_certs(&tls.cert_file)?, read_key(&tls.key_file)?)
         .map_err(|e| RpcError::setup(doing(), e))?;
     Ok(tokio_rustls::TlsAcceptor::from(Arc::new(config)))
 }
@@ -137,8 +117,4 @@ pub(crate) fn tls_connector(tls: &ClientTls) -> Result<tokio_rustls::TlsConnecto
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(tokio_rustls::TlsConnector::from(Arc::new(config)))
-}
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    BoxStream, Limits, ServerTls,
+    Limits, ServerTls,
     broker::Broker,
     outbox::{Message, Outbox, Pushed},
     protocol::{
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     envelope::{DuplicateFilter, Reply, Request},
     error::RpcError,
-    transport::Target,
+    transport::{Target, stream::BoxStream},
 };
 
 /// How the bus is offered to agents.

@@ -24,7 +24,11 @@ use neutrino_conf::Conf;
 use neutrino_db::Db;
 use neutrino_rpc::{
     BusEvent, Failure, Handler, Request, RpcError, Target, Transport,
-    transport::embedded::{BusClient, ClientConfig, Subscription},
+    transport::{
+        Subscription,
+        bus::ServerBus,
+        embedded::{BusClient, ClientConfig},
+    },
 };
 use neutrino_server::rpc::{Bus, L2Plugin, RpcConfig, RpcHandle, Services, start};
 use neutrino_services::{AgentConfig, Agents};
@@ -168,7 +172,7 @@ impl Agent {
 async fn without_a_secret_agents_cannot_connect() {
     let conf = Conf::parse_str("[embedded_bus]\nbind_host = 127.0.0.1\n").expect("valid");
     let config = RpcConfig::from_conf(&conf).expect("valid");
-    assert!(config.listen.is_none());
+    assert!(matches!(config.bus, ServerBus::Embedded(None)));
 }
 
 #[test]

@@ -15,13 +15,15 @@ use tokio::{
 
 use super::{
     super::{
-        BoxStream,
         protocol::{self, Frame, Proof},
         session::{FrameReader, LinkError, write},
     },
     Link, SEND_QUEUE, Shared, Work, subscribe_frame,
 };
-use crate::{error::chain, transport::BusEvent};
+use crate::{
+    error::chain,
+    transport::{BusEvent, stream::BoxStream},
+};
 
 impl Shared {
     pub(super) async fn keep_connected(self: Arc<Self>, tls: Option<tokio_rustls::TlsConnector>) {

@@ -36,9 +36,9 @@ use super::{
     tls_connector,
 };
 use crate::{
-    envelope::{CallHeader, Reply, Request, hex_id},
+    envelope::{CallHeader, Reply, Request},
     error::RpcError,
-    transport::{BusEvent, Handler, Target, Transport},
+    transport::{BusEvent, Handler, Subscription, Target, Transport},
 };
 
 /// Requests waiting to be written; further ones wait in their callers.
@@ -104,17 +104,6 @@ impl ClientConfig {
             connect_timeout: Duration::from_secs(10),
         })
     }
-}
-
-/// What to consume, and who consumes it.
-#[derive(Clone)]
-pub struct Subscription {
-    /// Topic.
-    pub topic: String,
-    /// Server name, usually the host.
-    pub server: String,
-    /// Consumer.
-    pub handler: Arc<dyn Handler>,
 }
 
 /// The connection of the moment.
@@ -256,7 +245,7 @@ impl Transport for BusClient {
     ) -> Result<Value, RpcError> {
         let method = request.method.clone();
         let fail = |reason| nack_error(reason, target.routing_key(), method.clone(), patience);
-        request.call.get_or_insert_with(|| CallHeader { msg_id: hex_id(), reply_q: String::new() });
+        request.call.get_or_insert_with(CallHeader::direct);
         let (answer, result) = oneshot::channel();
         let (send, id) = {
             let mut state = self.shared.state();

@@ -1,0 +1,164 @@
+//! One AMQP connection: opened in bounded time, watched, and closed for certain.
+
+use std::{
+    io,
+    net::Shutdown,
+    os::fd::AsFd,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use lapin::{
+    Connection, ConnectionProperties, Event,
+    uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
+};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
+
+use super::{config::Config, runtime, url::Host};
+use crate::envelope::hex_id;
+
+/// Time for connecting, TLS and authentication. A broker that accepts and then says nothing (its
+/// machine is out of memory, say) must not keep the next one from being tried.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Time for a goodbye.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// Why there is no connection, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error(transparent)]
+    Amqp(#[from] lapin::Error),
+    #[error(transparent)]
+    Config(#[from] crate::error::RpcError),
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
+    #[error("the broker cancelled the consumer of {0}")]
+    Cancelled(String),
+    #[error("the connection was closed")]
+    Closed,
+}
+
+/// An open connection.
+pub(super) struct Wire {
+    pub(super) connection: Connection,
+    socket: Socket,
+    purpose: &'static str,
+}
+
+/// The socket below a connection, to be shut whatever the connection thinks: a peer that does not
+/// read would keep it, its thread and its buffers.
+#[derive(Clone, Default)]
+struct Socket(Arc<Mutex<Option<std::net::TcpStream>>>);
+
+impl Socket {
+    fn keep(&self, stream: &impl AsFd) -> io::Result<()> {
+        let copy = std::net::TcpStream::from(stream.as_fd().try_clone_to_owned()?);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
+        Ok(())
+    }
+
+    fn shut(&self) {
+        if let Some(stream) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Fails only when the other end was first.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Wire {
+    /// Connects to `host`; `purpose` tells this connection apart in the broker's list.
+    pub(super) async fn open(
+        config: &Config,
+        host: &Host,
+        purpose: &'static str,
+    ) -> Result<Self, LinkError> {
+        let tls = match &config.tls {
+            Some(tls) => Some(TlsConnector::from(Arc::new(tls.client_config()?))),
+            None => None,
+        };
+        let socket = Socket::default();
+        let kept = socket.clone();
+        let name = format!("{}:{}:{purpose}:{}", config.process, std::process::id(), hex_id());
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let opening = Connection::connector(
+            uri(config, host),
+            runtime::current(),
+            async move |uri, _| {
+                let AMQPAuthority { host, port, .. } = uri.authority;
+                let stream = TcpStream::connect((host.as_str(), port)).await?;
+                stream.set_nodelay(true)?;
+                kept.keep(&stream)?;
+                let Some(tls) = &tls else { return Ok(runtime::wire(Box::new(stream))) };
+                let name = ServerName::try_from(host).map_err(io::Error::other)?;
+                Ok(runtime::wire(Box::new(tls.connect(name, stream).await?)))
+            },
+            properties,
+        );
+        match timeout(CONNECT, opening).await {
+            Ok(Ok(connection)) => Ok(Self { connection, socket, purpose }),
+            Ok(Err(error)) => {
+                socket.shut();
+                Err(error.into())
+            }
+            Err(_) => {
+                socket.shut();
+                Err(LinkError::Silent(CONNECT))
+            }
+        }
+    }
+
+    /// Watches the connection until it fails; says why. Logs when the broker blocks it.
+    pub(super) async fn watch(&self) -> LinkError {
+        let mut events = std::pin::pin!(self.connection.events_listener());
+        if !self.connection.status().connected() {
+            return LinkError::Closed;
+        }
+        while let Some(event) = events.next().await {
+            match event {
+                Event::Error(error) => return error.into(),
+                Event::ConnectionBlocked(reason) => {
+                    tracing::warn!(purpose = self.purpose, reason, "the broker blocks publishing");
+                }
+                Event::ConnectionUnblocked => {
+                    tracing::info!(purpose = self.purpose, "the broker takes messages again");
+                }
+                _ => {}
+            }
+        }
+        LinkError::Closed
+    }
+
+    /// Says goodbye, for a moment, and closes.
+    pub(super) async fn close(&self) {
+        // What is left unsaid by then is said by the closed socket.
+        let _ = timeout(CLOSE, self.connection.close(200, "OK".into())).await;
+        self.socket.shut();
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.socket.shut();
+    }
+}
+
+fn uri(config: &Config, host: &Host) -> AMQPUri {
+    // A peer is dead for lapin after twice the negotiated time.
+    let seconds = config.heartbeat.as_secs().div_ceil(2);
+    AMQPUri {
+        scheme: if config.tls.is_some() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
+        authority: AMQPAuthority {
+            userinfo: AMQPUserInfo { username: host.user.clone(), password: host.password.clone() },
+            host: host.name.clone(),
+            port: host.port,
+        },
+        vhost: config.vhost.clone(),
+        query: AMQPQueryString {
+            heartbeat: Some(u16::try_from(seconds).unwrap_or(u16::MAX)),
+            auth_mechanism: Some(config.login),
+            ..AMQPQueryString::default()
+        },
+    }
+}
