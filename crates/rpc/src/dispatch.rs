@@ -71,6 +71,9 @@ pub trait Endpoint: Send + Sync {
     /// Methods served.
     fn methods(&self) -> &'static [&'static str];
 
+    /// Tells about the bus.
+    async fn event(&self, _event: BusEvent) {}
+
     /// Runs `method`, one of [`Endpoint::methods`].
     async fn call(
         &self,
@@ -144,5 +147,9 @@ impl Handler for Dispatcher {
         false
     }
 
-    async fn event(&self, _event: BusEvent) {}
+    async fn event(&self, event: BusEvent) {
+        for endpoint in &self.endpoints {
+            endpoint.event(event).await;
+        }
+    }
 }

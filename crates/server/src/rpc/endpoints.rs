@@ -3,7 +3,7 @@
 //! Decodes arguments, encodes answers; the work is done behind [`L2Plugin`] and
 //! [`Agents`](neutrino_services::Agents).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::NaiveDateTime;
@@ -12,7 +12,7 @@ use neutrino_db::{
     sea_query::{Expr, Query},
 };
 use neutrino_rpc::{
-    Endpoint, Failure, Version, methods,
+    BusEvent, Endpoint, Failure, Version, methods,
     shapes::{AgentState, DeviceDetails},
 };
 use neutrino_services::{Agents, agents::ReportStatus};
@@ -20,7 +20,7 @@ use neutrino_types::{ApiError, Context, ListQuery, ResourcePlugin};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::L2Plugin;
+use super::{L2Plugin, resync::Resync};
 
 /// Arguments and results of one call.
 pub(super) type Args = Map<String, Value>;
@@ -254,6 +254,7 @@ pub struct ReportsEndpoint {
     agents: Agents,
     plugin: Arc<dyn L2Plugin>,
     db: Db,
+    resync: Mutex<Resync>,
 }
 
 #[derive(Deserialize)]
@@ -272,7 +273,12 @@ impl ReportsEndpoint {
     /// Serves `agents`; `plugin` hears of those that come back, `db` is asked whether it answers.
     #[must_use]
     pub fn new(agents: Agents, plugin: Arc<dyn L2Plugin>, db: Db) -> Self {
-        Self { agents, plugin, db }
+        Self { agents, plugin, db, resync: Mutex::default() }
+    }
+
+    fn resync(&self) -> MutexGuard<'_, Resync> {
+        // No code panics while holding it.
+        self.resync.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn report_state(&self, ctx: &Context, report: Report) -> Answer {
@@ -286,6 +292,12 @@ impl ReportsEndpoint {
             // The report stands; the next binding of such a port tries again.
             tracing::error!(host = state.host, error = %error, "binding ports again failed");
         }
+        let due = self.resync().is_due(&state.agent_type, &state.host);
+        let status = if due && status == Some(ReportStatus::Alive) {
+            Some(ReportStatus::Revived)
+        } else {
+            status
+        };
         Ok(status.map_or(Value::Null, |status| status.as_str().into()))
     }
 
@@ -333,6 +345,13 @@ impl ReportsEndpoint {
 
 #[async_trait]
 impl Endpoint for ReportsEndpoint {
+    async fn event(&self, event: BusEvent) {
+        if event == BusEvent::CastsLost {
+            tracing::warn!("agents are told at their next report to read everything again");
+            self.resync().lost();
+        }
+    }
+
     fn version(&self) -> Version {
         methods::REPORTS_VERSION.parse().unwrap_or(Version::DEFAULT)
     }

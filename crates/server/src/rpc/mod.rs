@@ -13,6 +13,7 @@ mod l2;
 mod l3;
 mod metadata;
 mod notifier;
+mod resync;
 mod security_groups;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

@@ -2,7 +2,7 @@
 
 use neutrino_db::dvr::HostMac;
 use neutrino_rpc::{
-    RpcClient, methods,
+    RpcClient, RpcError, methods,
     methods::Method,
     shapes::{FdbEntries, FdbUpdate},
 };
@@ -29,7 +29,7 @@ impl RpcNotifier {
 
     async fn fanout(&self, method: Method, args: impl Serialize) {
         if let Err(error) = self.client.fanout(&Context::admin(), method, &args).await {
-            tracing::error!(method = method.name, error = %error, "agents were not notified");
+            not_notified(method, None, &error);
         }
     }
 
@@ -37,7 +37,19 @@ impl RpcNotifier {
     pub(super) async fn send(&self, method: Method, host: Option<&str>, args: impl Serialize) {
         let Some(host) = host else { return self.fanout(method, args).await };
         if let Err(error) = self.client.cast(&Context::admin(), method, Some(host), &args).await {
-            tracing::error!(method = method.name, host, error = %error, "agent was not notified");
+            not_notified(method, Some(host), &error);
+        }
+    }
+}
+
+fn not_notified(method: Method, host: Option<&str>, error: &RpcError) {
+    match error {
+        // The bus says so once, not for each, and agents resynchronise when it takes messages again.
+        RpcError::Overloaded { .. } => {
+            tracing::debug!(method = method.name, host, error = %error, "agents were not notified");
+        }
+        _ => {
+            tracing::error!(method = method.name, host, error = %error, "agents were not notified");
         }
     }
 }

@@ -117,7 +117,10 @@ impl Wire {
         }
         while let Some(event) = events.next().await {
             match event {
-                Event::Error(error) => return error.into(),
+                // What is wrong with a channel only is told to those who use it.
+                Event::Error(error) if !self.connection.status().connected() => {
+                    return error.into();
+                }
                 Event::ConnectionBlocked(reason) => {
                     tracing::warn!(purpose = self.purpose, reason, "the broker blocks publishing");
                 }

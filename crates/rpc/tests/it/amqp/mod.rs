@@ -1,6 +1,10 @@
 //! The transport over a real RabbitMQ.
 
+mod broker;
+mod hostile;
 mod peer;
+mod raw;
+mod wire;
 
 use std::{
     sync::{
