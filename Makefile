@@ -11,12 +11,13 @@ demo: deps
 	$(CARGO) build --release --locked -p neutrino
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/demo.sh
 
-# Everything CI checks. The tests need root; NEUTRINO_SKIP_PRIVILEGED=1 leaves out those that do and counts them.
+# Everything CI checks; what uses the database runs on SQLite, MariaDB and PostgreSQL. The tests need root; NEUTRINO_SKIP_PRIVILEGED=1 leaves out those that do and counts them.
 SKIPS := $(abspath $(TARGET_DIR))/privileged-skips
 test: deps peers lint
 	$(CARGO) build --locked -p neutrino
 	@rm -f $(SKIPS)
 	NEUTRINO_SKIPS_FILE=$(SKIPS) $(CARGO) test --locked --workspace
+	CARGO="$(CARGO)" scripts/test-databases.sh mariadb postgres
 	@if [ -s $(SKIPS) ]; then sort $(SKIPS); echo "privileged tests skipped: $$(wc -l < $(SKIPS))"; fi
 
 build:

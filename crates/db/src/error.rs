@@ -20,9 +20,15 @@ pub enum DbError {
         /// The backend's words.
         detail: String,
     },
-    /// A NOT NULL or CHECK constraint, or the column's type, refused the value.
+    /// A NOT NULL or CHECK constraint refused the value.
     #[error("a column refused its value: {detail}")]
     Constraint {
+        /// The backend's words.
+        detail: String,
+    },
+    /// The value is too long, too large or of another kind than its column.
+    #[error("a value does not fit its column: {detail}")]
+    Unfit {
         /// The backend's words.
         detail: String,
     },
@@ -164,6 +170,11 @@ impl DbError {
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
+        // Neutron has no rule for some attributes' length; what comes of that is the user's to know.
+        if let DbError::Unfit { .. } | DbError::Value(_) = error {
+            let message = format!("Invalid input for operation: {error}.");
+            return ApiError::bad_request("InvalidInput", message);
+        }
         let retriable = error.is_retriable();
         let api = ApiError::internal(error);
         if retriable { api.retriable() } else { api }

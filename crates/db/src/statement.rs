@@ -77,7 +77,7 @@ impl Rendered {
 
     /// Whether it only reads.
     pub(crate) fn reads(&self) -> bool {
-        self.sql.starts_with("SELECT") || self.sql.starts_with('(')
+        reads(&self.sql)
     }
 
     /// Whether it is worth keeping prepared: a long text will hardly come again.
@@ -89,6 +89,10 @@ impl Rendered {
     pub(crate) fn attempted(&self) -> String {
         attempted(&self.sql)
     }
+}
+
+fn reads(sql: &str) -> bool {
+    sql.starts_with("SELECT") || sql.starts_with('(')
 }
 
 /// What running `sql` is called in an error.
@@ -105,8 +109,8 @@ where
     let mut out = Literals { sql: String::with_capacity(512), dialect, refused: None };
     statement.build_collect_any_into(builder, &mut out);
     match out.refused {
-        Some(what) => Err(DbError::Value(what)),
-        None => Ok(out.sql),
+        Some(what) if !reads(&out.sql) => Err(DbError::Value(what)),
+        _ => Ok(out.sql),
     }
 }
 
@@ -125,7 +129,12 @@ impl Literals {
             match (c, self.dialect) {
                 ('\'', _) => self.sql.push_str("''"),
                 ('\\', Dialect::Mysql) => self.sql.push_str("\\\\"),
-                ('\0', Dialect::Postgres) => self.refused = Some("text with a NUL character"),
+                // No text there has a NUL: asked for one, it finds none, as for this, which is no
+                // character.
+                ('\0', Dialect::Postgres) => {
+                    self.refused = Some("text with a NUL character");
+                    self.sql.push('\u{ffff}');
+                }
                 _ => self.sql.push(c),
             }
         }
@@ -182,7 +191,17 @@ mod tests {
             select(odd, Dialect::Postgres).expect("postgres"),
             r#"SELECT 'it''s a\b "?" $1' AS "t""#
         );
-        assert!(matches!(select("a\0b", Dialect::Postgres), Err(DbError::Value(_))));
+    }
+
+    #[test]
+    fn postgres_stores_no_nul_and_finds_none() {
+        let asked = select("a\0b", Dialect::Postgres).expect("a question");
+        assert_eq!(asked, "SELECT 'a\u{ffff}b' AS \"t\"");
+        let insert =
+            Query::insert().into_table("t").columns(["c"]).values_panic(["a\0b".into()]).to_owned();
+        let refused = Rendered::new(&insert, Dialect::Postgres);
+        assert!(matches!(refused, Err(DbError::Value(_))), "{refused:?}");
+        assert!(Rendered::new(&insert, Dialect::Mysql).is_ok());
     }
 
     proptest! {

@@ -297,6 +297,9 @@ impl<'a> Writer<'a> {
 const fn is_about_a_row(error: &DbError) -> bool {
     matches!(
         error,
-        DbError::UniqueViolation { .. } | DbError::ForeignKey { .. } | DbError::Constraint { .. }
+        DbError::UniqueViolation { .. }
+            | DbError::ForeignKey { .. }
+            | DbError::Constraint { .. }
+            | DbError::Unfit { .. }
     )
 }

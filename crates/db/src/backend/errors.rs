@@ -71,10 +71,10 @@ fn of_mysql(number: u16, message: &str, sql: &str) -> Option<Known> {
             Known::Kept(DbError::UniqueViolation { detail })
         }
         1216 | 1217 | 1451 | 1452 => Known::Kept(DbError::ForeignKey { detail: detail() }),
-        // NULL, no default, too long, out of range, no such text or number, CHECK (MySQL, MariaDB).
-        1048 | 1364 | 1406 | 1264 | 1366 | 1265 | 1292 | 3819 | 4025 => {
-            Known::Kept(DbError::Constraint { detail: detail() })
-        }
+        // NULL, no default, CHECK (MySQL, MariaDB).
+        1048 | 1364 | 3819 | 4025 => Known::Kept(DbError::Constraint { detail: detail() }),
+        // Too long, out of range, no such text or number.
+        1406 | 1264 | 1366 | 1265 | 1292 => Known::Kept(DbError::Unfit { detail: detail() }),
         // Lock wait timeout: whether the whole transaction went with the statement depends on the
         // server's innodb_rollback_on_timeout.
         1205 => Known::Aborted(DbError::Busy { what: LOCK }),
@@ -120,7 +120,8 @@ fn of_postgres(error: &PgDatabaseError) -> Option<Known> {
         }
         "23503" | "23001" => Known::Kept(DbError::ForeignKey { detail: detail() }),
         "23502" | "23514" => Known::Kept(DbError::Constraint { detail: detail() }),
-        code if code.starts_with("22") => Known::Kept(DbError::Constraint { detail: detail() }),
+        // Data exceptions: too long, out of range, no such text or number.
+        code if code.starts_with("22") => Known::Kept(DbError::Unfit { detail: detail() }),
         "40001" | "40P01" => Known::Aborted(DbError::Deadlock { detail: detail() }),
         "55P03" => Known::Aborted(DbError::Busy { what: LOCK }),
         "53300" => Known::Aborted(DbError::Busy { what: "a connection of the database server" }),

@@ -6,7 +6,7 @@
 
 use sea_query::{
     IndexCreateStatement, InsertStatement, MysqlQueryBuilder, PostgresQueryBuilder,
-    SqliteQueryBuilder, TableAlterStatement, TableCreateStatement,
+    SqliteQueryBuilder, TableAlterStatement, TableCreateStatement, TableName, TableRef,
 };
 
 use crate::{DbError, DbResult, Dialect};
@@ -128,6 +128,20 @@ fn collated(sql: &str) -> String {
         out.push_str(&part.replacen(')', ") COLLATE \"C\"", 1));
     }
     out
+}
+
+/// The tables that the migrations make, in that order.
+pub(crate) fn tables() -> Vec<String> {
+    let steps = ALL.iter().flat_map(|migration| (migration.steps)());
+    steps
+        .filter_map(|step| match step {
+            Step::Table(table) => match table.get_table_name()? {
+                TableRef::Table(TableName(_, name), _) => Some(name.to_string()),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect()
 }
 
 /// The newest revision.

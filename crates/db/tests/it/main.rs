@@ -1,4 +1,5 @@
-//! The schema as rendered for each backend, and the schema as SQLite has it.
+//! The schema as rendered for each backend, and as the backend of this run has it.
 
 mod ddl;
 mod indices;
+mod plan;

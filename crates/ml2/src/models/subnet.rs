@@ -214,12 +214,17 @@ pub async fn load_children(
     let routes_query = Query::select()
         .columns([H::SubnetId, H::Destination, H::Nexthop])
         .from(H::Table)
+        .order_by(H::Destination, Order::Asc)
+        .order_by(H::Nexthop, Order::Asc)
         .to_owned();
     let mut routes =
         children(conn, &having(1), H::SubnetId, routes_query, |r| Some((r.text(1), r.text(2))))
             .await?;
-    let types_query =
-        Query::select().columns([T::SubnetId, T::ServiceType]).from(T::Table).to_owned();
+    let types_query = Query::select()
+        .columns([T::SubnetId, T::ServiceType])
+        .from(T::Table)
+        .order_by(T::ServiceType, Order::Asc)
+        .to_owned();
     let mut types =
         children(conn, &having(2), T::SubnetId, types_query, |r| Some(r.text(1))).await?;
     let mut tags = super::tags(conn, &having(3)).await?;
@@ -227,6 +232,8 @@ pub async fn load_children(
         .into_iter()
         .map(|Found { mut subnet, .. }| {
             subnet.pools = pools.remove(&subnet.id).unwrap_or_default();
+            // Their column holds text, which sorts otherwise.
+            subnet.pools.sort_unstable_by_key(|pool| pool.first);
             subnet.dns_nameservers = dns.remove(&subnet.id).unwrap_or_default();
             subnet.host_routes = routes.remove(&subnet.id).unwrap_or_default();
             subnet.service_types = types.remove(&subnet.id).unwrap_or_default();

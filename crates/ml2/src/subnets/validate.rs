@@ -92,6 +92,8 @@ pub(super) fn allocation_pools(attrs: &Attrs, cidr: &IpNet) -> ApiResult<Option<
         })?);
     }
     pools::validate(cidr, &out)?;
+    // As they will be read.
+    out.sort_unstable_by_key(|pool| pool.first);
     Ok(Some(out))
 }
 

@@ -11,4 +11,5 @@ mod networks;
 mod ports;
 mod scale;
 mod security_groups;
+mod servers;
 mod subnets;

@@ -1,37 +1,13 @@
 //! Input that must be refused: Neutron's code and body each time, and not a row changed.
 
-use std::path::Path;
-
-use rusqlite::{Connection, types::ValueRef};
+use neutrino_db::testing;
 use serde_json::{Value, json};
 
 use crate::support::server::{TestServer, assert_error, create, network, text};
 
 /// Every row of every table, as text.
-fn dump(database: &Path) -> String {
-    let db = Connection::open(database).expect("open");
-    let mut tables = db
-        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        .expect("prepare");
-    let names: Vec<String> =
-        tables.query_map([], |r| r.get(0)).expect("query").map(|n| n.expect("name")).collect();
-    let mut out = String::new();
-    for name in names {
-        let mut rows = db.prepare(&format!("SELECT * FROM \"{name}\"")).expect("prepare");
-        let columns = rows.column_count();
-        let mut lines: Vec<String> = Vec::new();
-        let mut cursor = rows.query([]).expect("query");
-        while let Some(row) = cursor.next().expect("row") {
-            let cell = |i| match row.get_ref(i).expect("cell") {
-                ValueRef::Text(t) => String::from_utf8_lossy(t).into_owned(),
-                other => format!("{other:?}"),
-            };
-            lines.push((0..columns).map(cell).collect::<Vec<_>>().join("|"));
-        }
-        lines.sort();
-        out.push_str(&format!("{name}: {}\n{}\n", lines.len(), lines.join("\n")));
-    }
-    out
+async fn dump(t: &TestServer) -> String {
+    testing::dump(&t.server.parts.db).await.expect("rows")
 }
 
 /// A server with one network, subnet and port, and the database as it was then.
@@ -47,7 +23,7 @@ impl Fixture {
         let t = TestServer::start().await;
         let (network, _) = network(&t.client, "n", "10.0.0.0/24").await;
         let port = create(&t.client, "ports", json!({"network_id": network["id"]})).await;
-        let before = dump(t.server.parts.db.path().expect("a file"));
+        let before = dump(&t).await;
         assert!(before.contains(text(&port, "id")), "the dump sees the port");
         Self { t, network, port, before }
     }
@@ -57,11 +33,11 @@ impl Fixture {
         let path = format!("/v2.0/{collection}");
         let answer = self.t.client.post(&path, &json!({member: body})).await;
         assert_error(&answer, status, kind, message);
-        self.assert_unchanged();
+        self.assert_unchanged().await;
     }
 
-    fn assert_unchanged(&self) {
-        assert_eq!(dump(self.t.server.parts.db.path().expect("a file")), self.before);
+    async fn assert_unchanged(&self) {
+        assert_eq!(dump(&self.t).await, self.before);
     }
 }
 
@@ -144,7 +120,7 @@ async fn segments_out_of_range_or_exhausted_are_refused() {
     for id in [100, 101] {
         create(&f.t.client, "networks", vlan(id)).await;
     }
-    let before = dump(f.t.server.parts.db.path().expect("a file"));
+    let before = dump(&f.t).await;
     let taken = f.t.client.post("/v2.0/networks", &json!({"network": vlan(100)})).await;
     assert_error(
         &taken,
@@ -156,7 +132,7 @@ async fn segments_out_of_range_or_exhausted_are_refused() {
     any.as_object_mut().expect("object").remove("provider:segmentation_id");
     let none_left = f.t.client.post("/v2.0/networks", &json!({"network": any})).await;
     assert_error(&none_left, 503, "NoNetworkAvailable", "Unable to create the network.");
-    assert_eq!(dump(f.t.server.parts.db.path().expect("a file")), before);
+    assert_eq!(dump(&f.t).await, before);
     f.t.stop().await;
 }
 
@@ -188,7 +164,7 @@ async fn routers_that_cannot_be_are_refused() {
     let body = json!({"subnet_id": inside["id"]});
     assert_eq!(client.put(&add, &body).await.status, 200);
     let (_, overlapping) = network(client, "overlapping", "10.7.0.0/25").await;
-    f.before = dump(f.t.server.parts.db.path().expect("a file"));
+    f.before = dump(&f.t).await;
     let update = |name: &str, value: Value| (path.clone(), json!({"router": {name: value}}));
     let route = json!({"destination": "192.0.2.0/24", "nexthop": "10.6.0.9"});
     let gateway = |info: Value| update("external_gateway_info", info);
@@ -237,11 +213,11 @@ async fn routers_that_cannot_be_are_refused() {
     ] {
         let answer = f.t.client.put(&path, &body).await;
         assert_error(&answer, status, kind, message);
-        f.assert_unchanged();
+        f.assert_unchanged().await;
     }
     let delete = f.t.client.delete(&path).await;
     assert_error(&delete, 409, "RouterInUse", "has ports still attached: ");
-    f.assert_unchanged();
+    f.assert_unchanged().await;
     f.t.stop().await;
 }
 
@@ -281,7 +257,7 @@ async fn bodies_that_are_no_request_are_400() {
     let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let answer = f.t.client.raw("POST", "/v2.0/networks", nested.as_bytes()).await;
     assert_error(&answer, 400, "HTTPBadRequest", invalid);
-    f.assert_unchanged();
+    f.assert_unchanged().await;
     f.t.stop().await;
 }
 
@@ -300,7 +276,7 @@ async fn huge_bodies_are_refused() {
         "HTTPRequestEntityTooLarge",
         "The body of your request was too large",
     );
-    f.assert_unchanged();
+    f.assert_unchanged().await;
     f.t.stop().await;
 }
 
@@ -321,6 +297,6 @@ async fn ids_of_any_kind_are_404() {
             assert_eq!(f.t.client.delete(&path).await.status, 404, "{path}");
         }
     }
-    f.assert_unchanged();
+    f.assert_unchanged().await;
     f.t.stop().await;
 }

@@ -1,5 +1,6 @@
-//! Integration tests of the server: real TCP, real router, real SQLite.
+//! Integration tests of the server: real TCP, real router, a real database.
 
+mod any_value;
 mod api;
 mod bad_input;
 mod identity;

@@ -21,7 +21,7 @@ use std::{
 
 use async_trait::async_trait;
 use neutrino_conf::Conf;
-use neutrino_db::Db;
+use neutrino_db::testing;
 use neutrino_rpc::{
     BusEvent, Failure, Handler, Request, RpcError, Target, Transport,
     transport::{
@@ -50,7 +50,7 @@ impl Server {
     async fn start(l2: Arc<dyn L2Plugin>) -> Self {
         let conf = Conf::parse_str(CONF).expect("valid");
         let config = RpcConfig::from_conf(&conf).expect("valid");
-        let db = Db::open("sqlite://").await.expect("opens");
+        let db = testing::db().await.expect("database");
         let agents = Agents::new(db.clone(), AgentConfig::default());
         let services = Services {
             l2,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use neutrino_callbacks::Registry;
 use neutrino_conf::Conf;
-use neutrino_db::Db;
+use neutrino_db::testing;
 use neutrino_ml2::{Ml2Config, Ml2Plugin};
 use neutrino_server::rpc::{Bus, RpcConfig, Services, start};
 use neutrino_services::{AgentConfig, Agents};
@@ -34,7 +34,7 @@ impl Cloud {
         let conf = Conf::parse_str(CONF).expect("valid");
         let config = RpcConfig::from_conf(&conf).expect("valid");
         let bus = Bus::new(&config);
-        let db = Db::open("sqlite://").await.expect("opens");
+        let db = testing::db().await.expect("database");
         let registry = Arc::new(Registry::new());
         let ml2_config = Ml2Config::from_conf(&conf).expect("valid");
         let ml2 =

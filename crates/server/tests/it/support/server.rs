@@ -1,19 +1,20 @@
-//! A whole server on loopback with a private SQLite file.
+//! A whole server on loopback with a private database.
 
 use neutrino_conf::Conf;
-use neutrino_db::testing::TempDir;
+use neutrino_db::testing::{TempDir, TestDatabase};
 use neutrino_rpc::shapes::AgentState;
 use neutrino_server::app::Server;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client};
 
-/// A running server and what it keeps on disk; both are gone after [`TestServer::stop`].
+/// A running server and what it keeps; all is gone after [`TestServer::stop`].
 pub struct TestServer {
     pub server: Server,
     /// Speaks to the network API without any identity header.
     pub client: Client,
     _dir: TempDir,
+    _database: TestDatabase,
 }
 
 const CONF: &str = "
@@ -49,14 +50,14 @@ impl TestServer {
     pub async fn start_with(more: &str) -> Self {
         let dir = TempDir::new("server").expect("directory");
         let path = dir.path().display().to_string();
-        let storage = format!(
-            "[DEFAULT]\nstate_path = {path}\n[database]\nconnection = sqlite:///{path}/neutron.sqlite\n"
-        );
+        let database = TestDatabase::new().await.expect("database");
+        let url = database.url();
+        let storage = format!("[DEFAULT]\nstate_path = {path}\n[database]\nconnection = {url}\n");
         let text = format!("{CONF}\n{storage}\n{}", more.replace("{dir}", &path));
         let conf = Conf::parse_str(&text).expect("configuration");
         let server = Server::start(&conf).await.expect("server");
         let client = Client::new(server.api.address);
-        Self { server, client, _dir: dir }
+        Self { server, client, _dir: dir, _database: database }
     }
 
     /// A client that noauth takes for somebody with these roles.

@@ -1,4 +1,4 @@
-//! Databases for tests: private, and nothing of them left behind.
+//! Directories that are gone with their owner.
 
 use std::{
     io,
@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::{Db, DbResult};
+use super::is_of_the_dead;
 
 /// A directory that is removed when dropped.
 ///
@@ -58,21 +58,9 @@ fn sweep(base: &Path) {
     let Ok(entries) = std::fs::read_dir(base) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let owner =
-            name.to_str().and_then(|n| n.strip_prefix(PREFIX)).and_then(|n| n.split('-').next());
-        if let Some(pid) = owner.and_then(|p| p.parse::<u32>().ok())
-            && !Path::new("/proc").join(pid.to_string()).exists()
-        {
+        if name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(is_of_the_dead) {
             // Another process may be sweeping too.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
-}
-
-/// A private database with the newest schema.
-///
-/// # Errors
-/// As [`Db::open`].
-pub async fn db() -> DbResult<Db> {
-    Db::open("sqlite://").await
 }
