@@ -117,8 +117,14 @@ impl SecurityGroups {
                 port.absent = true;
             }
         }
-        if !absent.is_empty() {
-            // Other ports may use what they were asked for.
+        let is_elsewhere = |id: &String| {
+            let (port, device) = (self.ports.get(id), info.devices.get(id));
+            let groups = device.map(|device| device.security_groups.iter().collect());
+            port.is_some_and(|port| Some(port.groups.iter().collect::<BTreeSet<_>>()) != groups)
+        };
+        if devices.iter().any(is_elsewhere) {
+            // Gone, or moved to other groups meanwhile, it says nothing of what it was asked for;
+            // other ports may.
             self.stale.extend(asked);
         }
         self.learn(info);

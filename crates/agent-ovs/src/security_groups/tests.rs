@@ -95,6 +95,17 @@ fn port_the_server_does_not_know_is_replaced_by_another() {
 }
 
 #[test]
+fn port_that_has_moved_to_another_group_is_asked_in_vain() {
+    let mut groups = three_ports();
+    groups.members_updated(vec!["lb".into()]);
+    assert_eq!(groups.ask(), ["a"]);
+    let moved = info(json!({"devices": {"a": {"security_groups": ["alone"]}},
+                            "security_groups": {"alone": []}}));
+    assert!(groups.answered(&["a".into()], moved).is_empty() && !groups.settled());
+    assert_eq!(groups.ask(), ["b"]);
+}
+
+#[test]
 fn what_no_port_uses_is_forgotten() {
     let mut groups = three_ports();
     groups.retain(|id| id != "c");
