@@ -162,9 +162,8 @@ fn neutron_conf(lab: &LabSpec, host: &HostSpec) -> Ini {
     if lab.bus == Bus::Embedded {
         ini.set("embedded_bus", "secret", &lab.bus_secret);
     }
-    let with_peers = host.is_controller() && lab.is_open();
-    if with_peers || host.agents_by == Implementation::Neutron {
-        peers::common(&mut ini, &lab.peers);
+    if host.agents_by == Implementation::Neutron {
+        peers::agents_conf(&mut ini, &lab.peers);
     }
     ini
 }

@@ -14,6 +14,8 @@ pub(crate) const RPC_SERVER: &str = "neutron-rpc-server";
 pub(crate) const PERIODIC_WORKERS: &str = "neutron-periodic-workers";
 /// Queues that agents call; what is sent before they exist is lost.
 pub(crate) const QUEUES: [&str; 3] = ["q-plugin", "q-reports-plugin", "q-l3-plugin"];
+/// Locks between processes.
+const LOCKS: &str = "/var/lib/neutron/lock";
 /// Sections of the helpers to which Neutron leaves what needs privileges.
 const PRIVILEGE_SECTIONS: [&str; 7] = [
     "privsep",
@@ -81,9 +83,9 @@ fn api(lab: &LabSpec, venv: &Path) -> Vec<String> {
     command
 }
 
-/// What `neutron.conf` says where a part of Neutron's reads it.
-pub(crate) fn common(ini: &mut Ini, venv: &Path) {
-    ini.set("oslo_concurrency", "lock_path", "/var/lib/neutron/lock");
+/// What `neutron.conf` says to Neutron's agents alone.
+pub(crate) fn agents_conf(ini: &mut Ini, venv: &Path) {
+    ini.set("oslo_concurrency", "lock_path", LOCKS);
     // All is root's already: commands run as they are, and helpers without sudo.
     ini.set("agent", "root_helper", "env");
     let helper = format!("{}/bin/privsep-helper --config-file {NEUTRON_CONF}", venv.display());
@@ -95,6 +97,7 @@ pub(crate) fn common(ini: &mut Ini, venv: &Path) {
 /// What `neutron.conf` says to Neutron's server alone.
 pub(crate) fn server_conf(ini: &mut Ini, venv: &Path) {
     let paste = venv.join("etc/neutron/api-paste.ini");
+    ini.set("oslo_concurrency", "lock_path", LOCKS);
     ini.set("DEFAULT", "auth_strategy", "noauth");
     ini.set("DEFAULT", "api_paste_config", paste.display());
     ini.set("DEFAULT", "service_plugins", "router");
