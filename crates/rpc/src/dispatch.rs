@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// `major.minor` of an RPC interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     /// Changes break callers.
     pub major: u32,

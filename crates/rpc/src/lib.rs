@@ -2,6 +2,7 @@
 //!
 //! Owns what goes between server and agents and how it travels:
 //! - [`topics`], [`methods`], [`shapes`]: names, versions and argument shapes, stated once;
+//! - [`objects`]: versioned objects and their primitives;
 //! - [`envelope`], [`context`]: the bytes oslo.messaging would send;
 //! - [`client`], [`dispatch`]: the calling and the serving side, free of any transport;
 //! - [`transport`]: the seam to a bus, and the `embedded` bus that needs no broker process.
@@ -14,6 +15,7 @@ pub mod dispatch;
 pub mod envelope;
 pub mod error;
 pub mod methods;
+pub mod objects;
 pub mod shapes;
 pub mod topics;
 pub mod transport;

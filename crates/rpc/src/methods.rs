@@ -210,6 +210,13 @@ pub const GET_SUBNET_FOR_DVR: Method = method(topics::PLUGIN, "get_subnet_for_dv
 pub const DVR_MAC_ADDRESS_UPDATE: Method =
     method(topics::DVR_UPDATE, "dvr_mac_address_update", "1.0");
 
+/// Version of the interface of versioned objects (`ResourcesPullRpcCallback`).
+pub const RESOURCES_VERSION: &str = "1.1";
+/// One versioned object; null when there is none.
+pub const PULL: Method = method(topics::PLUGIN, "pull", "1.1");
+/// The versioned objects that match filters.
+pub const BULK_PULL: Method = method(topics::PLUGIN, "bulk_pull", "1.1");
+
 /// What a queued notification is about, if a later one about the same makes it superfluous.
 ///
 /// A slow agent's queue keeps only the newest notification of each key. Only notifications that

@@ -21,7 +21,7 @@ use crate::{
     router,
     rpc::{
         self, Bus, DhcpEndpoint, DvrEndpoint, DvrL3Endpoint, L3Endpoint, MetadataEndpoint,
-        RpcConfig, RpcHandle, Services,
+        ResourcesEndpoint, RpcConfig, RpcHandle, Services,
     },
     serve::Listening,
 };
@@ -68,6 +68,7 @@ impl Server {
                 Arc::new(DhcpEndpoint::new(parts.dhcp.clone(), parts.ml2.clone())),
                 Arc::new(MetadataEndpoint::new(parts.ml2.clone())),
                 Arc::new(DvrEndpoint::new(parts.ml2.clone())),
+                Arc::new(ResourcesEndpoint::new(parts.objects.clone())),
             ],
             l3_endpoints: vec![
                 Arc::new(L3Endpoint::new(

@@ -9,7 +9,7 @@ use neutrino_db::{Db, DbOptions, imports};
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
     AddressGroups, AddressScopes, AgentConfig, Agents, AvailabilityZones, DhcpConfig,
-    DhcpScheduler, L3, L3Config, QuotaConfig, Quotas, RbacPolicies, SecurityGroups,
+    DhcpScheduler, L3, L3Config, Objects, QuotaConfig, Quotas, RbacPolicies, SecurityGroups,
     ServiceProviders, SubnetPools, TagService,
     dhcp::Seams,
     l3::{self, L3Scheduler, L3SchedulerConfig, dvr::Dvr},
@@ -60,6 +60,8 @@ pub struct Parts {
     pub l3_scheduler: L3Scheduler,
     /// Distributed routing.
     pub dvr: Dvr,
+    /// All of it as versioned objects.
+    pub objects: Objects,
     /// `/v2.0/availability_zones`.
     pub availability_zones: Arc<AvailabilityZones>,
     /// `/v2.0/service-providers`.
@@ -161,6 +163,7 @@ impl Parts {
             l3_scheduler,
             dvr,
             availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
+            objects: Objects::new(db.clone()),
             quotas: Quotas::new(db.clone(), quotas),
             tags: TagService::new(db.clone()),
             db,

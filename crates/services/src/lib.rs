@@ -1,6 +1,6 @@
 //! Service plugins beside ML2, one module each: address groups and scopes, subnet pools, agents,
 //! scheduling of networks to DHCP agents, routers, quotas, availability zones, RBAC policies,
-//! security groups, service providers, tags.
+//! security groups, service providers, tags; and all of it as versioned objects.
 //!
 //! Each owns its part of the API's behaviour over [`neutrino_db`]. None owns HTTP, policy or RPC
 //! transport: the server calls them with checked input.
@@ -11,6 +11,7 @@ pub mod agents;
 pub mod availability_zones;
 pub mod dhcp;
 pub mod l3;
+pub mod objects;
 pub mod quotas;
 pub mod rbac;
 mod read_only;
@@ -26,6 +27,7 @@ pub use agents::{AgentConfig, Agents};
 pub use availability_zones::AvailabilityZones;
 pub use dhcp::{DhcpConfig, DhcpScheduler};
 pub use l3::{L3, L3Config};
+pub use objects::Objects;
 pub use quotas::{QuotaConfig, Quotas};
 pub use rbac::RbacPolicies;
 pub use security_groups::SecurityGroups;

@@ -271,6 +271,17 @@ pub async fn is_default(conn: &Conn, group: &str) -> DbResult<bool> {
     Ok(conn.fetch_opt(&query).await?.is_some())
 }
 
+/// The condition that a group of a query is some project's default one.
+#[must_use]
+pub fn is_some_default() -> Expr {
+    let default = Query::select()
+        .expr(Expr::val(1))
+        .from(D::Table)
+        .and_where(Expr::col((D::Table, D::SecurityGroupId)).equals((G::Table, G::Id)))
+        .to_owned();
+    Expr::exists(default)
+}
+
 /// Makes a group its project's default one.
 #[must_use]
 pub fn set_default(group: &Group) -> Prepared {

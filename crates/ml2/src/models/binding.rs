@@ -126,6 +126,26 @@ pub async fn of_port(conn: &Conn, port: &str) -> DbResult<Vec<Binding>> {
     conn.fetch_map(&query, |r| decode(r, 0)).await
 }
 
+/// All bindings of several ports by port, the active ones first.
+///
+/// # Errors
+/// What the database refused.
+pub async fn of_ports(conn: &Conn, ports: &[&str]) -> DbResult<HashMap<String, Vec<Binding>>> {
+    let mut out: HashMap<String, Vec<Binding>> = HashMap::new();
+    let query = Query::select()
+        .columns(COLUMNS)
+        .from(B::Table)
+        .and_where(is_in(B::PortId, ports.iter().copied()))
+        .order_by(B::PortId, Order::Asc)
+        .order_by(B::Status, Order::Asc)
+        .order_by(B::Host, Order::Asc)
+        .to_owned();
+    for (port, binding) in conn.fetch_map(&query, |r| (r.text(0), decode(r, 1))).await? {
+        out.entry(port).or_default().push(binding);
+    }
+    Ok(out)
+}
+
 /// Stores bindings of new ports.
 #[must_use]
 pub fn insert<'a>(bindings: impl IntoIterator<Item = (&'a str, &'a Binding)>) -> InsertStatement {

@@ -6,6 +6,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use neutrino_db::{
     Conn, DbResult, RowRef,
+    list::any_of,
     schema::{
         AllowedAddressPairs as A, ExtraDhcpOpts as E, IpAllocations as I, Networks,
         PortBindings as B, Ports as P, SecurityGroupPortBindings as G, Tags,
@@ -139,6 +140,17 @@ pub fn visible(ctx: &Context) -> Option<Condition> {
             .add(Expr::col((P::Table, P::ProjectId)).eq(ctx.project()))
             .add(Expr::col((P::Table, P::NetworkId)).in_subquery(networks))
     })
+}
+
+/// The condition that a port is in any of these security groups.
+#[must_use]
+pub fn in_groups(groups: Vec<String>) -> Condition {
+    let ports = Query::select()
+        .column(G::PortId)
+        .from(G::Table)
+        .and_where(any_of(Expr::col(G::SecurityGroupId), groups))
+        .to_owned();
+    Cond::all().add(Expr::col((P::Table, P::Id)).in_subquery(ports))
 }
 
 /// FROM clause of port queries: ports with their active binding.

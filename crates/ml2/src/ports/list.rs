@@ -51,20 +51,9 @@ static SPEC: ListSpec = ListSpec {
 fn computed(_: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
     match name {
         "fixed_ips" => Some(fixed_ips(values)),
-        "security_groups" => Some(Ok(in_groups(values))),
+        "security_groups" => Some(Ok(port::in_groups(values.iter().map(plain_text).collect()))),
         _ => None,
     }
-}
-
-/// Ports that are in any of these groups.
-fn in_groups(values: &[Value]) -> Condition {
-    let groups = values.iter().map(plain_text).collect();
-    let ports = Query::select()
-        .column(G::PortId)
-        .from(G::Table)
-        .and_where(any_of(Expr::col(G::SecurityGroupId), groups))
-        .to_owned();
-    Cond::all().add(id().in_subquery(ports))
 }
 
 /// `fixed_ips=ip_address=...`, `subnet_id=...` and `ip_address_substr=...`: values of one key are

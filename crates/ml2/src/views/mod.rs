@@ -52,7 +52,8 @@ impl Sink for View {
 }
 
 /// A stored JSON object; empty text is an empty object, and so is what cannot be read.
-pub(crate) fn json_object(text: &str) -> Value {
+#[must_use]
+pub fn json_object(text: &str) -> Value {
     if text.is_empty() {
         return Value::Object(Attrs::new());
     }

@@ -14,6 +14,7 @@ mod l3;
 mod metadata;
 mod notifier;
 mod resync;
+mod resources;
 mod security_groups;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -39,6 +40,7 @@ pub use l2::L2Plugin;
 pub use l3::L3Endpoint;
 pub use metadata::MetadataEndpoint;
 pub use notifier::RpcNotifier;
+pub use resources::ResourcesEndpoint;
 pub use security_groups::SecurityGroupsEndpoint;
 
 /// What RPC takes from the configuration.

@@ -9,6 +9,7 @@ mod dvr_floating_ips;
 mod dvr_routers;
 mod l3;
 mod notifications;
+mod objects;
 mod reports;
 mod security_groups;
 mod sync_routers;

@@ -2,7 +2,7 @@
 //! `tests/cases/sync_routers.json` shows it (`NEUTRINO_UPDATE_GOLDENS=1` rewrites it), what it
 //! costs, and where the ports of routers are bound.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::collections::HashMap;
 
 use neutrino_db::{
     Prepared,
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::{l2_agent, l3::l3_agent};
 use crate::support::{
     client::Client,
+    golden::{golden, masked},
     l3::external_network,
     server::{TestServer, create, network, text},
 };
@@ -36,35 +37,6 @@ async fn bulk(client: &Client, collection: &str, items: Vec<Value>) -> Vec<Value
     let answer = client.post(&format!("/v2.0/{collection}"), &json!({ collection: items })).await;
     assert_eq!(answer.status, 201, "{}", answer.json());
     answer.json()[collection].as_array().cloned().expect("list")
-}
-
-/// `value` with what differs from run to run replaced by names in the order of appearance.
-fn masked(value: &Value, names: &mut HashMap<String, String>) -> Value {
-    let is_id = |t: &str| t.len() == 36 && t.matches('-').count() == 4;
-    let is_mac = |t: &str| t.len() == 17 && t.matches(':').count() == 5;
-    let is_time = |t: &str| t.len() == 20 && t.ends_with('Z');
-    match value {
-        Value::String(t) if is_id(t) || is_mac(t) => {
-            let next = format!("{}-{}", if is_id(t) { "id" } else { "mac" }, names.len());
-            Value::String(names.entry(t.clone()).or_insert(next).clone())
-        }
-        Value::String(t) if is_time(t) => "time".into(),
-        Value::Array(items) => items.iter().map(|item| masked(item, names)).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(key, item)| (key.clone(), masked(item, names))).collect()
-        }
-        other => other.clone(),
-    }
-}
-
-fn golden(name: &str, found: &Value) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
-    let text = serde_json::to_string_pretty(found).expect("JSON") + "\n";
-    if std::env::var_os("NEUTRINO_UPDATE_GOLDENS").is_some_and(|v| v == "1") {
-        fs::write(&path, &text).expect("golden file written");
-    }
-    let wanted = fs::read_to_string(&path).unwrap_or_default();
-    assert!(wanted == text, "{} differs; now:\n{text}", path.display());
 }
 
 /// Forwards port 8080 of a floating IP to port 80 of `port`, and 9000 to 9009 to 90 to 99.
