@@ -34,10 +34,16 @@ impl Field {
 }
 
 const fn object(name: &'static str, minor: u32, fields: &'static [Field]) -> ObjectType {
-    ObjectType { name, version: Version { major: 1, minor }, fields, standard: false }
+    let version = Version { major: 1, minor };
+    ObjectType { name, version, oldest: FIRST, fields, standard: false }
 }
 
 impl ObjectType {
+    const fn not_before(mut self, minor: u32) -> Self {
+        self.oldest = Version { major: 1, minor };
+        self
+    }
+
     const fn with_standard_attributes(mut self) -> Self {
         self.standard = true;
         self
@@ -258,6 +264,7 @@ pub const QOS_POLICY: ObjectType = object(
         flag("is_default"),
     ],
 )
+.not_before(8)
 .with_standard_attributes();
 
 /// A trunk.
@@ -484,7 +491,7 @@ pub const PARTS: &[&ObjectType] = &[
 ];
 
 const fn qos_rule(name: &'static str, fields: &'static [Field]) -> ObjectType {
-    object(name, 5, fields)
+    object(name, 5, fields).not_before(3)
 }
 
 /// The object of this name, one that can be pulled or a part of others.

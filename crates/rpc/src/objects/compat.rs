@@ -23,9 +23,6 @@ pub enum Incompatible {
     },
 }
 
-/// The oldest version of a QoS policy that Neutron still speaks.
-const OLDEST_QOS_POLICY: Version = Version { major: 1, minor: 8 };
-
 /// Whether `object` can be said in `version`.
 ///
 /// # Errors
@@ -34,8 +31,8 @@ pub fn check(object: &ObjectType, version: Version) -> Result<(), Incompatible> 
     if version.major != object.version.major || version > object.version {
         return Err(Incompatible::Newer(version));
     }
-    if object.name == catalog::QOS_POLICY.name && version < OLDEST_QOS_POLICY {
-        let supported = OLDEST_QOS_POLICY;
+    if version < object.oldest {
+        let supported = object.oldest;
         return Err(Incompatible::TooOld { object: object.name, asked: version, supported });
     }
     Ok(())

@@ -66,6 +66,8 @@ pub struct ObjectType {
     pub name: &'static str,
     /// The version of this definition.
     pub version: Version,
+    /// The oldest version in which it can still be said.
+    pub oldest: Version,
     /// Its own fields, in the order in which they are sent.
     fields: &'static [Field],
     /// Whether it has `revision_number`, `description`, `created_at` and `updated_at` too.

@@ -5,5 +5,6 @@ mod bus;
 mod envelope;
 mod hostile;
 mod kill;
+mod objects;
 mod support;
 mod world;
