@@ -34,11 +34,13 @@ pub enum Resource {
     RouterGateway,
     /// A floating IP.
     FloatingIp,
+    /// A port forwarding of a floating IP.
+    PortForwarding,
 }
 
 impl Resource {
     /// How many resources there are.
-    pub(crate) const COUNT: usize = Self::FloatingIp as usize + 1;
+    pub(crate) const COUNT: usize = Self::PortForwarding as usize + 1;
 
     /// The name used in logs and in API paths (singular).
     #[must_use]
@@ -57,6 +59,7 @@ impl Resource {
             Self::RouterInterface => "router_interface",
             Self::RouterGateway => "router_gateway",
             Self::FloatingIp => "floatingip",
+            Self::PortForwarding => "port_forwarding",
         }
     }
 }

@@ -147,6 +147,7 @@ impl Ml2Plugin {
         statements.extend(rows::delete_stale(host, ports));
         tx.execute_batch(statements).await?;
         tx.commit().await?;
+        self.core.notifier.ports_rebound(ports);
         Ok(())
     }
 }
@@ -265,6 +266,8 @@ async fn store(
     }
     tx.execute_batch(statements).await?;
     tx.commit().await?;
+    let rebound: Vec<&str> = changed.iter().map(|(id, _)| *id).collect();
+    core.notifier.ports_rebound(&rebound);
     Ok(there)
 }
 

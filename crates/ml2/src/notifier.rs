@@ -42,6 +42,8 @@ pub trait AgentNotifier: Send + Sync {
     /// Hosts got or lost the MACs of their distributed routers; these are all of them (fanout
     /// `dvr_mac_address_update`).
     async fn dvr_mac_address_update(&self, macs: &[HostMac]);
+    /// Ports are bound otherwise on some host, and nobody else is told so.
+    fn ports_rebound(&self, port_ids: &[&str]);
     /// Rules of these security groups came or went (fanout `security_groups_rule_updated`).
     async fn security_groups_rule_updated(&self, groups: &[String]);
     /// Ports of these security groups came, went or have other addresses (fanout
@@ -67,6 +69,7 @@ impl AgentNotifier for Silent {
     async fn binding_deactivate(&self, _: &str, _: &str, _: &str) {}
     async fn binding_activate(&self, _: &str, _: &str) {}
     async fn dvr_mac_address_update(&self, _: &[HostMac]) {}
+    fn ports_rebound(&self, _: &[&str]) {}
     async fn security_groups_rule_updated(&self, _: &[String]) {}
     async fn security_groups_member_updated(&self, _: &[String]) {}
 }

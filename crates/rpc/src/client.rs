@@ -11,9 +11,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
+    dispatch::Version,
     envelope::Request,
     error::RpcError,
-    methods::Method,
+    methods::{self, Method},
+    objects::{ObjectType, Push},
     transport::{Target, Transport},
 };
 
@@ -130,6 +132,18 @@ impl RpcClient {
         args: &A,
     ) -> Result<(), RpcError> {
         self.transport.cast(&Target::fanout(method.topic), request(ctx, method, args)?).await
+    }
+
+    /// Pushes objects of one kind to everybody who knows `version` of it.
+    pub async fn push(
+        &self,
+        ctx: &Context,
+        object: &ObjectType,
+        version: Version,
+        push: &Push,
+    ) -> Result<(), RpcError> {
+        let target = Target::fanout(object.topic(version));
+        self.transport.cast(&target, request(ctx, methods::PUSH, push)?).await
     }
 
     fn timeout_of(&self, method: Method) -> Duration {

@@ -217,6 +217,12 @@ pub const PULL: Method = method(topics::PLUGIN, "pull", "1.1");
 /// The versioned objects that match filters.
 pub const BULK_PULL: Method = method(topics::PLUGIN, "bulk_pull", "1.1");
 
+/// Objects came, changed or went; sent to [`topics::VERSIONED_OBJECTS`] with name and version.
+pub const PUSH: Method = method(topics::VERSIONED_OBJECTS, "push", "1.1");
+/// An agent told another server which versions of objects it knows.
+pub const REPORT_AGENT_RESOURCE_VERSIONS: Method =
+    method(topics::SERVER_RESOURCE_VERSIONS, "report_agent_resource_versions", "1.0");
+
 /// What a queued notification is about, if a later one about the same makes it superfluous.
 ///
 /// A slow agent's queue keeps only the newest notification of each key. Only notifications that

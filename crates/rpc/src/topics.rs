@@ -47,6 +47,9 @@ pub const PORT_BINDING_DEACTIVATE: &str = "q-agent-notifier-port_binding-deactiv
 /// `binding_activate`.
 pub const PORT_BINDING_ACTIVATE: &str = "q-agent-notifier-port_binding-activate";
 
+/// Prefix of the topics on which changes of versioned objects are pushed.
+pub const VERSIONED_OBJECTS: &str = "neutron-vo-";
+
 /// Routing key of `topic` on one server, e.g. `dhcp_agent.net1`.
 #[must_use]
 pub fn on_server(topic: &str, server: &str) -> String {

@@ -63,12 +63,16 @@ impl Server {
         let services = Services {
             l2: Arc::new(parts.ml2.clone()),
             agents: Agents::clone(&parts.agents),
+            versions: parts.changes.versions().clone(),
             db: parts.db.clone(),
             endpoints: vec![
                 Arc::new(DhcpEndpoint::new(parts.dhcp.clone(), parts.ml2.clone())),
                 Arc::new(MetadataEndpoint::new(parts.ml2.clone())),
                 Arc::new(DvrEndpoint::new(parts.ml2.clone())),
-                Arc::new(ResourcesEndpoint::new(parts.objects.clone())),
+                Arc::new(ResourcesEndpoint::new(
+                    parts.objects.clone(),
+                    parts.changes.versions().clone(),
+                )),
             ],
             l3_endpoints: vec![
                 Arc::new(L3Endpoint::new(

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use neutrino_api_defs::Offer;
 use neutrino_callbacks::Registry;
 use neutrino_conf::{Conf, opts};
 use neutrino_db::{Db, DbOptions, imports};
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
-    AddressGroups, AddressScopes, AgentConfig, Agents, AvailabilityZones, DhcpConfig,
-    DhcpScheduler, L3, L3Config, Objects, QuotaConfig, Quotas, RbacPolicies, SecurityGroups,
-    ServiceProviders, SubnetPools, TagService,
+    AddressGroups, AddressScopes, AgentConfig, AgentVersions, Agents, AvailabilityZones, Changes,
+    DhcpConfig, DhcpScheduler, L3, L3Config, Objects, QuotaConfig, Quotas, RbacPolicies,
+    SecurityGroups, ServiceProviders, SubnetPools, TagService,
     dhcp::Seams,
     l3::{self, L3Scheduler, L3SchedulerConfig, dvr::Dvr},
+    objects::PortForwardingChanges,
 };
 use neutrino_types::ResourcePlugin;
 
@@ -62,6 +64,10 @@ pub struct Parts {
     pub dvr: Dvr,
     /// All of it as versioned objects.
     pub objects: Objects,
+    /// What of it changed and is pushed to agents.
+    pub changes: Changes,
+    /// What tells agents.
+    pub notifier: Arc<RpcNotifier>,
     /// `/v2.0/availability_zones`.
     pub availability_zones: Arc<AvailabilityZones>,
     /// `/v2.0/service-providers`.
@@ -94,7 +100,11 @@ impl Parts {
         imports::mark_used(&db).await?;
         let registry = Arc::new(Registry::new());
         let config = Ml2Config::from_conf(conf).map_err(|e| ServerError::Ml2(e.into()))?;
-        let notifier = Arc::new(RpcNotifier::new(bus.client().clone()));
+        let agents = Agents::new(db.clone(), AgentConfig::from_conf(conf));
+        let versions = AgentVersions::new(agents.down_time(), Arc::new(Utc::now));
+        versions.refresh(&db).await?;
+        let changes = Changes::new(versions.clone());
+        let notifier = bus.notifier(changes.clone());
         let ml2 = Ml2Plugin::new(db.clone(), config, registry.clone(), notifier.clone())
             .await
             .map_err(|e| ServerError::Ml2(e.into()))?;
@@ -106,7 +116,8 @@ impl Parts {
             ml2.default_groups().clone(),
             quotas.defaults.clone(),
         );
-        let agents = Agents::new(db.clone(), AgentConfig::from_conf(conf));
+        changes.subscribe(&registry);
+        PortForwardingChanges::new(versions, notifier.clone()).subscribe(&registry);
         let agents = Arc::new(agents.announced_to(registry.clone()));
         let dhcp_config =
             DhcpConfig::from_conf(conf).map_err(|e| ServerError::Config(e.to_string()))?;
@@ -141,7 +152,7 @@ impl Parts {
         let dvr = Dvr::new(db.clone(), ml2.clone(), notifier.clone(), with_dhcp);
         dvr.subscribe(&registry);
         let rbac_policies = RbacPolicies::new(db.clone(), quotas.defaults.clone());
-        let address_groups = AddressGroups::new(db.clone(), registry.clone(), notifier);
+        let address_groups = AddressGroups::new(db.clone(), registry.clone(), notifier.clone());
         Ok(Self {
             address_groups: Arc::new(address_groups),
             address_scopes: Arc::new(AddressScopes::new(db.clone())),
@@ -164,6 +175,8 @@ impl Parts {
             dvr,
             availability_zones: Arc::new(AvailabilityZones::new(db.clone())),
             objects: Objects::new(db.clone()),
+            changes,
+            notifier,
             quotas: Quotas::new(db.clone(), quotas),
             tags: TagService::new(db.clone()),
             db,

@@ -1,5 +1,6 @@
 //! What the server does by the clock: looking for agents that fell silent, and moving the networks
-//! of dead DHCP agents and the routers of dead L3 agents.
+//! of dead DHCP agents and the routers of dead L3 agents. And what it does behind requests: pushing
+//! what they changed.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -17,7 +18,7 @@ use crate::parts::Parts;
 /// The running tasks; they end when this is dropped.
 #[derive(Debug)]
 pub struct Periodic {
-    tasks: [JoinHandle<()>; 3],
+    tasks: [JoinHandle<()>; 4],
 }
 
 impl Periodic {
@@ -32,7 +33,8 @@ impl Periodic {
         let health = tokio::spawn(watch(agents, period));
         let dhcp = tokio::spawn(serve_networks(dhcp, ml2, Patience::new(down_time), period));
         let l3 = serve_routers(parts.l3_scheduler.clone(), Patience::new(down_time), period);
-        Self { tasks: [health, dhcp, tokio::spawn(l3)] }
+        let pushes = parts.changes.clone().run(parts.db.clone(), parts.notifier.clone());
+        Self { tasks: [health, dhcp, tokio::spawn(l3), tokio::spawn(pushes)] }
     }
 }
 

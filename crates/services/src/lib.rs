@@ -27,7 +27,7 @@ pub use agents::{AgentConfig, Agents};
 pub use availability_zones::AvailabilityZones;
 pub use dhcp::{DhcpConfig, DhcpScheduler};
 pub use l3::{L3, L3Config};
-pub use objects::Objects;
+pub use objects::{AgentVersions, Changes, Objects};
 pub use quotas::{QuotaConfig, Quotas};
 pub use rbac::RbacPolicies;
 pub use security_groups::SecurityGroups;

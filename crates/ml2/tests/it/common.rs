@@ -51,6 +51,8 @@ fn fdb(method: &str, host: Option<&str>) -> String {
 
 #[async_trait]
 impl AgentNotifier for Told {
+    fn ports_rebound(&self, _: &[&str]) {}
+
     async fn port_update(&self, port: &Attrs, _: NetworkType, id: Option<u32>, _: Option<&str>) {
         self.push("port_update", json!([port["id"], id]));
     }

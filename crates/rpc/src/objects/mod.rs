@@ -13,13 +13,34 @@ pub mod primitive;
 
 use serde_json::{Map, Value};
 
-use crate::dispatch::Version;
+use crate::{dispatch::Version, topics};
 
 pub use catalog::{RESOURCES, by_name};
 pub use primitive::{DecodeError, Decoded, decode};
 
 /// Attributes of an object by field name. A missing field is unset; null is a value.
 pub type Attributes = Map<String, Value>;
+
+/// What became of objects that are pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// They are new.
+    Created,
+    /// They changed, or are new.
+    Updated,
+    /// They are gone.
+    Deleted,
+}
+
+/// Arguments of `push`.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Push {
+    /// Primitives of objects of one kind.
+    pub resource_list: Vec<Value>,
+    /// What became of them.
+    pub event_type: Event,
+}
 
 /// How the value of a field looks in memory and on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +105,6 @@ impl ObjectType {
     /// The topic on which changes of the object are pushed to those who know `version` of it.
     #[must_use]
     pub fn topic(&self, version: Version) -> String {
-        format!("neutron-vo-{}-{version}", self.name)
+        format!("{}{}-{version}", topics::VERSIONED_OBJECTS, self.name)
     }
 }

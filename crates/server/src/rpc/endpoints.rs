@@ -21,6 +21,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{L2Plugin, resync::Resync};
+use super::{L2Plugin, versions::Versions};
 
 /// Arguments and results of one call.
 pub(super) type Args = Map<String, Value>;
@@ -255,6 +256,7 @@ pub struct ReportsEndpoint {
     plugin: Arc<dyn L2Plugin>,
     db: Db,
     resync: Mutex<Resync>,
+    versions: Versions,
 }
 
 #[derive(Deserialize)]
@@ -279,6 +281,14 @@ impl ReportsEndpoint {
     fn resync(&self) -> MutexGuard<'_, Resync> {
         // No code panics while holding it.
         self.resync.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What agents say of `versions` is kept there.
+    pub(super) fn new(
+        agents: Agents,
+        plugin: Arc<dyn L2Plugin>,
+        db: Db,
+        versions: Versions,
+    ) -> Self {
+        Self { agents, plugin, db, versions }
     }
 
     async fn report_state(&self, ctx: &Context, report: Report) -> Answer {
@@ -286,6 +296,9 @@ impl ReportsEndpoint {
             .map_err(|e| Failure::new("builtins", "ValueError", format!("time: {e}")))?;
         let state = report.agent_state.agent_state;
         let status = self.agents.report_state(&state, Some(sent_at.and_utc())).await?;
+        if status.is_some() {
+            self.versions.reported(&state, status).await;
+        }
         if status == Some(ReportStatus::Revived)
             && let Err(error) = self.plugin.agent_revived(ctx, &state.host).await
         {

@@ -16,6 +16,7 @@ mod notifier;
 mod resync;
 mod resources;
 mod security_groups;
+mod versions;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,7 +30,7 @@ use neutrino_rpc::{
         embedded::Listener,
     },
 };
-use neutrino_services::Agents;
+use neutrino_services::{AgentVersions, Agents, Changes};
 
 use crate::ServerError;
 
@@ -42,6 +43,7 @@ pub use metadata::MetadataEndpoint;
 pub use notifier::RpcNotifier;
 pub use resources::ResourcesEndpoint;
 pub use security_groups::SecurityGroupsEndpoint;
+use versions::Versions;
 
 /// What RPC takes from the configuration.
 #[derive(Clone, Debug)]
@@ -89,10 +91,10 @@ impl Bus {
         Self { side, client }
     }
 
-    /// What tells agents about changes, for the plugin.
+    /// What tells agents about changes, for the plugin; those wanted as objects go to `changes`.
     #[must_use]
-    pub fn notifier(&self) -> Arc<RpcNotifier> {
-        Arc::new(RpcNotifier::new(self.client.clone()))
+    pub fn notifier(&self, changes: Changes) -> Arc<RpcNotifier> {
+        Arc::new(RpcNotifier::new(self.client.clone(), changes))
     }
 
     /// Calls and casts to agents.
@@ -109,6 +111,8 @@ pub struct Services {
     pub l2: Arc<dyn L2Plugin>,
     /// Agents and their reports.
     pub agents: Agents,
+    /// Which versions of objects they know.
+    pub versions: AgentVersions,
     /// The database, asked whether it answers.
     pub db: neutrino_db::Db,
     /// What else is served on the plugin's topic.
@@ -171,8 +175,13 @@ pub async fn start(
     config: &RpcConfig,
     services: Services,
 ) -> Result<RpcHandle, ServerError> {
-    let reports =
-        Arc::new(ReportsEndpoint::new(services.agents, Arc::clone(&services.l2), services.db));
+    let versions = Versions::new(services.versions, bus.client.clone(), services.db.clone());
+    let reports = Arc::new(ReportsEndpoint::new(
+        services.agents,
+        Arc::clone(&services.l2),
+        services.db,
+        versions.clone(),
+    ));
     let groups = Arc::new(SecurityGroupsEndpoint::new(Arc::clone(&services.l2)));
     let l2 = Arc::new(L2Endpoint::new(services.l2));
     // As in Neutron, reports are also served on the plugin's topic.
@@ -185,6 +194,9 @@ pub async fn start(
     };
     listen(topics::PLUGIN, plugin).await.map_err(ServerError::Rpc)?;
     listen(topics::L3_PLUGIN, Dispatcher::new(services.l3_endpoints))
+        .await
+        .map_err(ServerError::Rpc)?;
+    listen(topics::SERVER_RESOURCE_VERSIONS, Dispatcher::new(vec![Arc::new(versions)]))
         .await
         .map_err(ServerError::Rpc)?;
     listen(topics::REPORTS, Dispatcher::new(vec![reports])).await.map_err(ServerError::Rpc)?;

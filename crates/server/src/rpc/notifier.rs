@@ -3,24 +3,30 @@
 use neutrino_db::dvr::HostMac;
 use neutrino_rpc::{
     RpcClient, RpcError, methods,
+    RpcClient, Version, methods,
     methods::Method,
+    objects::{Event, ObjectType, Push, catalog},
     shapes::{FdbEntries, FdbUpdate},
 };
+use neutrino_services::{Changes, objects::ObjectSender};
 use neutrino_types::{Attrs, Context, NetworkType};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Sends the plugin's notifications over the bus. Never waits for an agent: the bus queues, and
 /// merges what a slow agent has not yet read.
+///
+/// What changes is noted for those who want it as objects, too.
 pub struct RpcNotifier {
     client: RpcClient,
+    changes: Changes,
 }
 
 impl RpcNotifier {
-    /// Sends through `client`.
+    /// Sends through `client`, notes in `changes`.
     #[must_use]
-    pub fn new(client: RpcClient) -> Self {
-        Self { client }
+    pub fn new(client: RpcClient, changes: Changes) -> Self {
+        Self { client, changes }
     }
 
     pub(super) fn client(&self) -> &RpcClient {
@@ -69,10 +75,12 @@ impl neutrino_ml2::notifier::AgentNotifier for RpcNotifier {
             "segmentation_id": segmentation_id,
             "physical_network": physical_network,
         });
+        self.changes.note(&catalog::PORT, port.get("id").and_then(Value::as_str));
         self.fanout(methods::PORT_UPDATE, args).await;
     }
 
     async fn port_delete(&self, port_id: &str) {
+        self.changes.note(&catalog::PORT, [port_id]);
         self.fanout(methods::PORT_DELETE, json!({ "port_id": port_id })).await;
     }
 
@@ -108,15 +116,21 @@ impl neutrino_ml2::notifier::AgentNotifier for RpcNotifier {
 
     async fn binding_deactivate(&self, port_id: &str, host: &str, network_id: &str) {
         let args = json!({ "port_id": port_id, "host": host, "network_id": network_id });
+        self.changes.note(&catalog::PORT, [port_id]);
         self.fanout(methods::BINDING_DEACTIVATE, args).await;
     }
 
     async fn binding_activate(&self, port_id: &str, host: &str) {
+        self.changes.note(&catalog::PORT, [port_id]);
         self.fanout(methods::BINDING_ACTIVATE, json!({ "port_id": port_id, "host": host })).await;
     }
 
     async fn dvr_mac_address_update(&self, macs: &[HostMac]) {
         self.fanout(methods::DVR_MAC_ADDRESS_UPDATE, json!({ "dvr_macs": macs })).await;
+    }
+
+    fn ports_rebound(&self, port_ids: &[&str]) {
+        self.changes.note(&catalog::PORT, port_ids.iter().copied());
     }
 
     async fn security_groups_rule_updated(&self, groups: &[String]) {
@@ -127,5 +141,21 @@ impl neutrino_ml2::notifier::AgentNotifier for RpcNotifier {
     async fn security_groups_member_updated(&self, groups: &[String]) {
         let args = json!({ "security_groups": groups });
         self.fanout(methods::SECURITY_GROUPS_MEMBER_UPDATED, args).await;
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectSender for RpcNotifier {
+    async fn push(
+        &self,
+        object: &'static ObjectType,
+        version: Version,
+        primitives: Vec<Value>,
+        event: Event,
+    ) {
+        let push = Push { resource_list: primitives, event_type: event };
+        if let Err(error) = self.client.push(&Context::admin(), object, version, &push).await {
+            tracing::error!(object = object.name, %version, %error, "objects were not pushed");
+        }
     }
 }

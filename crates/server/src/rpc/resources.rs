@@ -3,9 +3,13 @@
 use async_trait::async_trait;
 use neutrino_rpc::{
     Endpoint, Failure, Version, methods,
-    objects::{Attributes, ObjectType, by_name, catalog::RESOURCES, compat::Incompatible},
+    objects::{
+        Attributes, ObjectType, by_name,
+        catalog::RESOURCES,
+        compat::{self, Incompatible},
+    },
 };
-use neutrino_services::{Objects, objects::Filters};
+use neutrino_services::{AgentVersions, Objects, objects::Filters};
 use neutrino_types::Context;
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +24,7 @@ const VERSIONS_MODULE: &str = "oslo_versionedobjects.exception";
 /// The endpoint of versioned objects on `q-plugin`.
 pub struct ResourcesEndpoint {
     objects: Objects,
+    versions: AgentVersions,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +60,13 @@ impl Asked {
         Ok(Self { object, version })
     }
 
+    /// Whoever pulls keeps what it gets: changes from now on are pushed, also before it reports.
+    fn note(&self, versions: &AgentVersions) {
+        if compat::check(self.object, self.version).is_ok() {
+            versions.pulled(self.object, self.version);
+        }
+    }
+
     fn encode(&self, attributes: &Attributes) -> Answer {
         self.object.encode_for(attributes, self.version).map_err(|error| {
             let class = match &error {
@@ -67,15 +79,16 @@ impl Asked {
 }
 
 impl ResourcesEndpoint {
-    /// Serves `objects`.
+    /// Serves `objects`; who pulls them hears of changes, as `versions` says.
     #[must_use]
-    pub fn new(objects: Objects) -> Self {
-        Self { objects }
+    pub fn new(objects: Objects, versions: AgentVersions) -> Self {
+        Self { objects, versions }
     }
 
     /// One object; null when it is not there.
     async fn pull(&self, args: PullArgs) -> Answer {
         let asked = Asked::new(&args.resource_type, &args.version)?;
+        asked.note(&self.versions);
         // Trunks and subports are named by their port.
         let key = asked.object.fields().find(|f| f.name == "id").map_or("port_id", |f| f.name);
         let mut kwargs = Args::new();
@@ -86,6 +99,7 @@ impl ResourcesEndpoint {
 
     async fn bulk_pull(&self, args: BulkPullArgs) -> Answer {
         let asked = Asked::new(&args.resource_type, &args.version)?;
+        asked.note(&self.versions);
         let filters = Filters::from_kwargs(args.filter_kwargs.unwrap_or_default());
         let found = self.objects.find(asked.object, &filters).await?;
         found.iter().map(|attributes| asked.encode(attributes)).collect()

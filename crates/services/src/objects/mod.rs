@@ -1,24 +1,32 @@
 //! Resources as Neutron's versioned objects: what agents pull from a server and are pushed by it.
 //!
 //! Reads rows and makes of them the attributes that [`neutrino_rpc::objects`] encodes. However many
-//! objects are asked for, a kind costs the same statements. Kinds of which there is no table here
+//! objects are asked for, a kind costs the same statements.
+//! - [`versions`]: which objects agents know, in which versions;
+//! - [`changes`]: what changed, and is pushed to them.
+//!
+//! Kinds of which there is no table here
 //! have no objects.
 
 mod address_groups;
 mod agents;
+pub mod changes;
 mod filters;
 mod networks;
-mod port_forwardings;
+pub(crate) mod port_forwardings;
 mod ports;
 mod security_groups;
 mod subnets;
+pub mod versions;
 
 use neutrino_db::{Conn, Db};
 use neutrino_rpc::objects::{Attributes, ObjectType, catalog};
 use neutrino_types::ApiResult;
 use serde_json::Value;
 
+pub use changes::{Changes, ObjectSender, PortForwardingChanges};
 pub use filters::Filters;
+pub use versions::AgentVersions;
 
 /// Attributes from names and values.
 macro_rules! attributes {

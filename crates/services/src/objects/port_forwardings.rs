@@ -62,7 +62,8 @@ pub(super) async fn find(conn: &Conn, filters: &Filters) -> ApiResult<Vec<Attrib
     Ok(found.into_iter().flatten().collect())
 }
 
-fn attributes_of(p: &PortForwarding, address: &str, router: &str) -> Attributes {
+/// A port forwarding of a floating IP with this address on this router.
+pub(crate) fn attributes_of(p: &PortForwarding, address: &str, router: &str) -> Attributes {
     let mut out = attributes! {
         "id": p.id,
         "floatingip_id": p.floating_ip_id,

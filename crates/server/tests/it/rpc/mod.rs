@@ -9,6 +9,7 @@ mod dvr_floating_ips;
 mod dvr_routers;
 mod l3;
 mod notifications;
+mod object_pushes;
 mod objects;
 mod reports;
 mod security_groups;
@@ -21,6 +22,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{TimeDelta, Utc};
 use neutrino_conf::Conf;
 use neutrino_db::testing;
 use neutrino_rpc::{
@@ -32,7 +34,7 @@ use neutrino_rpc::{
     },
 };
 use neutrino_server::rpc::{Bus, L2Plugin, RpcConfig, RpcHandle, Services, start};
-use neutrino_services::{AgentConfig, Agents};
+use neutrino_services::{AgentConfig, AgentVersions, Agents};
 use neutrino_types::Context;
 use serde_json::{Value, json};
 
@@ -55,6 +57,7 @@ impl Server {
         let agents = Agents::new(db.clone(), AgentConfig::default());
         let services = Services {
             l2,
+            versions: versions(),
             agents: agents.clone(),
             db,
             endpoints: Vec::new(),
@@ -68,6 +71,11 @@ impl Server {
     async fn agent(&self, host: &str, topics: &[&str]) -> Agent {
         connect(&self.handle, "s", host, topics).await
     }
+}
+
+/// No agent knows any object.
+fn versions() -> AgentVersions {
+    AgentVersions::new(TimeDelta::seconds(75), Arc::new(Utc::now))
 }
 
 /// An agent on `host` that consumes `topics`, connected to `bus`.

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use neutrino_ml2::notifier::AgentNotifier;
 use neutrino_rpc::shapes::{FdbNetwork, FdbPort, FdbUpdate};
+use neutrino_services::Changes;
 use neutrino_types::{Attrs, NetworkType};
 use serde_json::json;
 
-use super::{Server, devices::Scripted};
+use super::{Server, devices::Scripted, versions};
 
 const TOPICS: [&str; 7] = [
     "q-agent-notifier-port-update",
@@ -23,7 +24,7 @@ const TOPICS: [&str; 7] = [
 async fn notifications_carry_neutrons_names_versions_and_arguments() {
     let server = Server::start(Arc::new(Scripted::default())).await;
     let agent = server.agent("compute0", &TOPICS).await;
-    let notifier = server.handle.bus().notifier();
+    let notifier = server.handle.bus().notifier(Changes::new(versions()));
     let resource = |id: &str| -> Attrs { json!({ "id": id }).as_object().expect("object").clone() };
     notifier.port_update(&resource("p"), NetworkType::Vlan, Some(5), Some("physnet1")).await;
     notifier.port_delete("p2").await;
@@ -55,7 +56,7 @@ async fn forwarding_entries_go_to_all_or_to_one_host() {
     let server = Server::start(Arc::new(Scripted::default())).await;
     let one = server.agent("compute0", &TOPICS).await;
     let other = server.agent("compute1", &TOPICS).await;
-    let notifier = server.handle.bus().notifier();
+    let notifier = server.handle.bus().notifier(Changes::new(versions()));
     let ports = BTreeMap::from([("10.0.0.1".to_string(), vec![FdbPort::flooding()])]);
     let network = FdbNetwork { segment_id: 5, network_type: "vxlan".into(), ports };
     let entries = BTreeMap::from([("n".to_string(), network)]);

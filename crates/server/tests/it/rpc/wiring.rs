@@ -7,11 +7,11 @@ use neutrino_conf::Conf;
 use neutrino_db::testing;
 use neutrino_ml2::{Ml2Config, Ml2Plugin};
 use neutrino_server::rpc::{Bus, RpcConfig, Services, start};
-use neutrino_services::{AgentConfig, Agents};
+use neutrino_services::{AgentConfig, Agents, Changes};
 use neutrino_types::{Attrs, Context, ResourcePlugin};
 use serde_json::{Value, json};
 
-use super::{Agent, Server};
+use super::{Agent, Server, versions};
 
 const CONF: &str = "[embedded_bus]\nbind_host = 127.0.0.1\nbind_port = 0\nsecret = s\n\
     [ml2]\nproject_network_types = vxlan\nmechanism_drivers = openvswitch,l2population\n\
@@ -37,13 +37,20 @@ impl Cloud {
         let db = testing::db().await.expect("database");
         let registry = Arc::new(Registry::new());
         let ml2_config = Ml2Config::from_conf(&conf).expect("valid");
-        let ml2 =
-            Ml2Plugin::new(db.clone(), ml2_config, registry, bus.notifier()).await.expect("starts");
+        let ml2 = Ml2Plugin::new(
+            db.clone(),
+            ml2_config,
+            registry,
+            bus.notifier(Changes::new(versions())),
+        )
+        .await
+        .expect("starts");
         let agents = Agents::new(db.clone(), AgentConfig::default());
         let l2 = Arc::new(ml2.clone());
         let services = Services {
             l2,
             agents: agents.clone(),
+            versions: versions(),
             db,
             endpoints: Vec::new(),
             l3_endpoints: Vec::new(),

@@ -39,7 +39,7 @@ use neutrino_types::{
 };
 use serde_json::json;
 
-use super::Inner;
+use super::{Inner, port_forwardings};
 
 pub(super) use pools::Pools;
 /// Makes floating IPs follow what the registry tells of ports and networks.
@@ -185,6 +185,7 @@ pub(super) async fn after(
     states: States<'_>,
     request: Option<&Attrs>,
 ) {
+    port_forwardings::publish(inner, ctx, states).await;
     if !inner.registry.any(Resource::FloatingIp, Phase::After, action) {
         return;
     }

@@ -3,6 +3,7 @@
 //! `wanted` is what a request makes of a port forwarding and which others it collides with; here
 //! it is stored, and the floating IP takes its router from the first one.
 
+mod events;
 mod view;
 mod wanted;
 
@@ -31,6 +32,7 @@ use super::{
     },
 };
 
+pub(super) use events::publish;
 pub(super) use view::of_floating_ip;
 
 /// The port forwardings of one floating IP.
