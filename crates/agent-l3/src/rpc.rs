@@ -15,6 +15,7 @@ use neutrino_dataplane::{
 };
 use neutrino_rpc::{
     RpcError, methods,
+    objects::catalog::PORT_FORWARDING,
     shapes::l3::{self, L3FloatingIp, L3Port, L3PortForwarding, L3Router, L3Subnet},
 };
 use serde_json::{Value, json};
@@ -90,15 +91,52 @@ impl L3Api {
     }
 
     /// Those of `router_ids` that this host is to have, and routers that are concerned with them,
-    /// by id; one that makes no sense does not hide the others.
+    /// by id, with their port forwardings; one that makes no sense does not hide the others.
     ///
     /// # Errors
     /// The call failed.
     pub async fn routers(&self, router_ids: &[String]) -> Result<Vec<(String, Result<Router>)>> {
         let args = json!({ "host": self.0.host(), "router_ids": router_ids });
         let answer: Vec<Value> = self.0.call(methods::SYNC_ROUTERS, args).await?;
-        let id = |value: &Value| value.get("id").and_then(Value::as_str).map(str::to_string);
-        Ok(answer.into_iter().filter_map(|value| Some((id(&value)?, decode(value)))).collect())
+        let mut forwardings = self.forwardings(&answer).await?;
+        let router = |value: Value| {
+            let id = value.get("id").and_then(Value::as_str)?.to_string();
+            let of_router = forwardings.remove(&id).unwrap_or_default();
+            Some((id, decode(value, of_router)))
+        };
+        Ok(answer.into_iter().filter_map(router).collect())
+    }
+
+    /// The port forwardings of the floating IPs of `routers` that have any, by router.
+    async fn forwardings(
+        &self,
+        routers: &[Value],
+    ) -> Result<BTreeMap<String, Vec<L3PortForwarding>>> {
+        let of_router = |router: &Value| router.get("_pf_floatingips")?.as_array().cloned();
+        let floating_ips: Vec<Value> = routers
+            .iter()
+            .filter_map(of_router)
+            .flatten()
+            .filter_map(|floating_ip| floating_ip.get("id").cloned())
+            .collect();
+        let mut out: BTreeMap<String, Vec<L3PortForwarding>> = BTreeMap::new();
+        if floating_ips.is_empty() {
+            return Ok(out);
+        }
+        let filters = json!({ "floatingip_id": floating_ips });
+        for object in self.0.bulk_pull(&PORT_FORWARDING, filters).await? {
+            let read = object.map_err(|error| error.to_string()).and_then(|object| {
+                serde_json::from_value::<L3PortForwarding>(Value::Object(object.attributes))
+                    .map_err(|error| error.to_string())
+            });
+            match read {
+                Ok(forwarding) => {
+                    out.entry(forwarding.router_id.clone()).or_default().push(forwarding);
+                }
+                Err(error) => tracing::error!(error, "a port forwarding is not understood"),
+            }
+        }
+        Ok(out)
     }
 
     /// Tells how far the agent got with a router's floating IPs.
@@ -136,17 +174,17 @@ impl L3Api {
     }
 }
 
-fn decode(value: Value) -> Result<Router> {
+fn decode(value: Value, forwardings: Vec<L3PortForwarding>) -> Result<Router> {
     let shape: L3Router = serde_json::from_value(value)
         .map_err(|e| ApiError::Shape { what: "router", value: e.to_string() })?;
-    router(shape)
+    router(shape, forwardings)
 }
 
 fn parse<T: std::str::FromStr>(what: &'static str, value: &str) -> Result<T> {
     value.parse().map_err(|_| ApiError::Shape { what, value: value.to_string() })
 }
 
-fn router(shape: L3Router) -> Result<Router> {
+fn router(shape: L3Router, forwardings: Vec<L3PortForwarding>) -> Result<Router> {
     let ports = |list: Vec<L3Port>| list.into_iter().map(port).collect::<Result<Vec<_>>>();
     let status = |fip: &L3FloatingIp| (fip.id.clone(), fip.status.clone().unwrap_or_default());
     let statuses =
@@ -159,7 +197,7 @@ fn router(shape: L3Router) -> Result<Router> {
     });
     let floating_ips =
         shape.floating_ips.into_iter().filter_map(|fip| floating_ip(fip).transpose());
-    let forwardings = shape.port_forwardings.into_iter().map(port_forwarding);
+    let forwardings = forwardings.into_iter().map(port_forwarding);
     let view = view::Router {
         distributed: shape.distributed,
         enable_snat: shape.enable_snat.unwrap_or(true),
@@ -296,12 +334,11 @@ mod tests {
     fn routers_of_the_server_are_understood() {
         for value in answer() {
             let told = value.clone();
-            let router = decode(value).expect("understood");
+            let router = decode(value, Vec::new()).expect("understood");
             assert_eq!(router.view.id, told["id"]);
             let count = |key: &str| told[key].as_array().map_or(0, Vec::len);
             assert_eq!(router.view.interfaces.len(), count("_interfaces"));
             assert_eq!(router.view.floating_ips.len(), count("_floatingips"));
-            assert_eq!(router.view.port_forwardings.len(), count("_port_forwardings"));
             assert_eq!(router.statuses.len(), count("_floatingips") + count("_pf_floatingips"));
             assert_eq!(router.view.routes.len(), count("routes"));
             let gateway = told.get("gw_port").filter(|port| !port.is_null());
@@ -350,7 +387,7 @@ mod tests {
                     if let Some(place) = damaged.pointer_mut(at) {
                         *place = value.clone();
                     }
-                    let _ = decode(damaged);
+                    let _ = decode(damaged, Vec::new());
                 }
             });
         }
@@ -359,19 +396,21 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         let port = json!({"id": "p", "mac_address": "none"});
-        let error = decode(json!({"id": "r", "gw_port": port})).expect_err("no MAC");
+        let error = decode(json!({"id": "r", "gw_port": port}), Vec::new()).expect_err("no MAC");
         assert_eq!(error.to_string(), "the server's MAC 'none' is not understood");
         let floating = json!({"id": "f", "floating_ip_address": "192.0.2.1"});
-        let router = decode(json!({"id": "r", "_floatingips": [floating]})).expect("understood");
+        let router = json!({"id": "r", "_floatingips": [floating]});
+        let router = decode(router, Vec::new()).expect("understood");
         assert!(router.view.floating_ips.is_empty(), "it leads nowhere");
     }
 
     #[test]
     fn ranges_of_forwarded_ports_are_read() {
         let shape = json!({"id": "f", "floatingip_id": "i", "floating_ip_address": "192.0.2.1",
-                           "protocol": "udp", "internal_ip_address": "10.0.0.1",
+                           "router_id": "r", "protocol": "udp", "internal_ip_address": "10.0.0.1",
                            "internal_port_range": "53:53", "external_port_range": "5300:5310"});
-        let router = decode(json!({"id": "r", "_port_forwardings": [shape]})).expect("understood");
+        let forwarding = serde_json::from_value(shape).expect("understood");
+        let router = decode(json!({"id": "r"}), vec![forwarding]).expect("understood");
         let forwarding = &router.view.port_forwardings[0];
         assert_eq!(forwarding.external_ports, (5300, 5310));
         assert_eq!(forwarding.internal_ports, (53, 53));

@@ -197,6 +197,13 @@ impl State {
                     entry.hear();
                 }
             }
+            // Every agent hears of those of every router.
+            L3Event::Forwardings { router_ids } => {
+                for id in router_ids {
+                    let entry = self.sites.get_mut(&Site::Router(id)).filter(|e| !e.remove);
+                    entry.into_iter().for_each(Entry::hear);
+                }
+            }
             // Whether it is, the server says: it may have come back by now.
             L3Event::RouterGone { router_id } => {
                 let site = Site::Router(router_id);

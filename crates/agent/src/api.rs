@@ -5,6 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use neutrino_rpc::{
     RpcClient, RpcError, methods,
     methods::Method,
+    objects::{self, DecodeError, Decoded, ObjectType},
     shapes::{
         AgentState, DeviceDetails, DeviceDown, DeviceListUpdate, DevicesDetails, TunnelEndpoint,
         security_groups::SecurityGroupInfo,
@@ -152,6 +153,22 @@ impl ServerApi {
             }
         }
         Ok(out)
+    }
+
+    /// The versioned objects of a kind that match `filters`: a list of values for each field. One
+    /// that is not understood does not hide the others.
+    pub async fn bulk_pull(
+        &self,
+        object: &ObjectType,
+        filters: Value,
+    ) -> Result<Vec<Result<Decoded, DecodeError>>, RpcError> {
+        let args = json!({
+            "resource_type": object.name,
+            "version": object.version.to_string(),
+            "filter_kwargs": filters,
+        });
+        let answer: Vec<Value> = self.call(methods::BULK_PULL, args).await?;
+        Ok(answer.iter().map(objects::decode).collect())
     }
 
     /// A network as the API shows it.

@@ -6,6 +6,7 @@ use neutrino_conf::{Conf, opts};
 use neutrino_rpc::{
     RpcError,
     client::Timeouts,
+    objects::catalog::PORT_FORWARDING,
     topics,
     transport::{
         bus::{AgentBus, BusConfigError},
@@ -86,10 +87,13 @@ impl AgentConfig {
         Self::from_conf(conf, "neutron-dhcp-agent", "dhcp-agent", topics)
     }
 
-    /// The L3 agent's configuration. Networks are heard of for their MTU.
+    /// The L3 agent's configuration. Networks are heard of for their MTU, port forwardings as
+    /// versioned objects.
     pub fn l3_from_conf(conf: &Conf) -> Result<Self, ConfigError> {
-        let topics = [topics::L3_AGENT, topics::NETWORK_UPDATE].map(str::to_string);
-        Self::from_conf(conf, "neutron-l3-agent", "l3-agent", topics.into())
+        let mut topics: Vec<String> =
+            [topics::L3_AGENT, topics::NETWORK_UPDATE].map(str::to_string).into();
+        topics.push(PORT_FORWARDING.topic(PORT_FORWARDING.version));
+        Self::from_conf(conf, "neutron-l3-agent", "l3-agent", topics)
     }
 
     /// The configuration of the agent called `binary`, notified on `topics`; its `agent_id` is

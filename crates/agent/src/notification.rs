@@ -1,8 +1,11 @@
 //! What the server tells agents without being asked.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use neutrino_rpc::{
     BusEvent, Failure, Handler, Request, Version, methods,
+    objects::{self, Push},
     shapes::{FdbEntries, FdbUpdate, dvr::DvrMac},
     transport::Answer,
 };
@@ -119,6 +122,11 @@ pub enum Notification {
 pub enum L3Event {
     /// Routers changed, or are this agent's now.
     Routers {
+        /// The routers.
+        router_ids: Vec<String>,
+    },
+    /// Ports of floating IPs of routers are forwarded otherwise; every agent hears of it.
+    Forwardings {
         /// The routers.
         router_ids: Vec<String>,
     },
@@ -334,6 +342,18 @@ impl L3Event {
         methods::FIPNAMESPACE_DELETE_ON_EXT_NET,
     ];
 
+    /// The event behind versioned objects that were pushed. Agents listen for port forwardings only.
+    fn pushed(push: &Push) -> Result<Self, Failure> {
+        let mut router_ids = BTreeSet::new();
+        for primitive in &push.resource_list {
+            let read = objects::decode(primitive)
+                .map_err(|error| Failure::bad_arguments(methods::PUSH.name, error))?;
+            let router = read.attributes.get("router_id").and_then(Value::as_str);
+            router_ids.extend(router.map(str::to_string));
+        }
+        Ok(Self::Forwardings { router_ids: router_ids.into_iter().collect() })
+    }
+
     /// The event behind one of [`Self::METHODS`].
     fn decode(method: &str, args: Map<String, Value>) -> Result<Self, Failure> {
         let m = method;
@@ -417,6 +437,8 @@ impl Notification {
         } else if m == methods::DHCP_AGENT_UPDATED.name {
             // The L3 agent's has the same name.
             Self::AgentUpdated
+        } else if m == methods::PUSH.name {
+            Self::L3(L3Event::pushed(&arguments::<Push>(m, args)?)?)
         } else if L3Event::METHODS.iter().any(|known| known.name == m) {
             Self::L3(L3Event::decode(m, args)?)
         } else {

@@ -173,6 +173,9 @@ pub const DELETE_AGENT_GATEWAY_PORT: Method =
 /// Aliases of the server's service plugins.
 pub const GET_SERVICE_PLUGIN_LIST: Method =
     method(topics::L3_PLUGIN, "get_service_plugin_list", "1.3");
+/// How many highly available routers a host is to have.
+pub const GET_HOST_HA_ROUTER_COUNT: Method =
+    method(topics::L3_PLUGIN, "get_host_ha_router_count", "1.11");
 /// Networks by filters (L3 agent).
 pub const GET_NETWORKS: Method = method(topics::L3_PLUGIN, "get_networks", "1.12");
 

@@ -277,3 +277,18 @@ async fn neighbours_are_asked_for_again_when_some_were_missed_during_a_job() {
         panic!("they may be out of date")
     };
 }
+
+#[tokio::test]
+async fn forwardings_concern_routers_of_this_host() {
+    let now = Instant::now();
+    let mut state = heard(AgentMode::Legacy, &[router("a")], &[], now);
+    assert_eq!(sites(&state.take(now)), [site("a")]);
+    state.done(&site("a"), served(router("a")), now);
+    let router_ids = ["a", "elsewhere"].map(str::to_string).to_vec();
+    state.event(L3Event::Forwardings { router_ids });
+    let jobs = state.take(now);
+    assert_eq!(sites(&jobs), [site("a")]);
+    let Goal::Serve { source: Source::Ask, .. } = &jobs[0].goal else {
+        panic!("the objects are to be pulled again")
+    };
+}

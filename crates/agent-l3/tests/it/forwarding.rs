@@ -138,12 +138,13 @@ async fn forwards_ports() {
     router["_pf_floatingips"] = json!([floating]);
     router["fip_managed_by_port_forwardings"] = json!([floating["id"]]);
     router["port_forwardings_fip_set"] = json!(["172.25.250.31/32"]);
-    router["_port_forwardings"] = json!([{
+    let mut forwarding = json!({
         "id": "cccccccc-0000-4000-8000-000000000001", "floatingip_id": floating["id"],
         "floating_ip_address": "172.25.250.31", "router_id": ROUTER, "protocol": "tcp",
         "internal_ip_address": "10.0.1.5", "internal_port_range": "80:80",
         "external_port_range": "8080:8080",
-    }]);
+    });
+    server.world().forwardings.push(forwarding.clone());
     server.put(router);
     let host = Host::new(&server, "");
     host.plug("vm1", 0x51, 1, "10.0.1.5/24", Some("10.0.1.1"));
@@ -165,6 +166,14 @@ async fn forwards_ports() {
     })
     .await;
     assert!(connect(8081).is_err(), "another port leads nowhere");
+    // Nobody but the object says so.
+    forwarding["external_port_range"] = "8081:8081".into();
+    server.world().forwardings = vec![forwarding.clone()];
+    server.push(&[forwarding], "updated").await;
+    wait_for("a connection by the other port", || {
+        connect(8081).map(drop).map_err(|error| error.to_string())
+    })
+    .await;
     let statuses = server.world().statuses.clone();
     assert_eq!(statuses.values().collect::<Vec<_>>(), ["ACTIVE"]);
 }

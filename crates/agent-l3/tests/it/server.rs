@@ -7,7 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use neutrino_rpc::{
-    Dispatcher, Endpoint, Failure, Request, Target, Transport, Version, topics,
+    Dispatcher, Endpoint, Failure, Request, Target, Transport, Version,
+    objects::catalog::PORT_FORWARDING,
+    topics,
     transport::embedded::{Broker, Limits, Listener, ServerConfig},
 };
 use neutrino_types::Context;
@@ -24,6 +26,8 @@ pub struct World {
     pub subnet_ports: BTreeMap<String, Vec<Value>>,
     /// Ports as `get_agent_gateway_port` answers them, by network.
     pub gateways: BTreeMap<String, Value>,
+    /// Port forwardings, as `bulk_pull` answers them.
+    pub forwardings: Vec<Value>,
     /// What was last told of each floating IP.
     pub statuses: BTreeMap<String, String>,
     /// How often it was told.
@@ -53,7 +57,7 @@ impl Server {
         let broker = Broker::new();
         let world = Arc::<Mutex<World>>::default();
         let plugin: Arc<dyn Endpoint> = Arc::new(Plugin(Arc::clone(&world)));
-        for topic in [topics::L3_PLUGIN, topics::REPORTS] {
+        for topic in [topics::L3_PLUGIN, topics::REPORTS, topics::PLUGIN] {
             let dispatcher = Arc::new(Dispatcher::new(vec![Arc::clone(&plugin)]));
             broker.listen(topic, "server", dispatcher).await.expect("listens");
         }
@@ -86,6 +90,17 @@ impl Server {
         let args = args.as_object().expect("object").clone();
         let request = Request::new(&Context::admin(), method, "1.0", args);
         let target = Target::server(topics::L3_AGENT, host);
+        self.broker.cast(&target, request).await.expect("cast");
+    }
+
+    /// Pushes port forwardings to all agents.
+    pub async fn push(&self, forwardings: &[Value], event: &str) {
+        let encode = |f: &Value| PORT_FORWARDING.encode(f.as_object().expect("object"));
+        let list: Vec<Value> = forwardings.iter().map(encode).collect();
+        let args = json!({"resource_list": list, "event_type": event});
+        let args = args.as_object().expect("object").clone();
+        let request = Request::new(&Context::admin(), "push", "1.1", args);
+        let target = Target::fanout(PORT_FORWARDING.topic(PORT_FORWARDING.version));
         self.broker.cast(&target, request).await.expect("cast");
     }
 
@@ -122,6 +137,7 @@ impl Endpoint for Plugin {
             "update_floatingip_statuses",
             "get_ports_by_subnet",
             "get_agent_gateway_port",
+            "bulk_pull",
         ]
     }
 
@@ -159,6 +175,13 @@ impl Endpoint for Plugin {
                     world.statuses.insert(id.clone(), status);
                 }
                 Ok(Value::Null)
+            }
+            "bulk_pull" => {
+                assert_eq!(args["resource_type"], PORT_FORWARDING.name);
+                let asked = args["filter_kwargs"]["floatingip_id"].as_array().expect("a list");
+                let of = |f: &&Value| asked.contains(&f["floatingip_id"]);
+                let found = world.forwardings.iter().filter(of);
+                Ok(found.map(|f| PORT_FORWARDING.encode(f.as_object().expect("object"))).collect())
             }
             "get_ports_by_subnet" => {
                 Ok(json!(world.subnet_ports.get(text("subnet_id")).cloned().unwrap_or_default()))

@@ -107,3 +107,19 @@ fn malformed_arguments_are_a_type_error() {
     let failure = decode("frobnicate", json!({})).expect_err("refused");
     assert_eq!(failure.known_class(), Some("NoSuchMethod"));
 }
+
+#[test]
+fn port_forwardings_are_pushed_as_objects() {
+    let object = |router: &str| {
+        let data = json!({"id": "f", "router_id": router});
+        json!({"versioned_object.name": "PortForwarding", "versioned_object.version": "1.3",
+               "versioned_object.namespace": "versionedobjects", "versioned_object.data": data})
+    };
+    let args = json!({"resource_list": [object("r"), object("q"), object("r")],
+                      "event_type": "deleted"});
+    let router_ids = vec!["q".to_string(), "r".to_string()];
+    let told = Notification::L3(L3Event::Forwardings { router_ids });
+    assert_eq!(decode("push", args).ok(), Some(told));
+    let failure = decode("push", json!({"resource_list": [{}], "event_type": "deleted"}));
+    assert_eq!(failure.expect_err("no object").class, "TypeError");
+}

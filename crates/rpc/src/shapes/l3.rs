@@ -50,10 +50,6 @@ pub struct L3Router {
     /// Floating IPs whose ports are forwarded one by one.
     #[serde(rename = "_pf_floatingips", default, deserialize_with = "or_default")]
     pub forwarded_floating_ips: Vec<L3FloatingIp>,
-    /// Their port forwardings: what `PortForwarding` objects hold, beside the router for agents
-    /// that do not pull them.
-    #[serde(rename = "_port_forwardings", default, deserialize_with = "or_default")]
-    pub port_forwardings: Vec<L3PortForwarding>,
 }
 
 /// `external_gateway_info`.
@@ -163,7 +159,7 @@ pub struct L3FloatingIp {
     pub dvr_snat_bound: bool,
 }
 
-/// A port forwarding.
+/// A port forwarding: what of the versioned object an L3 agent needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct L3PortForwarding {
     /// The port forwarding.
@@ -172,6 +168,8 @@ pub struct L3PortForwarding {
     pub floatingip_id: String,
     /// Address of the floating IP.
     pub floating_ip_address: String,
+    /// The router that forwards.
+    pub router_id: String,
     /// `tcp`, `udp`, ...
     pub protocol: String,
     /// Address of the instance.

@@ -85,6 +85,7 @@ impl Endpoint for L3Endpoint {
             methods::GET_PORTS_BY_SUBNET.name,
             methods::GET_SERVICE_PLUGIN_LIST.name,
             methods::GET_NETWORKS.name,
+            methods::GET_HOST_HA_ROUTER_COUNT.name,
         ]
     }
 
@@ -107,6 +108,9 @@ impl Endpoint for L3Endpoint {
             self.ports_by_subnet(ctx, arguments(m, args)?).await
         } else if m == methods::GET_SERVICE_PLUGIN_LIST.name {
             Ok(json!(SERVICE_PLUGINS))
+        } else if m == methods::GET_HOST_HA_ROUTER_COUNT.name {
+            let HostArgs { host } = arguments(m, args)?;
+            answer(self.scheduler.ha_router_count(&host).await?)
         } else if m == methods::GET_NETWORKS.name {
             let query = super::metadata::list_query(m, args)?;
             answer(self.ml2.networks().list(ctx, &query).await?)

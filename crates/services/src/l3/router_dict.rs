@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use neutrino_db::{floating_ips::FloatingIp, port_forwardings::PortForwarding, routers::Router};
+use neutrino_db::{floating_ips::FloatingIp, routers::Router};
 use neutrino_types::{
     Attrs,
     constants::{device_owner, vif_type},
@@ -95,8 +95,8 @@ fn translate(
     }
 }
 
-/// The floating IPs whose ports are forwarded. Neutron's agents are told so much and fetch the
-/// forwardings as versioned objects; here these come along, with the fields of such objects.
+/// The floating IPs whose ports are forwarded. The forwardings themselves agents pull as versioned
+/// objects.
 fn forward(floating_ips: &[FloatingIp], out: &mut Attrs) {
     let forwarding: Vec<&FloatingIp> =
         floating_ips.iter().filter(|f| !f.forwardings.is_empty()).collect();
@@ -109,29 +109,6 @@ fn forward(floating_ips: &[FloatingIp], out: &mut Attrs) {
     out.insert("port_forwardings_fip_set".into(), list(&|f| json!(format!("{}/32", f.address))));
     out.insert("fip_managed_by_port_forwardings".into(), list(&|f| json!(f.id)));
     out.insert("_pf_floatingips".into(), list(&|f| floating_ips::shown(f).into()));
-    let forwardings = forwarding.iter().flat_map(|f| f.forwardings.iter().map(|p| object(f, p)));
-    out.insert("_port_forwardings".into(), forwardings.collect());
-}
-
-/// A port forwarding with the fields of Neutron's versioned object 1.3.
-fn object(floating_ip: &FloatingIp, forwarding: &PortForwarding) -> Value {
-    let mut out = json!({
-        "id": forwarding.id,
-        "floatingip_id": floating_ip.id,
-        "floating_ip_address": floating_ip.address,
-        "router_id": floating_ip.router_id,
-        "protocol": forwarding.protocol,
-        "internal_port_id": forwarding.internal_port_id,
-        "internal_ip_address": forwarding.internal_ip_address,
-        "description": forwarding.description,
-    });
-    for (name, range) in [("internal", forwarding.internal), ("external", forwarding.external)] {
-        out[format!("{name}_port_range")] = json!(format!("{}:{}", range.first, range.last));
-        if let Some(port) = range.single() {
-            out[format!("{name}_port")] = port.into();
-        }
-    }
-    out
 }
 
 /// The ports of `routers` that are not where an agent on `host`, which asks for them, needs them,

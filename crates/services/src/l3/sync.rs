@@ -70,6 +70,21 @@ impl L3Scheduler {
         self.load(&conn, &agent, wanted).await
     }
 
+    /// How many highly available routers the L3 agent on `host` is to have; none for an unknown one.
+    ///
+    /// # Errors
+    /// What the database refused.
+    pub async fn ha_router_count(&self, host: &str) -> ApiResult<usize> {
+        let conn = self.0.db.read().await?;
+        let Some(agent) = by_type_and_host(&conn, agent_type::L3, host).await? else {
+            return Ok(0);
+        };
+        let ids = agent_bindings::L3.resources_of(&conn, &agent.id).await?;
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let routers = routers::by_ids(&conn, &Context::admin(), &ids).await?;
+        Ok(routers.iter().filter(|router| router.ha && router.admin_state_up).count())
+    }
+
     fn is_served(&self, agent: &Agent) -> bool {
         agent.admin_state_up || self.0.config.services_on_down_agents
     }
