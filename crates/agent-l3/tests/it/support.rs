@@ -13,7 +13,7 @@ use neutrino_agent_l3::{Running, config::Config};
 use neutrino_conf::Conf;
 use neutrino_linux::process;
 use neutrino_ovs_sandbox::Sandbox;
-use neutrino_rpc::client::Timeouts;
+use neutrino_rpc::{client::Timeouts, objects::catalog::PORT_FORWARDING};
 use serde_json::{Value, json};
 
 use crate::server::{SECRET, Server};
@@ -188,7 +188,7 @@ impl Host {
         let conf = Conf::parse_str(&self.ini).expect("valid INI");
         let config = Config::from_conf(HOST, &conf).expect("valid configuration");
         let mut rpc = AgentConfig::new(HOST, &self.url, SECRET, "neutron-l3-agent").expect("valid");
-        rpc.topics = vec!["l3_agent".into()];
+        rpc.topics = vec!["l3_agent".into(), PORT_FORWARDING.topic(PORT_FORWARDING.version)];
         rpc.timeouts = Timeouts { initial: RPC_PATIENCE, max: RPC_PATIENCE };
         rpc.bus = rpc.bus.with_backoff(Duration::from_millis(5), Duration::from_millis(50));
         neutrino_agent_l3::start(config, &rpc).await.expect("starts")
