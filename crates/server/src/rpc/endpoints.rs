@@ -20,8 +20,7 @@ use neutrino_types::{ApiError, Context, ListQuery, ResourcePlugin};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::{L2Plugin, resync::Resync};
-use super::{L2Plugin, versions::Versions};
+use super::{L2Plugin, resync::Resync, versions::Versions};
 
 /// Arguments and results of one call.
 pub(super) type Args = Map<String, Value>;
@@ -273,14 +272,6 @@ struct Inner {
 
 impl ReportsEndpoint {
     /// Serves `agents`; `plugin` hears of those that come back, `db` is asked whether it answers.
-    #[must_use]
-    pub fn new(agents: Agents, plugin: Arc<dyn L2Plugin>, db: Db) -> Self {
-        Self { agents, plugin, db, resync: Mutex::default() }
-    }
-
-    fn resync(&self) -> MutexGuard<'_, Resync> {
-        // No code panics while holding it.
-        self.resync.lock().unwrap_or_else(PoisonError::into_inner)
     /// What agents say of `versions` is kept there.
     pub(super) fn new(
         agents: Agents,
@@ -288,7 +279,12 @@ impl ReportsEndpoint {
         db: Db,
         versions: Versions,
     ) -> Self {
-        Self { agents, plugin, db, versions }
+        Self { agents, plugin, db, resync: Mutex::default(), versions }
+    }
+
+    fn resync(&self) -> MutexGuard<'_, Resync> {
+        // No code panics while holding it.
+        self.resync.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn report_state(&self, ctx: &Context, report: Report) -> Answer {

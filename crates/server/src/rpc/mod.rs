@@ -13,8 +13,8 @@ mod l2;
 mod l3;
 mod metadata;
 mod notifier;
-mod resync;
 mod resources;
+mod resync;
 mod security_groups;
 mod versions;
 

@@ -2,8 +2,7 @@
 
 use neutrino_db::dvr::HostMac;
 use neutrino_rpc::{
-    RpcClient, RpcError, methods,
-    RpcClient, Version, methods,
+    RpcClient, RpcError, Version, methods,
     methods::Method,
     objects::{Event, ObjectType, Push, catalog},
     shapes::{FdbEntries, FdbUpdate},
@@ -155,7 +154,7 @@ impl ObjectSender for RpcNotifier {
     ) {
         let push = Push { resource_list: primitives, event_type: event };
         if let Err(error) = self.client.push(&Context::admin(), object, version, &push).await {
-            tracing::error!(object = object.name, %version, %error, "objects were not pushed");
+            not_notified(methods::PUSH, None, &error);
         }
     }
 }
