@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use neutrino_lab::api::Client;
 use neutrino_lab::{
-    Addressing, Firewall, FirewallChoice, Lab, LabOptions, ServiceAction, wait::wait_until,
+    Addressing, Firewall, FirewallChoice, Implementation, Lab, LabOptions, PEERS, ServiceAction,
+    wait::wait_until,
 };
 use serde_json::{Value, json};
 
@@ -21,8 +22,8 @@ pub const SERVER: &str = "neutron-server";
 pub const DHCP_AGENT: &str = "neutron-dhcp-agent";
 /// The first host runs the server, the others only an agent.
 pub const HOSTS: [&str; 3] = ["controller0", "compute0", "compute1"];
-/// How long anything may take to converge.
-pub const SETTLE: Duration = Duration::from_secs(30);
+/// How long anything may take to converge, also when it takes programs in Python.
+pub const SETTLE: Duration = Duration::from_secs(90);
 
 /// What names of devices start with that belong to instances, tunnels and routers.
 const DEVICES: [&str; 12] =
@@ -79,7 +80,8 @@ impl Cloud {
 
     /// Starts the lab that `options` describe with the whole program; agents are alive.
     pub fn up_with(options: LabOptions) -> Self {
-        let options = LabOptions { binary: Some(neutrino()), ..options };
+        let peers = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(PEERS);
+        let options = LabOptions { binary: Some(neutrino()), peers, ..options };
         let lab = Lab::up(&options).expect("lab up");
         lab.wait_agents().expect("agents");
         let client = lab.client("admin").expect("token");
@@ -99,7 +101,12 @@ impl Cloud {
 
     fn count_swept(&self, host: &str) -> usize {
         let log = on(&self.lab, host, &format!("cat /var/log/neutron/{AGENT}.log"));
-        log.matches("dropped what the server no longer knows").count()
+        let by = self.lab.spec().host(host).expect("host").agents_by;
+        log.matches(match by {
+            Implementation::Neutrino => "dropped what the server no longer knows",
+            Implementation::Neutron => "rpc_loop - iteration:0 completed",
+        })
+        .count()
     }
 
     /// Creates a network of a type with a subnet 10.0.`number`.0/24.
@@ -315,7 +322,7 @@ impl Cloud {
         }
         for host in HOSTS {
             wait_until("no namespace, program or packet filter left", SETTLE, || {
-                let all = "ip netns list; pgrep -a 'dnsmasq|radvd'; ipset list -n; \
+                let all = "ip netns list; pgrep -a 'dnsmasq|radvd|haproxy'; ipset list -n; \
                            ip rule | grep -vE '^(0|32766|32767):'; \
                            iptables-save | grep -E 'physdev|:neutron-openvswi-[ios][0-9a-f]{8}'";
                 let output = self.lab.exec(host, &["sh", "-c", all]).expect("list");

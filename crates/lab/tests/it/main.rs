@@ -6,6 +6,7 @@ mod cloud;
 mod dhcp;
 mod dhcp_client;
 mod footprint;
+mod mixed;
 mod networks;
 mod probe;
 mod router_dvr;
