@@ -13,7 +13,7 @@ use crate::{
     config::{AuthStrategy, IdentityConfig, ServerConfig},
     controllers::resource::Limits,
     identity::{
-        Authenticator, NoAuth,
+        Authenticator, Keystone, NoAuth,
         local::{Directory, LocalIdentity, load_or_create_secret, routes},
     },
     parts::Parts,
@@ -87,6 +87,9 @@ impl Server {
                 identity =
                     Some(Listening::start(options.bind, routes::router(local.clone())).await?);
                 local
+            }
+            (AuthStrategy::Keystone, _) => {
+                Arc::new(Keystone::from_conf(conf).map_err(|e| ServerError::Identity(e.into()))?)
             }
             _ => Arc::new(NoAuth),
         };

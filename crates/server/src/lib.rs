@@ -24,8 +24,8 @@ pub enum ServerError {
     /// An option cannot be used.
     #[error("configuration: {0}")]
     Config(String),
-    /// The identity file cannot be used.
-    #[error("setting up the built-in identity service")]
+    /// The identity file or `[keystone_authtoken]` cannot be used.
+    #[error("setting up authentication")]
     Identity(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The policy rules cannot be used.
     #[error("loading the policy")]
