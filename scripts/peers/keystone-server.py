@@ -103,8 +103,8 @@ def people(wanted):
     for entry in wanted.get('assignments', []):
         for role in entry['roles']:
             if 'project' in entry:
-                api.assignment_api.add_role_to_user_and_project(
-                    known[entry['user']], projects[entry['project']], roles[role])
+                api.assignment_api.create_grant(
+                    roles[role], user_id=known[entry['user']], project_id=projects[entry['project']])
             else:
                 api.assignment_api.create_system_grant_for_user(known[entry['user']], roles[role])
 

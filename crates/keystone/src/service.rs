@@ -73,7 +73,14 @@ impl Service {
     /// [`ServiceError`] when there is no answer. A status that says failure is an answer.
     pub async fn send(&self, call: &Call<'_>) -> Result<Answer, ServiceError> {
         let access = self.auth.access().await?;
-        let answer = self.send_as(call, &access).await?;
+        let answer = match self.send_as(call, &access).await {
+            Err(error @ ServiceError::NoEndpoint(_)) => {
+                // The next catalog may have one.
+                self.auth.invalidate(&access).await;
+                return Err(error);
+            }
+            answered => answered?,
+        };
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }

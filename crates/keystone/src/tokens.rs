@@ -17,6 +17,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::{
     cache::Cache,
+    catalog::Catalog,
     service::{Call, Service, ServiceError},
     session::secret,
     token::TokenInfo,
@@ -140,9 +141,7 @@ impl Tokens {
         let answer =
             self.identity.send(&Call { method: Method::GET, path, headers, body: None }).await?;
         match answer.status {
-            StatusCode::OK => TokenInfo::parse(&answer.body).map_err(|problem| {
-                ValidateError::Unavailable(format!("Keystone's answer about a token: {problem}"))
-            }),
+            StatusCode::OK => read(&answer.body),
             StatusCode::NOT_FOUND => Err(ValidateError::Invalid),
             status => Err(ValidateError::Unavailable(format!(
                 "Keystone does not validate tokens for us: {status} {}",
@@ -150,6 +149,17 @@ impl Tokens {
             ))),
         }
     }
+}
+
+/// The answer to a validation. The catalog is kept only where access rules are held against it.
+fn read(body: &[u8]) -> Result<TokenInfo, ValidateError> {
+    let mut info = TokenInfo::parse(body).map_err(|problem| {
+        ValidateError::Unavailable(format!("Keystone's answer about a token: {problem}"))
+    })?;
+    if info.access_rules.is_none() {
+        info.catalog = Catalog::default();
+    }
+    Ok(info)
 }
 
 /// Each change of what is locked here is one call, so a panic elsewhere leaves it whole.

@@ -11,6 +11,7 @@ pub mod controllers;
 pub mod http;
 pub mod identity;
 pub mod middleware;
+pub mod nova;
 pub mod parts;
 pub mod periodic;
 mod router;

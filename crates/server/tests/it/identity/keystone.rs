@@ -6,10 +6,13 @@ use std::{process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    client::{Answer, Client},
-    keystone::{Keystone, checkout, subject},
-    server::TestServer,
+use crate::{
+    nova::{FakeNova, INSTANCE},
+    support::{
+        client::{Answer, Client},
+        keystone::{Keystone, checkout, subject},
+        server::{TestServer, create},
+    },
 };
 
 const USERS: &str = r#"
@@ -34,22 +37,27 @@ assignments = [
 /// The configuration as an operator writes it, and `more` of `[keystone_authtoken]`.
 fn options(keystone: &Keystone, more: &str) -> String {
     let url = keystone.url();
+    let login = |user: &str| {
+        format!(
+            "auth_type = password\nauth_url = {url}\nusername = {user}\npassword = secret\n\
+             user_domain_name = Default\nproject_name = service\nproject_domain_name = Default\n"
+        )
+    };
     format!(
-        "[DEFAULT]\nauth_strategy = keystone\n[keystone_authtoken]\nwww_authenticate_uri = {url}/public\n\
-         auth_type = password\nauth_url = {url}\nusername = neutron\npassword = secret\n\
-         user_domain_name = Default\nproject_name = service\nproject_domain_name = Default\n\
-         http_request_max_retries = 0\n{more}\n"
+        "[DEFAULT]\nauth_strategy = keystone\nsend_events_interval = 1\n[nova]\n{}region_name = RegionOne\n\
+         [keystone_authtoken]\nwww_authenticate_uri = {url}/public\n{}http_request_max_retries = 0\n{more}\n",
+        login("nova"),
+        login("neutron"),
     )
 }
 
-/// Tells the catalog where `network` is.
-async fn publish(keystone: &Keystone, network: &Client) {
+/// Tells the catalog where the service `kind` is.
+async fn publish(keystone: &Keystone, kind: &str, url: &str) {
     let admin =
         keystone.client.with("X-Auth-Token", &keystone.project_token("admin", "admin").await);
-    let service = json!({"service": {"name": "neutron", "type": "network"}});
+    let service = json!({"service": {"name": kind, "type": kind}});
     let made = admin.post("/v3/services", &service).await;
     assert_eq!(made.status, 201, "{}", made.json());
-    let url = format!("http://{}", network.address);
     let endpoint = json!({"endpoint": {"service_id": made.json()["service"]["id"], "interface": "public",
         "region_id": "RegionOne", "url": url}});
     let made = admin.post("/v3/endpoints", &endpoint).await;
@@ -90,7 +98,7 @@ async fn tokens_of_a_real_keystone() {
     let strict = options(&keystone, "token_cache_time = -1\nservice_type = network");
     let strict = TestServer::start_with(&strict).await;
     let caching = TestServer::start_with(&options(&keystone, "")).await;
-    publish(&keystone, &strict.client).await;
+    publish(&keystone, "network", &format!("http://{}", strict.client.address)).await;
 
     everybody_sees_what_is_theirs(&keystone, &strict.client).await;
     scopes_other_than_projects_are_good_for_nothing(&keystone, &strict.client).await;
@@ -98,6 +106,7 @@ async fn tokens_of_a_real_keystone() {
     a_revoked_token_is_refused(&keystone, &strict.client).await;
     an_expired_token_is_refused_but_from_a_service(&mut keystone, &caching.client).await;
     access_rules_are_kept(&keystone, &strict.client, &caching.client).await;
+    nova_is_found_in_the_catalog(&keystone, &strict.client).await;
 
     let token = keystone.project_token("alice", "demo").await;
     let known = caching.client.with("X-Auth-Token", &token);
@@ -211,4 +220,22 @@ async fn access_rules_are_kept(keystone: &Keystone, server: &Client, without_typ
     assert_eq!(networks(&lister).await.json()["networks"][0]["name"], "hers");
     assert_eq!(lister.get("/v2.0/ports").await.status, 401);
     assert_eq!(networks(&without_type.with("X-Auth-Token", &token)).await.status, 401);
+}
+
+async fn nova_is_found_in_the_catalog(keystone: &Keystone, server: &Client) {
+    let nova = FakeNova::start().await;
+    publish(keystone, "compute", &nova.url).await;
+    let alice = server.with("X-Auth-Token", &keystone.project_token("alice", "demo").await);
+    let network = networks(&alice).await.json()["networks"][0]["id"].clone();
+    let body =
+        json!({"network_id": network, "device_id": INSTANCE, "device_owner": "compute:nova"});
+    let port = create(&alice, "ports", body).await;
+    let path = format!("/v2.0/ports/{}", port["id"].as_str().expect("id"));
+    assert_eq!(alice.put(&path, &json!({"port": {"name": "renamed"}})).await.status, 200);
+    let event = &nova.events(1).await[0];
+    assert_eq!((&event["name"], &event["tag"]), (&json!("network-changed"), &port["id"]));
+    // As the user of [nova], whose token Keystone knows.
+    let token = nova.requests()[0].0["x-auth-token"].to_str().expect("text").to_string();
+    let who = keystone.client.with("X-Auth-Token", &token).with("X-Subject-Token", &token);
+    assert_eq!(who.get("/v3/auth/tokens").await.json()["token"]["user"]["name"], "nova");
 }
