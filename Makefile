@@ -27,7 +27,7 @@ build:
 deps:
 	@scripts/install-deps.sh
 
-# What the tests run beside ours, each in an environment of its own: Neutron in .venv-neutron.
+# What the tests run beside ours, each in an environment of its own: Neutron in .venv-neutron, Keystone in .venv-keystone.
 peers: deps
 	@scripts/install-peers.sh
 

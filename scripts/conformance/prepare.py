@@ -86,8 +86,11 @@ v3_endpoint_type = public
 api_v2 = false
 api_v3 = true
 [auth]
-use_dynamic_credentials = false
-test_accounts_file = {root}/accounts.yaml
+use_dynamic_credentials = true
+admin_username = admin
+admin_password = secret
+admin_project_name = admin
+admin_domain_name = Default
 tempest_roles = member
 default_credentials_domain_name = Default
 [service_available]

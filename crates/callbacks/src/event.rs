@@ -18,6 +18,9 @@ pub enum Resource {
     SubnetPoolAddressScope,
     /// A port.
     Port,
+    /// A port that was wired on another host than the one it is bound to (only updates are
+    /// published).
+    PortWiredElsewhere,
     /// An agent.
     Agent,
     /// A security group.
@@ -51,6 +54,7 @@ impl Resource {
             Self::Subnet => "subnet",
             Self::SubnetPoolAddressScope => "subnetpool_address_scope",
             Self::Port => "port",
+            Self::PortWiredElsewhere => "port_wired_elsewhere",
             Self::Agent => "agent",
             Self::SecurityGroup => "security_group",
             Self::SecurityGroupRule => "security_group_rule",

@@ -112,6 +112,7 @@ impl Ml2Plugin {
             let change = Change { current: port, original: Some(original), request: None };
             ports::after(core, ctx, Op::Update, &change).await;
         }
+        wired_elsewhere(core, ctx, &report, &outcome.ports).await;
         let wirings = report.wirings(&outcome, refresh_tunnels);
         core.mechanisms.ports_wired(&core.db, &wirings).await;
         let exists = |device: &String| {
@@ -229,6 +230,18 @@ async fn set_building(
         ports::after(core, ctx, Op::Update, &change).await;
     }
     Ok(())
+}
+
+/// Ports wired on a host they are not bound to, as when an instance is being moved there: their
+/// status is not touched, but somebody may be waiting.
+async fn wired_elsewhere(core: &Core, ctx: &Context, report: &Report<'_>, ports: &[Port]) {
+    let elsewhere = ports.iter().filter(|port| {
+        report.up.contains(&port.id) && !report.is_here(port) && !distributed::is_distributed(port)
+    });
+    for port in elsewhere {
+        let change = Change { current: port, original: None, request: None };
+        ports::after_wired_elsewhere(core, ctx, &change).await;
+    }
 }
 
 fn unknown(device: &str) -> DeviceDetails {

@@ -18,6 +18,16 @@ pub struct DefaultRule {
     pub legacy: Option<&'static str>,
 }
 
+impl DefaultRule {
+    /// Whether it is about a request, and so for tokens of projects only (Neutron's
+    /// `scope_types`). Those that others are made of hold for any token.
+    #[must_use]
+    pub fn is_for_projects(&self) -> bool {
+        const ACTIONS: &[&str] = &["create_", "get_", "update_", "delete_", "add_", "remove_"];
+        self.name == "activate" || ACTIONS.iter().any(|action| self.name.starts_with(action))
+    }
+}
+
 /// A rule without a past.
 const fn rule(name: &'static str, check: &'static str) -> DefaultRule {
     DefaultRule { name, check, old_name: None, legacy: None }

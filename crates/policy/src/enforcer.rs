@@ -38,6 +38,9 @@ pub struct Enforcer {
     pub(crate) resources: Vec<ResourceRules>,
     /// Admins need not ask (`enforce_new_defaults` off).
     pub(crate) admin_may_all: bool,
+    /// By position in `rules`: whether only tokens of projects fulfil it, and those of the system
+    /// or of a domain never.
+    for_projects: Vec<bool>,
 }
 
 /// The rules of one resource, looked up once.
@@ -90,7 +93,12 @@ impl Enforcer {
             .iter()
             .map(|resource| ResourceRules::new(resource, &rules))
             .collect();
-        Ok(Self { rules, resources, admin_may_all: !options.enforce_new_defaults })
+        let mut for_projects = vec![false; rules.len()];
+        let scoped = defaults::all().filter(|default| default.is_for_projects());
+        for id in scoped.filter_map(|default| rules.defined(default.name)) {
+            for_projects[id] = true;
+        }
+        Ok(Self { rules, resources, admin_may_all: !options.enforce_new_defaults, for_projects })
     }
 
     /// Whether `rule` holds. A rule that is not defined is the rule `default`.
@@ -197,7 +205,11 @@ impl Enforcer {
         if self.admin_may_all && ctx.is_admin {
             return Truth::Yes;
         }
-        id.map_or(Truth::No, |id| self.rules.eval(id, target, ctx))
+        let elsewhere = ctx.system_scope.is_some() || ctx.domain_id.is_some();
+        match id {
+            Some(id) if !(elsewhere && self.for_projects[id]) => self.rules.eval(id, target, ctx),
+            _ => Truth::No,
+        }
     }
 
     fn holds(&self, id: Option<RuleId>, target: &Target<'_>, ctx: &Context) -> bool {

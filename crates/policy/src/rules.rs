@@ -121,6 +121,11 @@ impl Rules {
         self.names.get(name).copied().or(self.default)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The rule `name` if it is defined.
     pub(crate) fn defined(&self, name: &str) -> Option<RuleId> {
         self.names.get(name).copied()
@@ -293,6 +298,10 @@ fn subject_value(subject: &Subject, ctx: &Context) -> Option<String> {
             "user_name" => ctx.user_name.clone(),
             "tenant" => ctx.project_id.clone(),
             "project_name" | "tenant_name" => ctx.project_name.clone(),
+            "domain_id" | "domain" => ctx.domain_id.clone(),
+            "user_domain_id" | "user_domain" => ctx.user_domain_id.clone(),
+            "project_domain_id" | "project_domain" => ctx.project_domain_id.clone(),
+            "system_scope" | "system" => ctx.system_scope.clone(),
             "request_id" => Some(ctx.request_id.clone()),
             "is_admin" => truth(ctx.is_admin),
             "is_admin_project" => truth(true),

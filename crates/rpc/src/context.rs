@@ -9,21 +9,28 @@ use serde_json::{Map, Value, json};
 pub fn to_keys(ctx: &Context) -> Map<String, Value> {
     let now = chrono::Utc::now().format("%Y-%m-%d %H:%M:%S%.6f").to_string();
     let dash = |v: &Option<String>| v.clone().unwrap_or_else(|| "-".into());
-    let identity = format!("{} {} - - -", dash(&ctx.user_id), dash(&ctx.project_id));
+    let identity = [
+        &ctx.user_id,
+        &ctx.project_id,
+        &ctx.domain_id,
+        &ctx.user_domain_id,
+        &ctx.project_domain_id,
+    ];
+    let identity = identity.map(dash).join(" ");
     let keys = json!({
         "user": ctx.user_id,
         "project_id": ctx.project_id,
-        "system_scope": null,
+        "system_scope": ctx.system_scope,
         "project": ctx.project_id,
-        "domain": null,
-        "user_domain": null,
-        "project_domain": null,
+        "domain": ctx.domain_id,
+        "user_domain": ctx.user_domain_id,
+        "project_domain": ctx.project_domain_id,
         "is_admin": ctx.is_admin,
         "read_only": false,
         "show_deleted": false,
         "auth_token": null,
         "request_id": ctx.request_id,
-        "global_request_id": null,
+        "global_request_id": ctx.global_request_id,
         "resource_uuid": null,
         "roles": ctx.roles,
         "user_identity": identity,
@@ -58,6 +65,11 @@ pub fn from_keys(keys: &Map<String, Value>) -> Context {
         user_name: text(&["user_name"]),
         project_id: text(&["project_id", "tenant_id", "project", "tenant"]),
         project_name: text(&["project_name", "tenant_name"]),
+        domain_id: text(&["domain"]),
+        user_domain_id: text(&["user_domain"]),
+        project_domain_id: text(&["project_domain"]),
+        system_scope: text(&["system_scope"]),
+        global_request_id: text(&["global_request_id"]),
         roles,
         is_admin: keys.get("is_admin").and_then(Value::as_bool).unwrap_or(false),
         request_id: text(&["request_id"]).unwrap_or_else(neutrino_types::context::new_request_id),

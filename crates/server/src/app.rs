@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use neutrino_conf::Conf;
 use neutrino_policy::{Enforcer, Options};
-use neutrino_services::Agents;
+use neutrino_services::{Agents, nova::NovaNotifier};
 
 use crate::{
     ServerError,
@@ -13,9 +13,10 @@ use crate::{
     config::{AuthStrategy, IdentityConfig, ServerConfig},
     controllers::resource::Limits,
     identity::{
-        Authenticator, NoAuth,
+        Authenticator, Keystone, NoAuth,
         local::{Directory, LocalIdentity, load_or_create_secret, routes},
     },
+    nova,
     parts::Parts,
     periodic::Periodic,
     router,
@@ -38,6 +39,7 @@ pub struct Server {
     pub parts: Parts,
     /// What is done by the clock.
     pub periodic: Periodic,
+    nova: Option<NovaNotifier>,
     authenticator: Arc<dyn Authenticator>,
     grace: Option<Duration>,
 }
@@ -85,21 +87,13 @@ impl Server {
         };
         let rpc = rpc::start(bus, &rpc_config, services).await?;
 
-        let mut identity = None;
-        let authenticator: Arc<dyn Authenticator> = match (config.auth_strategy, &config.identity) {
-            (AuthStrategy::Local, Some(options)) => {
-                let local = Arc::new(local_identity(options)?);
-                identity =
-                    Some(Listening::start(options.bind, routes::router(local.clone())).await?);
-                local
-            }
-            _ => Arc::new(NoAuth),
-        };
+        let nova = nova::start(conf, &parts)?;
+        let (authenticator, identity) = authenticator(conf, &config).await?;
         let api_router = api_router(&config, policy, &parts, &authenticator);
         let api = Listening::start(config.bind, api_router).await?;
         let periodic = Periodic::start(&parts);
         let grace = config.grace;
-        Ok(Self { api, identity, rpc, parts, periodic, authenticator, grace })
+        Ok(Self { api, identity, rpc, parts, periodic, nova, authenticator, grace })
     }
 
     /// Takes from `conf` what can change while the server runs: the policy and the limits of the
@@ -121,6 +115,29 @@ impl Server {
             identity.stop(self.grace).await;
         }
         self.rpc.stop().await;
+        if let Some(nova) = self.nova {
+            nova.stop().await;
+        }
+    }
+}
+
+/// Who decides who asks, and the identity API where that is our own.
+async fn authenticator(
+    conf: &Conf,
+    config: &ServerConfig,
+) -> Result<(Arc<dyn Authenticator>, Option<Listening>), ServerError> {
+    match (config.auth_strategy, &config.identity) {
+        (AuthStrategy::Local, Some(options)) => {
+            let local = Arc::new(local_identity(options)?);
+            let api = Listening::start(options.bind, routes::router(local.clone())).await?;
+            Ok((local, Some(api)))
+        }
+        (AuthStrategy::Keystone, _) => {
+            let keystone =
+                Keystone::from_conf(conf).map_err(|e| ServerError::Identity(e.into()))?;
+            Ok((Arc::new(keystone), None))
+        }
+        _ => Ok((Arc::new(NoAuth), None)),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::ServerError;
 /// Who may use the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthStrategy {
+    /// Tokens of a Keystone.
+    Keystone,
     /// Everybody is an administrator.
     NoAuth,
     /// The identity service built in.
@@ -73,11 +75,12 @@ impl ServerConfig {
             "bind_host",
         )?;
         let auth_strategy = match conf.get(&opts::default::AUTH_STRATEGY).as_str() {
+            "keystone" => AuthStrategy::Keystone,
             "noauth" => AuthStrategy::NoAuth,
             _ => AuthStrategy::Local,
         };
         let identity = match auth_strategy {
-            AuthStrategy::NoAuth => None,
+            AuthStrategy::NoAuth | AuthStrategy::Keystone => None,
             AuthStrategy::Local => Some(identity(conf, bind.port())?),
         };
         Ok(Self {

@@ -11,6 +11,7 @@ pub mod controllers;
 pub mod http;
 pub mod identity;
 pub mod middleware;
+pub mod nova;
 pub mod parts;
 pub mod periodic;
 mod router;
@@ -24,8 +25,8 @@ pub enum ServerError {
     /// An option cannot be used.
     #[error("configuration: {0}")]
     Config(String),
-    /// The identity file cannot be used.
-    #[error("setting up the built-in identity service")]
+    /// The identity file or `[keystone_authtoken]` cannot be used.
+    #[error("setting up authentication")]
     Identity(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The policy rules cannot be used.
     #[error("loading the policy")]

@@ -1,6 +1,6 @@
 //! Service plugins beside ML2, one module each: address groups and scopes, subnet pools, agents,
 //! scheduling of networks to DHCP agents, routers, quotas, availability zones, RBAC policies,
-//! security groups, service providers, tags; and all of it as versioned objects.
+//! security groups, service providers, tags, what Nova is told; and all of it as versioned objects.
 //!
 //! Each owns its part of the API's behaviour over [`neutrino_db`]. None owns HTTP, policy or RPC
 //! transport: the server calls them with checked input.
@@ -11,6 +11,7 @@ pub mod agents;
 pub mod availability_zones;
 pub mod dhcp;
 pub mod l3;
+pub mod nova;
 pub mod objects;
 pub mod quotas;
 pub mod rbac;

@@ -13,12 +13,27 @@ pub struct Context {
     pub project_id: Option<String>,
     /// That project's name.
     pub project_name: Option<String>,
+    /// The domain the token is scoped to, when it is not to a project.
+    #[serde(default)]
+    pub domain_id: Option<String>,
+    /// The domain of the user.
+    #[serde(default)]
+    pub user_domain_id: Option<String>,
+    /// The domain of the project.
+    #[serde(default)]
+    pub project_domain_id: Option<String>,
+    /// `all` when the token is scoped to the system.
+    #[serde(default)]
+    pub system_scope: Option<String>,
     /// Role names, as the identity service spells them.
     pub roles: Vec<String>,
     /// `context_is_admin`: sees and may change every project's resources.
     pub is_admin: bool,
     /// `req-<uuid>`; answered as `X-Openstack-Request-Id` and logged on every line.
     pub request_id: String,
+    /// The `req-<uuid>` of the request elsewhere that this one serves, if its sender told.
+    #[serde(default)]
+    pub global_request_id: Option<String>,
 }
 
 impl Context {

@@ -173,16 +173,6 @@ pub(super) const ROWS: &[Row] = &[
             "retry_until_window",
         ],
     ),
-    ignored(
-        "DEFAULT",
-        "of notifications to Nova",
-        &[
-            "http_retries",
-            "notify_nova_on_port_data_changes",
-            "notify_nova_on_port_status_changes",
-            "send_events_interval",
-        ],
-    ),
     ignored("DEFAULT", "only other options refer to it", &["my_ip", "my_ipv6"]),
     ignored(
         "DEFAULT",

@@ -71,7 +71,7 @@ pub(super) const ROWS: &[Row] = &[
     ignored_group("oslo_versionedobjects", "of the Python objects' own messages"),
     ignored_group("database", "of SQLAlchemy's way to use a database"),
     ignored_group("keystone_authtoken", "of keystonemiddleware's own caches and connections"),
-    ignored_group("nova", "of notifications to Nova"),
+    ignored_group("nova", "of keystoneauth's own connections"),
     only(
         EVERY,
         "oslo_messaging_rabbit",

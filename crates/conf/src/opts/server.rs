@@ -11,7 +11,7 @@ pub(super) fn all() -> Vec<&'static dyn AnyOpt> {
 /// The options of `neutron.conf`.
 #[must_use]
 pub fn neutron_conf() -> Vec<&'static dyn AnyOpt> {
-    [
+    let own = [
         default::ALL,
         database::ALL,
         rpc::ALL,
@@ -20,8 +20,8 @@ pub fn neutron_conf() -> Vec<&'static dyn AnyOpt> {
         oslo_policy::ALL,
         oslo_middleware::ALL,
         quotas::ALL,
-    ]
-    .concat()
+    ];
+    [own.concat(), super::keystone::all()].concat()
 }
 
 /// The options of `ml2_conf.ini`.
@@ -50,7 +50,7 @@ group! {
         STATE_PATH: String = "state_path", "Where agents keep files.", default("/var/lib/neutron");
         BIND_HOST: String = "bind_host", "Address the API listens on.", default("0.0.0.0");
         BIND_PORT: i64 = "bind_port", "Port the API listens on.", default("9696"), range(0, 65535);
-        AUTH_STRATEGY: String = "auth_strategy", "How requests are authenticated: noauth trusts the X- headers and takes a request without them for admin; local is the identity service built in, see [local_identity].", default("local"), choices(&["noauth", "local"]);
+        AUTH_STRATEGY: String = "auth_strategy", "How requests are authenticated: keystone validates tokens with the Identity service of [keystone_authtoken]; noauth trusts the X- headers and takes a request without them for admin; local is the identity service built in, see [local_identity].", default("local"), choices(&["keystone", "noauth", "local"]);
         CORE_PLUGIN: String = "core_plugin", "The core plugin; ml2 is the only one.", default("ml2"), choices(&["ml2", "neutron.plugins.ml2.plugin.Ml2Plugin"]);
         BASE_MAC: String = "base_mac", "Pattern of generated MAC addresses: the first three octets stay, the fourth too unless it is 00.", default("fa:16:3e:00:00:00");
         DVR_BASE_MAC: String = "dvr_base_mac", "Pattern of the MAC addresses of hosts' distributed routers, as base_mac; must differ from it.", default("fa:16:3f:00:00:00");
@@ -85,6 +85,10 @@ group! {
         CONTROL_EXCHANGE: String = "control_exchange", "Exchange of all topics on RabbitMQ.", default("neutron");
         EXECUTOR_THREAD_POOL_SIZE: i64 = "executor_thread_pool_size", "Requests of one topic that are worked on at a time, on RabbitMQ.", default("64"), range(1, 65_536), deprecated(&[("DEFAULT", "rpc_thread_pool_size")]);
         GRACEFUL_SHUTDOWN_TIMEOUT: i64 = "graceful_shutdown_timeout", "Seconds that requests under way may take to finish once the server is told to stop; 0 for as long as they take.", default("60"), range(0, 86_400);
+        NOTIFY_NOVA_ON_PORT_STATUS_CHANGES: bool = "notify_nova_on_port_status_changes", "Tell Nova when an instance's port becomes ACTIVE, DOWN or ERROR; see [nova].", default("true");
+        NOTIFY_NOVA_ON_PORT_DATA_CHANGES: bool = "notify_nova_on_port_data_changes", "Tell Nova when an instance's port or its floating IP changes, so that Nova refreshes what it knows.", default("true");
+        SEND_EVENTS_INTERVAL: i64 = "send_events_interval", "Seconds between two messages to Nova; events of the meantime go together.", default("2"), range(1, 3_600);
+        HTTP_RETRIES: i64 = "http_retries", "How often a request to another service is tried again when no connection comes about.", default("3"), range(0, 100);
         API_WORKERS: Option<i64> = "api_workers", "Threads that serve the API; defaults to the number of processors.";
     }
 }

@@ -364,6 +364,16 @@ pub(crate) async fn after(core: &Core, ctx: &Context, op: Op, change: &Change<'_
     core.registry.after(Resource::Port, op, &shown.payload(ctx, change)).await;
 }
 
+/// A port was wired on another host than it is bound to: subscribers.
+pub(crate) async fn after_wired_elsewhere(core: &Core, ctx: &Context, change: &Change<'_>) {
+    if !core.registry.any(Resource::PortWiredElsewhere, Phase::After, Op::Update) {
+        return;
+    }
+    let shown = Shown::of(core, change);
+    let payload = shown.payload(ctx, change);
+    core.registry.after(Resource::PortWiredElsewhere, Op::Update, &payload).await;
+}
+
 /// After the commit of new ports: subscribers, who hear of all at once.
 async fn created(core: &Core, ctx: &Context, ports: &[Port]) {
     if !core.registry.any(Resource::Port, Phase::After, Op::Create) {

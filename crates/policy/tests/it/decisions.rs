@@ -87,6 +87,26 @@ fn ports_follow_the_network() {
 }
 
 #[test]
+fn tokens_of_the_system_and_of_domains_fulfil_no_rule_of_a_request() {
+    let project = Context { is_admin: true, ..caller("p", &["admin", "member", "reader"]) };
+    let system = Context { system_scope: Some("all".into()), ..project.clone() };
+    let domain = Context { domain_id: Some("default".into()), ..project.clone() };
+    let network = attrs(json!({"project_id": "p"}));
+    let target = Target::new(&network);
+    let enforcer = defaults();
+    assert!(enforcer.check("get_network", &target, &project));
+    for ctx in [&system, &domain] {
+        assert!(!enforcer.may_show(&NETWORKS, &target, ctx));
+        assert!(enforcer.authorize_create(&NETWORKS, &network, &target, ctx).is_err());
+        assert!(enforcer.check("context_is_admin", &target, ctx), "rules others are made of hold");
+    }
+    // Unless an operator leaves it to admins, as before default roles.
+    let old = Options { enforce_new_defaults: false, ..Options::default() };
+    let old = Enforcer::new(&old).expect("the defaults are well-formed");
+    assert!(old.check("get_network", &target, &system));
+}
+
+#[test]
 fn an_update_is_hidden_from_those_who_cannot_see() {
     let enforcer = defaults();
     let changes = attrs(json!({"name": "x"}));

@@ -1,15 +1,17 @@
 //! Who is asking: turning request headers into a [`Context`].
 //!
-//! [`Authenticator`] is the seam: `noauth` and the built-in `local` identity stand behind it
-//! today, a Keystone token validator can join without a change elsewhere. This module owns no
-//! policy: what a caller may do is decided by the policy enforcer.
+//! [`Authenticator`] is the seam: `keystone`, `noauth` and the built-in `local` identity stand
+//! behind it. This module owns no policy: what a caller may do is decided by the policy enforcer.
 
+mod keystone;
 pub mod local;
 mod noauth;
 
 use async_trait::async_trait;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, Method};
 use neutrino_types::Context;
+
+pub use keystone::{Keystone, KeystoneError};
 
 pub use local::password::{PasswordError, hash_password};
 pub use noauth::NoAuth;
@@ -28,16 +30,27 @@ pub enum AuthError {
     Unavailable(String),
 }
 
+/// What an authenticator looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'r> {
+    /// What is to be done.
+    pub method: &'r Method,
+    /// With what: the path without query.
+    pub path: &'r str,
+    /// Where tokens are.
+    pub headers: &'r HeaderMap,
+}
+
 /// Validates the credentials of one request.
 #[async_trait]
 pub trait Authenticator: Send + Sync {
-    /// The identity behind `headers`. `request_id` becomes part of the context.
+    /// The identity behind a request. `request_id` becomes part of the context.
     ///
     /// # Errors
     /// [`AuthError`] when the caller stays unknown.
     async fn authenticate(
         &self,
-        headers: &HeaderMap,
+        asked: Asked<'_>,
         request_id: String,
     ) -> Result<Context, AuthError>;
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use neutrino_types::Context;
 
-use super::{AuthError, Authenticator, header};
+use super::{Asked, AuthError, Authenticator, header};
 
 /// Neutron's project of callers that name none.
 const FAKE_PROJECT_ID: &str = "fake_project_id";
@@ -22,10 +22,10 @@ pub struct NoAuth;
 impl Authenticator for NoAuth {
     async fn authenticate(
         &self,
-        headers: &HeaderMap,
+        asked: Asked<'_>,
         request_id: String,
     ) -> Result<Context, AuthError> {
-        Ok(context(headers, request_id))
+        Ok(context(asked.headers, request_id))
     }
 }
 
@@ -41,8 +41,8 @@ fn context(headers: &HeaderMap, request_id: String) -> Context {
         roles: roles
             .map(|r| r.split(',').map(|r| r.trim().to_string()).collect())
             .unwrap_or_default(),
-        is_admin: false,
         request_id,
+        ..Context::default()
     };
     if project.is_none() || roles.is_none() {
         return ctx.elevated();

@@ -12,9 +12,9 @@ use neutrino_types::Context;
 
 use super::{
     error::{HttpError, HttpResult, json},
-    request_id::RequestId,
+    request_id::{RequestId, global_id},
 };
-use crate::identity::{AuthError, Authenticator};
+use crate::identity::{Asked, AuthError, Authenticator};
 
 /// Keystone middleware's body of a 401.
 const UNAUTHORIZED: &str = r#"{"error": {"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}}"#;
@@ -32,14 +32,17 @@ pub async fn layer(
     next: Next,
 ) -> HttpResult {
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    match authenticator.authenticate(request.headers(), id).await {
-        Ok(context) => {
+    let asked =
+        Asked { method: request.method(), path: request.uri().path(), headers: request.headers() };
+    match authenticator.authenticate(asked, id).await {
+        Ok(mut context) => {
+            context.global_request_id = global_id(request.headers());
             request.extensions_mut().insert(Arc::new(context));
             Ok(next.run(request).await)
         }
         Err(AuthError::Unauthorized) => Ok(unauthorized(&authenticator.challenge())),
         Err(error @ AuthError::Unavailable(_)) => {
-            let text = "The service is unavailable: it cannot validate tokens now.";
+            let text = "The Keystone service is temporarily unavailable.";
             let api = neutrino_types::ApiError::new("ServiceUnavailable", 503, text);
             Err(HttpError::from(api.caused_by(error)))
         }

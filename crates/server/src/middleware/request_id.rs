@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use axum::{
     extract::Request,
-    http::{HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,6 +19,16 @@ use super::{
 
 /// Response header that names the request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// The id of the request elsewhere that this one serves: clients send theirs in [`X_REQUEST_ID`].
+/// What is not of the form `req-<uuid>` is ignored.
+#[must_use]
+pub fn global_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+    let uuid = id.strip_prefix("req-")?;
+    let lower = !uuid.bytes().any(|b| b.is_ascii_uppercase());
+    (uuid.len() == 36 && lower && uuid::Uuid::try_parse(uuid).is_ok()).then(|| id.to_string())
+}
 
 /// The id of the request being served.
 #[derive(Clone, Debug)]

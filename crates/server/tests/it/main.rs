@@ -5,6 +5,7 @@ mod api;
 mod bad_input;
 mod identity;
 mod long_queries;
+mod nova;
 mod rpc;
 mod slow_clients;
 mod statements;

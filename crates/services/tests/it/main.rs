@@ -5,6 +5,7 @@ mod agents;
 mod availability_zones;
 mod dhcp;
 mod l3;
+mod nova;
 mod quotas;
 mod security_groups;
 mod tags;

@@ -20,14 +20,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::http::HeaderMap;
 use neutrino_types::Context;
 use tokio::sync::Semaphore;
 
 pub use directory::{Directory, DirectoryError, Named, Project, User};
 pub use token::{Claims, Signer};
 
-use super::{AuthError, Authenticator, X_AUTH_TOKEN};
+use super::{Asked, AuthError, Authenticator, X_AUTH_TOKEN};
 
 /// Most tokens whose check is remembered; beyond that the memory starts anew.
 const CACHE_LIMIT: usize = 4096;
@@ -204,10 +203,11 @@ impl LocalIdentity {
 impl Authenticator for LocalIdentity {
     async fn authenticate(
         &self,
-        headers: &HeaderMap,
+        asked: Asked<'_>,
         request_id: String,
     ) -> Result<Context, AuthError> {
-        let token = headers
+        let token = asked
+            .headers
             .get(X_AUTH_TOKEN)
             .and_then(|v| v.to_str().ok())
             .ok_or(AuthError::Unauthorized)?;
