@@ -116,6 +116,7 @@ impl Server {
             identity.stop(self.grace).await;
         }
         self.rpc.stop().await;
+        self.periodic.stop().await;
     }
 }
 

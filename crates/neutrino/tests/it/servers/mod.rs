@@ -1,0 +1,106 @@
+//! Several servers on one database, killed under load: what was acknowledged is there, what was
+//! deleted is gone, nothing is half written, nothing is given out twice.
+
+mod api;
+mod consistency;
+mod fleet;
+mod workload;
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use api::{Api, Tally};
+use consistency::violations;
+use fleet::{Fleet, Kills};
+use workload::{Ledger, Worker};
+
+use crate::process::Dir;
+
+/// Clients at a time.
+const CLIENTS: usize = 16;
+
+/// Sends requests of [`CLIENTS`] clients to `fleet` for `time` while its servers are killed.
+fn storm(fleet: &Fleet, time: Duration) -> (Tally, Vec<Ledger>, Kills) {
+    let mut setup = Api::new(fleet.addresses(), 0);
+    let common = workload::common_network(&mut setup);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let api = Api::new(fleet.addresses(), number);
+                let (stop, common) = (&stop, common.clone());
+                scope.spawn(move || Worker::new(number, api, common).run(stop))
+            })
+            .collect();
+        let kills = fleet.kill_in_turn(Instant::now() + time);
+        stop.store(true, Ordering::Relaxed);
+        let mut tally = setup.tally;
+        let mut ledgers = Vec::new();
+        for client in clients {
+            let (more, ledger) = client.join().expect("a client failed");
+            tally.add(&more);
+            ledgers.push(ledger);
+        }
+        (tally, ledgers, kills)
+    })
+}
+
+/// Compares what the API lists with what clients were told.
+fn compare(fleet: &Fleet, ledgers: &[Ledger]) {
+    let mut api = Api::new(fleet.addresses(), 0);
+    let mut problems = Vec::new();
+    for collection in workload::COLLECTIONS {
+        let listed = api.list(collection);
+        let named: BTreeMap<&str, &str> =
+            listed.iter().map(|(id, name)| (id.as_str(), name.as_str())).collect();
+        let mut known = Vec::new();
+        let mut retried = Vec::new();
+        for ledger in ledgers {
+            let (there, gone) = (ledger.there(collection), ledger.gone(collection));
+            for id in there.iter().filter(|id| !named.contains_key(id.as_str())) {
+                problems.push(format!("{collection}: {id} was acknowledged and is not there"));
+            }
+            for id in gone.iter().filter(|id| named.contains_key(id.as_str())) {
+                problems.push(format!("{collection}: {id} was deleted and is there"));
+            }
+            known.extend(there.iter().map(String::as_str));
+            retried.extend(ledger.retried().iter().map(String::as_str));
+        }
+        for (id, name) in &named {
+            // Of a create whose answer was lost there may be one more, as with Neutron.
+            let of_lost_answer = retried.iter().any(|tried| tried == name);
+            if !known.contains(id) && !of_lost_answer && !workload::is_made_by_server(name) {
+                problems.push(format!("{collection}: nobody was told of {id} '{name}'"));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+fn report(what: &str, time: Duration, tally: &Tally, kills: &Kills) {
+    // What the test is also there to tell.
+    println!(
+        "{what}: {} s, {CLIENTS} clients, {} servers killed; {tally}",
+        time.as_secs(),
+        kills.count
+    );
+}
+
+#[test]
+fn three_servers_on_one_file_are_killed_in_turn() {
+    let dir = Dir::new("servers-sqlite");
+    let url = format!("sqlite:///{}/neutron.sqlite", dir.path().display());
+    let fleet = Fleet::start(dir, &format!("[database]\nconnection = {url}\n"));
+    let time = Duration::from_secs(12);
+    let (tally, ledgers, kills) = storm(&fleet, time);
+    report("SQLite", time, &tally, &kills);
+    fleet.await_all();
+    compare(&fleet, &ledgers);
+    assert_eq!(violations(&url), [""; 0]);
+    assert!(tally.served > 200 && kills.count >= 2, "{tally}, {} killed", kills.count);
+    fleet.stop();
+}
