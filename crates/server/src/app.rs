@@ -92,7 +92,7 @@ impl Server {
         };
         let api_router = api_router(&config, policy, &parts, &authenticator);
         let api = Listening::start(config.bind, api_router).await?;
-        let periodic = Periodic::start(&parts);
+        let periodic = Periodic::start(&parts).await;
         let grace = config.grace;
         Ok(Self { api, identity, rpc, parts, periodic, authenticator, grace })
     }

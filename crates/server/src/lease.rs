@@ -17,7 +17,7 @@ use neutrino_db::{
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval_at},
 };
 
 /// What is to be done about the row of a lease.
@@ -98,12 +98,13 @@ pub fn process_name() -> String {
 }
 
 impl Keeper {
-    /// Tries for the lease `name` as `me`, for `lasts` at a time.
-    #[must_use]
-    pub fn start(db: Db, name: &'static str, me: &str, lasts: Duration) -> Self {
+    /// Tries for the lease `name` as `me`, for `lasts` at a time; a first time before this answers.
+    pub async fn start(db: Db, name: &'static str, me: &str, lasts: Duration) -> Self {
         let (sender, held) = watch::channel(None);
         let watching = Watching { me: me.to_string(), lasts, seen: None };
-        let task = tokio::spawn(keep(db.clone(), name, watching, sender));
+        let mut trying = Trying { db: db.clone(), name, watching, held: sender };
+        trying.once().await;
+        let task = tokio::spawn(trying.on_and_on());
         Self { db, name, me: me.to_string(), held, lasts, task }
     }
 
@@ -128,21 +129,32 @@ impl Drop for Keeper {
     }
 }
 
-async fn keep(
+/// Tries for a lease.
+struct Trying {
     db: Db,
     name: &'static str,
-    mut watching: Watching,
+    watching: Watching,
     held: watch::Sender<Option<Instant>>,
-) {
-    let mut ticks = interval(watching.lasts / 3);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
+}
+
+impl Trying {
+    async fn on_and_on(mut self) {
+        let period = self.watching.lasts / 3;
+        let mut ticks = interval_at(tokio::time::Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.once().await;
+        }
+    }
+
+    async fn once(&mut self) {
+        let name = self.name;
         // When the row is written, not when that is known, the lease begins to last.
         let now = Instant::now();
-        match look(&db, name, &mut watching, now).await {
+        match self.look(now).await {
             Ok(ours) => {
-                let was = held.send_replace(ours.then_some(now)).is_some();
+                let was = self.held.send_replace(ours.then_some(now)).is_some();
                 match (was, ours) {
                     (false, true) => tracing::info!(lease = name, "a lease was taken"),
                     (true, false) => tracing::warn!(lease = name, "a lease was lost"),
@@ -152,19 +164,19 @@ async fn keep(
             Err(error) => tracing::error!(lease = name, %error, "cannot renew or take a lease"),
         }
     }
-}
 
-/// Looks at the row and acts upon it; answers whether the lease is ours.
-async fn look(db: &Db, name: &str, watching: &mut Watching, now: Instant) -> DbResult<bool> {
-    let conn = db.read().await?;
-    let found = leases::find(&conn, name).await?;
-    drop(conn);
-    if watching.look(found.as_ref(), now) == Step::Wait {
-        return Ok(false);
+    /// Looks at the row and acts upon it; answers whether the lease is ours.
+    async fn look(&mut self, now: Instant) -> DbResult<bool> {
+        let conn = self.db.read().await?;
+        let found = leases::find(&conn, self.name).await?;
+        drop(conn);
+        if self.watching.look(found.as_ref(), now) == Step::Wait {
+            return Ok(false);
+        }
+        let until = Utc::now() + self.watching.lasts;
+        let ours = Lease { holder: self.watching.me.clone(), expires_at: time::to_text(until) };
+        leases::replace(&self.db, self.name, found.as_ref(), &ours).await
     }
-    let until = Utc::now() + watching.lasts;
-    let ours = Lease { holder: watching.me.clone(), expires_at: time::to_text(until) };
-    leases::replace(db, name, found.as_ref(), &ours).await
 }
 
 #[cfg(test)]

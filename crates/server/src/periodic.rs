@@ -30,14 +30,13 @@ pub struct Periodic {
 
 impl Periodic {
     /// Looks at agents twice per `agent_down_time`, as Neutron does.
-    #[must_use]
-    pub fn start(parts: &Parts) -> Self {
+    pub async fn start(parts: &Parts) -> Self {
         let agents = Agents::clone(&parts.agents);
         let down_time = agents.down_time();
         let period = down_time.to_std().unwrap_or_default() / 2;
         let period = period.max(Duration::from_secs(1));
         let lasts = lease::duration(down_time.to_std().unwrap_or_default());
-        let keeper = Keeper::start(parts.db.clone(), LEASE, &lease::process_name(), lasts);
+        let keeper = Keeper::start(parts.db.clone(), LEASE, &lease::process_name(), lasts).await;
         let rounds = || Rounds::new(keeper.holding(), period, down_time);
         let (dhcp, ml2) = (parts.dhcp.clone(), parts.ml2.clone());
         let mut tasks = JoinSet::new();

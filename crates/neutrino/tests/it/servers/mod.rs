@@ -1,6 +1,7 @@
 //! Several servers on one database, killed under load: what was acknowledged is there, what was
 //! deleted is gone, nothing is half written, nothing is given out twice.
 
+mod agent;
 mod api;
 mod consistency;
 mod fleet;
@@ -13,12 +14,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use agent::Host;
 use api::{Api, Tally};
 use consistency::violations;
 use fleet::{Fleet, Kills};
 use workload::{Ledger, Worker};
 
-use crate::process::Dir;
+use neutrino_service_sandbox::{Mariadb, Rabbitmq};
+use serde_json::Value;
+
+use crate::process::{Dir, await_some};
 
 /// Clients at a time.
 const CLIENTS: usize = 16;
@@ -67,13 +72,16 @@ fn compare(fleet: &Fleet, ledgers: &[Ledger]) {
             for id in gone.iter().filter(|id| named.contains_key(id.as_str())) {
                 problems.push(format!("{collection}: {id} was deleted and is there"));
             }
-            known.extend(there.iter().map(String::as_str));
+            known.extend(there);
             retried.extend(ledger.retried().iter().map(String::as_str));
         }
         for (id, name) in &named {
             // Of a create whose answer was lost there may be one more, as with Neutron.
             let of_lost_answer = retried.iter().any(|tried| tried == name);
-            if !known.contains(id) && !of_lost_answer && !workload::is_made_by_server(name) {
+            if !known.iter().any(|known| known == id)
+                && !of_lost_answer
+                && !workload::is_made_by_server(name)
+            {
                 problems.push(format!("{collection}: nobody was told of {id} '{name}'"));
             }
         }
@@ -103,4 +111,63 @@ fn three_servers_on_one_file_are_killed_in_turn() {
     assert_eq!(violations(&url), [""; 0]);
     assert!(tally.served > 200 && kills.count >= 2, "{tally}, {} killed", kills.count);
     fleet.stop();
+}
+
+#[test]
+fn three_servers_on_mariadb_and_rabbitmq_are_killed_in_turn_and_agents_keep_working() {
+    let database = Mariadb::start().expect("MariaDB");
+    let broker = Rabbitmq::start().expect("RabbitMQ");
+    let bus = broker.url();
+    let dir = Dir::new("servers-mariadb");
+    let options =
+        format!("[DEFAULT]\ntransport_url = {bus}\n[database]\nconnection = {}\n", database.url());
+    let fleet = Fleet::start(dir, &options);
+    let hosts: Vec<Host> = (1..=2).map(|number| Host::start(fleet.dir(), number, &bus)).collect();
+    await_agents(&fleet, &hosts);
+
+    let time = Duration::from_secs(60);
+    let stop = AtomicBool::new(false);
+    let mut setup = Api::new(fleet.addresses(), 0);
+    let network = workload::instances_network(&mut setup);
+    let (tally, ledgers, kills, booted) = thread::scope(|scope| {
+        let (stop, network, addresses) = (&stop, network.as_str(), fleet.addresses());
+        let boots: Vec<_> = hosts
+            .iter()
+            .map(|host| {
+                let api = Api::new(addresses.clone(), 1);
+                scope.spawn(move || host.boot(api, network, stop))
+            })
+            .collect();
+        let (tally, ledgers, kills) = storm(&fleet, time);
+        stop.store(true, Ordering::Relaxed);
+        let booted = boots.into_iter().map(|boot| boot.join().expect("an agent failed")).sum();
+        (tally, ledgers, kills, booted)
+    });
+    report("MariaDB and RabbitMQ", time, &tally, &kills);
+    let booted: usize = booted;
+    println!("ports that agents made ACTIVE meanwhile: {booted}");
+    fleet.await_all();
+    compare(&fleet, &ledgers);
+    assert_eq!(violations(&database.url()), [""; 0]);
+    assert!(kills.count >= 8 && tally.served > 1_000 && booted >= 4, "{tally}, {booted}");
+    // And afterwards, with everybody back.
+    for host in &hosts {
+        host.boot_one(&mut setup, &network);
+    }
+    await_agents(&fleet, &hosts);
+    hosts.into_iter().for_each(Host::stop);
+    fleet.stop();
+}
+
+/// Waits until the agents of all hosts are alive.
+fn await_agents(fleet: &Fleet, hosts: &[Host]) {
+    let mut api = Api::new(fleet.addresses(), 0);
+    let mut seen = Value::Null;
+    let alive = || {
+        seen = api.send("GET", "/v2.0/agents?alive=true", &Value::Null).body;
+        let agents = seen["agents"].as_array()?;
+        let is_there = |host: &Host| agents.iter().any(|agent| agent["host"] == host.name.as_str());
+        hosts.iter().all(is_there).then_some(())
+    };
+    await_some("all agents are alive", alive, || "see the logs".to_string());
 }

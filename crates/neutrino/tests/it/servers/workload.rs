@@ -101,8 +101,7 @@ impl Worker {
         let mut ports: Vec<String> =
             (0..PORTS).map(|_| self.create("ports", json!({"network_id": net}))).collect();
         let common = self.common.clone();
-        let on_common =
-            (0..PORTS).map(|_| self.create("ports", json!({"network_id": common})));
+        let on_common = (0..PORTS).map(|_| self.create("ports", json!({"network_id": common})));
         ports.extend(on_common.collect::<Vec<_>>());
         let router = self.create("routers", json!({}));
         self.connect(&router, &subnet);
