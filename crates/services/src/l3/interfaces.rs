@@ -60,7 +60,7 @@ enum Candidate {
     /// A port becomes one; the subnets it brings.
     Port(Source, Vec<Subnet>),
     /// A prefix more for the port that is one already: its id, and all its addresses then.
-    Prefix(String, Vec<Value>, Subnet),
+    Prefix(String, Vec<Value>, Box<Subnet>),
 }
 
 /// Adds an interface; answers what Neutron answers.
@@ -95,7 +95,7 @@ pub(super) async fn add(
         Candidate::Prefix(port, ips, subnet) => {
             let changes = Attrs::from_iter([("fixed_ips".to_string(), Value::Array(ips))]);
             let ports = inner.ml2.service_ports();
-            (ports.update(&ctx.elevated(), &port, changes, None).await?, vec![subnet])
+            (ports.update(&ctx.elevated(), &port, changes, None).await?, vec![*subnet])
         }
     };
     let answer = answer(router_id, &port, &subnets, subnets.last());
@@ -283,7 +283,7 @@ async fn by_subnet(
     if let Some(port) = of_prefixes.filter(|_| subnet.ip_version() == 6) {
         let mut ips = addresses(port);
         ips.push(fixed_ip);
-        return Ok(Candidate::Prefix(port.port_id.clone(), ips, subnet));
+        return Ok(Candidate::Prefix(port.port_id.clone(), ips, Box::new(subnet)));
     }
     let mut item = device(&router.id, owner);
     item.insert("project_id".into(), router.project_id.as_str().into());

@@ -109,7 +109,7 @@ fn three_servers_on_one_file_are_killed_in_turn() {
     fleet.await_all();
     compare(&fleet, &ledgers);
     assert_eq!(violations(&url), [""; 0]);
-    assert!(tally.served > 200 && kills.count >= 2, "{tally}, {} killed", kills.count);
+    assert!(tally.served > 100 && kills.count >= 2, "{tally}, {} killed", kills.count);
     fleet.stop();
 }
 
@@ -149,7 +149,8 @@ fn three_servers_on_mariadb_and_rabbitmq_are_killed_in_turn_and_agents_keep_work
     fleet.await_all();
     compare(&fleet, &ledgers);
     assert_eq!(violations(&database.url()), [""; 0]);
-    assert!(kills.count >= 8 && tally.served > 1_000 && booted >= 4, "{tally}, {booted}");
+    // Far less than a busy machine does: a storm that is none proves nothing.
+    assert!(kills.count >= 4 && tally.served > 200 && booted >= 2, "{tally}, {booted}");
     // And afterwards, with everybody back.
     for host in &hosts {
         host.boot_one(&mut setup, &network);
