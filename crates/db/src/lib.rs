@@ -20,6 +20,7 @@ pub mod floating_ips;
 pub mod imports;
 pub mod ip;
 pub mod l3_bindings;
+pub mod leases;
 
 pub mod list;
 pub mod migrations;

@@ -38,4 +38,4 @@ pub use config::Ml2Config;
 pub use dhcp::DhcpView;
 pub use notifier::AgentNotifier;
 pub use plugin::{Ml2Plugin, StartError, retrying};
-pub use ports::{GonePort, MadePort};
+pub use ports::{ChangedPort, GonePort, MadePort};

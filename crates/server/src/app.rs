@@ -91,7 +91,7 @@ impl Server {
         let (authenticator, identity) = authenticator(conf, &config).await?;
         let api_router = api_router(&config, policy, &parts, &authenticator);
         let api = Listening::start(config.bind, api_router).await?;
-        let periodic = Periodic::start(&parts);
+        let periodic = Periodic::start(&parts).await;
         let grace = config.grace;
         Ok(Self { api, identity, rpc, parts, periodic, nova, authenticator, grace })
     }
@@ -115,6 +115,7 @@ impl Server {
             identity.stop(self.grace).await;
         }
         self.rpc.stop().await;
+        self.periodic.stop().await;
         if let Some(nova) = self.nova {
             nova.stop().await;
         }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod controllers;
 pub mod http;
 pub mod identity;
+pub mod lease;
 pub mod middleware;
 pub mod nova;
 pub mod parts;

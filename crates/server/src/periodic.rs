@@ -1,6 +1,6 @@
 //! What the server does by the clock: looking for agents that fell silent, and moving the networks
-//! of dead DHCP agents and the routers of dead L3 agents. And what it does behind requests: pushing
-//! what they changed.
+//! of dead DHCP agents and the routers of dead L3 agents; of several servers one does it. And what
+//! each does behind requests: pushing what they changed.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -9,55 +9,84 @@ use neutrino_db::agents::Agent;
 use neutrino_ml2::Ml2Plugin;
 use neutrino_services::{Agents, DhcpScheduler, l3::L3Scheduler};
 use tokio::{
-    task::JoinHandle,
-    time::{MissedTickBehavior, interval},
+    task::JoinSet,
+    time::{Interval, MissedTickBehavior, interval},
 };
 
-use crate::parts::Parts;
+use crate::{
+    lease::{self, Holding, Keeper},
+    parts::Parts,
+};
 
-/// The running tasks; they end when this is dropped.
+/// The lease of the server that does all this.
+const LEASE: &str = "periodic";
+
+/// The running tasks; they end when this is dropped. Every server has them, and those of the one
+/// that holds the lease do something.
 #[derive(Debug)]
 pub struct Periodic {
-    tasks: [JoinHandle<()>; 4],
+    tasks: JoinSet<()>,
+    keeper: Keeper,
 }
 
 impl Periodic {
     /// Looks at agents twice per `agent_down_time`, as Neutron does.
-    #[must_use]
-    pub fn start(parts: &Parts) -> Self {
+    pub async fn start(parts: &Parts) -> Self {
         let agents = Agents::clone(&parts.agents);
         let down_time = agents.down_time();
         let period = down_time.to_std().unwrap_or_default() / 2;
         let period = period.max(Duration::from_secs(1));
+        let lasts = lease::duration(down_time.to_std().unwrap_or_default());
+        let keeper = Keeper::start(parts.db.clone(), LEASE, &lease::process_name(), lasts).await;
+        let rounds = || Rounds::new(keeper.holding(), period, down_time);
         let (dhcp, ml2) = (parts.dhcp.clone(), parts.ml2.clone());
-        let health = tokio::spawn(watch(agents, period));
-        let dhcp = tokio::spawn(serve_networks(dhcp, ml2, Patience::new(down_time), period));
-        let l3 = serve_routers(parts.l3_scheduler.clone(), Patience::new(down_time), period);
-        let pushes = parts.changes.clone().run(parts.db.clone(), parts.notifier.clone());
-        Self { tasks: [health, dhcp, tokio::spawn(l3), tokio::spawn(pushes)] }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watch(agents, rounds()));
+        tasks.spawn(serve_networks(dhcp, ml2, rounds()));
+        tasks.spawn(serve_routers(parts.l3_scheduler.clone(), rounds()));
+        tasks.spawn(parts.changes.clone().run(parts.db.clone(), parts.notifier.clone()));
+        Self { tasks, keeper }
+    }
+
+    /// Ends the tasks and leaves them to another server.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.keeper.stop().await;
     }
 }
 
-impl Drop for Periodic {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+/// When it is time to do something.
+struct Rounds {
+    ticks: Interval,
+    holding: Holding,
+    patience: Patience,
+}
+
+impl Rounds {
+    fn new(holding: Holding, period: Duration, down_time: TimeDelta) -> Self {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { ticks, holding, patience: Patience::new(down_time) }
+    }
+
+    /// Waits for the next time that it falls to this server to act; answers whether agents had the
+    /// time to report.
+    async fn next(&mut self) -> bool {
+        loop {
+            self.ticks.tick().await;
+            // Asked in every round, also in those of others.
+            let over = self.patience.is_over(Utc::now());
+            if self.holding.is_ours() {
+                return over;
+            }
         }
     }
 }
 
 /// Gives networks of dead DHCP agents to others; ports that wait for dead agents wait no longer.
-async fn serve_networks(
-    dhcp: DhcpScheduler,
-    ml2: Ml2Plugin,
-    mut patience: Patience,
-    period: Duration,
-) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn serve_networks(dhcp: DhcpScheduler, ml2: Ml2Plugin, mut rounds: Rounds) {
     loop {
-        ticks.tick().await;
-        if !patience.is_over(Utc::now()) {
+        if !rounds.next().await {
             continue;
         }
         if let Err(error) = dhcp.fail_over().await {
@@ -75,12 +104,9 @@ async fn serve_networks(
 }
 
 /// Gives routers of dead L3 agents to others.
-async fn serve_routers(l3: L3Scheduler, mut patience: Patience, period: Duration) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn serve_routers(l3: L3Scheduler, mut rounds: Rounds) {
     loop {
-        ticks.tick().await;
-        if patience.is_over(Utc::now())
+        if rounds.next().await
             && let Err(error) = l3.fail_over().await
         {
             tracing::error!(%error, "moving the routers of dead L3 agents failed");
@@ -117,14 +143,12 @@ impl Patience {
     }
 }
 
-async fn watch(agents: Agents, period: Duration) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is immediate; agents of a server that was down have yet to report.
-    ticks.tick().await;
+async fn watch(agents: Agents, mut rounds: Rounds) {
+    // Agents of a server that was down have yet to report.
+    rounds.ticks.tick().await;
     let mut known = Silent::default();
     loop {
-        ticks.tick().await;
+        rounds.next().await;
         match agents.dead().await {
             Ok(dead) => {
                 for agent in known.news(dead) {

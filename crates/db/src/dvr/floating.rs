@@ -107,6 +107,21 @@ pub async fn distributed(conn: &Conn, routers: &[&str]) -> DbResult<Vec<String>>
     conn.fetch_map(&query, |r| r.text(0)).await
 }
 
+/// Whether `router` is distributed and has a gateway, and so a centralised part.
+///
+/// # Errors
+/// What the database refused.
+pub async fn has_centre(conn: &Conn, router: &str) -> DbResult<bool> {
+    let query = Query::select()
+        .column(R::Id)
+        .from(R::Table)
+        .and_where(Expr::col(R::Id).eq(router))
+        .and_where(Expr::col(R::Distributed).eq(true))
+        .and_where(Expr::col(R::GwPortId).is_not_null())
+        .to_owned();
+    Ok(conn.fetch_opt(&query).await?.is_some())
+}
+
 /// Which agent gateway ports to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gateways<'a> {

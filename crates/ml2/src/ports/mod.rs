@@ -44,7 +44,7 @@ use crate::{
 };
 
 pub(crate) use bindings::PortBindings;
-pub use nested::{GonePort, MadePort};
+pub use nested::{ChangedPort, GonePort, MadePort};
 pub(crate) use notify::{notify_changed, port_update};
 
 /// `/v2.0/ports`.

@@ -1,7 +1,7 @@
 //! Updates of ports.
 
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
-use neutrino_db::{Conn, Prepared, time};
+use neutrino_db::{Conn, Prepared, Tx, time};
 use neutrino_types::{
     ApiError, ApiResult, Attrs, Context,
     constants::{device_owner, status, vif_type},
@@ -30,9 +30,9 @@ use crate::{
 };
 
 /// What an update did.
-struct Updated {
+pub(super) struct Updated {
     original: Port,
-    port: Port,
+    pub(super) port: Port,
     /// The bound segment before.
     original_segment: Option<Segment>,
     /// The bound segment now; none after the binding was cleared.
@@ -63,7 +63,19 @@ pub(super) async fn update(
         core.registry.before(Resource::Port, Action::Update, &payload).await?;
     }
     let updated = retrying(|| try_update(core, ctx, id, changes, if_match)).await?;
+    committed(core, ctx, changes, updated).await
+}
+
+/// After the commit: subscribers, drivers, agents; binds the port where that is due. Answers the
+/// port as the API shows it.
+pub(super) async fn committed(
+    core: &Core,
+    ctx: &Context,
+    changes: &Attrs,
+    updated: Updated,
+) -> ApiResult<Attrs> {
     let Updated { original, port, original_segment, segment, losses } = updated;
+    let id = port.id.as_str();
     let change = Change { current: &port, original: Some(&original), request: Some(changes) };
     after(core, ctx, Op::Update, &change).await;
     let segments = (segment.as_ref(), original_segment.as_ref());
@@ -76,9 +88,10 @@ pub(super) async fn update(
     }
     let notify = concerns_agents(&original, &port);
     if port.binding.needs_binding() {
+        let id = port.id.clone();
         let mut bound = vec![port];
         let mut segments = binding::bind_where_needed(core, ctx, &mut bound).await?;
-        let port = bound.pop().ok_or_else(|| ApiError::resource_not_found("port", id))?;
+        let port = bound.pop().ok_or_else(|| ApiError::resource_not_found("port", &id))?;
         notify::port_update(core, &port, segments.remove(&port.id).as_ref()).await;
         return Ok(core.show_port(port));
     }
@@ -122,10 +135,24 @@ async fn try_update(
     if_match: Option<i64>,
 ) -> ApiResult<Updated> {
     let mut tx = core.db.begin().await?;
-    let original = Ports::load(&tx, ctx, id).await?;
+    let updated = update_in(core, &mut tx, ctx, id, changes, if_match).await?;
+    tx.commit().await?;
+    Ok(updated)
+}
+
+/// Inside the transaction: changes a port.
+pub(super) async fn update_in(
+    core: &Core,
+    tx: &mut Tx,
+    ctx: &Context,
+    id: &str,
+    changes: &Attrs,
+    if_match: Option<i64>,
+) -> ApiResult<Updated> {
+    let original = Ports::load(tx, ctx, id).await?;
     check_revision(if_match, original.revision)?;
     let original_segment =
-        binding::bound_segments(&tx, std::slice::from_ref(&original)).await?.remove(id);
+        binding::bound_segments(tx, std::slice::from_ref(&original)).await?.remove(id);
     let mut port = original.clone();
     request::set_text(changes, "name", &mut port.name);
     request::set_text(changes, "description", &mut port.description);
@@ -135,8 +162,8 @@ async fn try_update(
     if let Some(status) = request::text(changes, "status") {
         port.status = status.to_string();
     }
-    change_mac(core, &tx, changes, &original, &mut port).await?;
-    let addresses = change_addresses(&tx, changes, &mut port).await?;
+    change_mac(core, tx, changes, &original, &mut port).await?;
+    let addresses = change_addresses(tx, changes, &mut port).await?;
     if let Some(pairs) = build::address_pairs(&core.config, changes, port.mac_address)? {
         port.address_pairs = pairs;
     }
@@ -146,11 +173,11 @@ async fn try_update(
     for extension in &core.extensions {
         extension.update_port(changes, &original, &mut port)?;
     }
-    groups::change(&tx, ctx, changes, &mut port).await?;
+    groups::change(tx, ctx, changes, &mut port).await?;
     let unbound = change_binding(changes, &original, &mut port)?;
     let no_longer = is_distributed(&original) && !is_distributed(&port);
     let losses = if no_longer {
-        distributed::losses(&tx, std::slice::from_ref(&original)).await?
+        distributed::losses(tx, std::slice::from_ref(&original)).await?
     } else {
         Vec::new()
     };
@@ -160,18 +187,17 @@ async fn try_update(
         port.updated_at = time::now();
         let mut statements = statements(&original, &port, &addresses);
         if unbound {
-            statements.extend(provisioning::rebound(core, &tx, std::slice::from_ref(&port)).await?);
+            statements.extend(provisioning::rebound(core, tx, std::slice::from_ref(&port)).await?);
         }
         if port.fixed_ips != original.fixed_ips || port.mac_address != original.mac_address {
             let now = std::slice::from_ref(&port);
-            statements.extend(provisioning::readdressed(core, &tx, now).await?);
+            statements.extend(provisioning::readdressed(core, tx, now).await?);
         }
         tx.execute_batch(statements).await?;
     }
     let change = Change { current: &port, original: Some(&original), request: Some(changes) };
     let segments = (segment.as_ref(), original_segment.as_ref());
-    super::precommit(core, &mut tx, ctx, Op::Update, &change, segments).await?;
-    tx.commit().await?;
+    super::precommit(core, tx, ctx, Op::Update, &change, segments).await?;
     Ok(Updated { original, port, original_segment, segment, losses })
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -113,5 +114,12 @@ impl Process {
             || self.child.try_wait().expect("wait"),
             || fs::read_to_string(&log).unwrap_or_default(),
         )
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill");
+        let status = self.child.wait().expect("wait");
+        assert_eq!(status.signal(), Some(9));
     }
 }

@@ -1,20 +1,22 @@
 //! Gateways: `external_gateway_info` of a router.
 //!
-//! The gateway is a port of nobody's on the external network. It is made in a transaction of its
-//! own and becomes the gateway in a second one; deleting it ends both at once (see
-//! [`super::vetoes`]).
+//! The gateway is a port of nobody's on the external network. It is made and becomes the gateway in
+//! one transaction; deleting it ends both at once (see [`super::vetoes`]).
 
 use std::{collections::BTreeSet, net::IpAddr};
 
 use neutrino_callbacks::{Action, Payload, Resource};
 use neutrino_db::{
-    Conn,
+    Conn, Tx,
     routers::{self as rows, Gateway, GatewayIp, Router, ports},
     time,
 };
-use neutrino_ml2::models::{
-    network,
-    subnet::{self, Subnet},
+use neutrino_ml2::{
+    models::{
+        network,
+        subnet::{self, Subnet},
+    },
+    retrying,
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, constants::device_owner, request};
 use serde_json::{Value, json};
@@ -210,32 +212,64 @@ impl Change<'_> {
             item["fixed_ips"] = Value::Array(wanted.ips.clone());
         }
         let item = item.as_object().cloned().unwrap_or_default();
-        let ports = self.inner.ml2.service_ports();
         let admin = self.ctx.elevated();
-        let port = ports.create(&admin, vec![item]).await?.pop().unwrap_or_default();
-        let gateway = gateway_of(&port);
-        let id = gateway.port_id.clone();
-        let now = router.with_gateway(Some(gateway));
-        let stored = self.store(router, now, wanted.enable_snat, Action::Create).await;
-        if stored.is_err()
-            && let Err(error) = ports.delete(&admin, &id, None).await
-        {
-            tracing::error!(router = router_id, port = id, %error, "undoing a gateway failed");
-        }
-        stored
+        let (now, port) = retrying(|| async {
+            let mut tx = self.inner.db.begin().await?;
+            let made = self.inner.ml2.create_port_in(&mut tx, &admin, item.clone()).await?;
+            let shown = self.inner.ml2.show_port(made.port().clone());
+            let now = router.with_gateway(Some(gateway_of(&shown)));
+            let now =
+                self.store_in(&mut tx, router, now, wanted.enable_snat, Action::Create).await?;
+            tx.commit().await?;
+            Ok((now, made))
+        })
+        .await?;
+        port.committed(&admin).await?;
+        self.stored(router, &now, Action::Create).await;
+        Ok(())
     }
 
     /// Stores the gateway of `now` in place of that of `original`, and tells subscribers.
     async fn store(
         &self,
         original: &Router,
-        mut now: Router,
+        now: Router,
         enable_snat: bool,
         action: Action,
     ) -> ApiResult<()> {
+        let now = retrying(|| async {
+            let mut tx = self.inner.db.begin().await?;
+            let now = self.store_in(&mut tx, original, now.clone(), enable_snat, action).await?;
+            tx.commit().await?;
+            Ok(now)
+        });
+        let now = now.await?;
+        self.stored(original, &now, action).await;
+        Ok(())
+    }
+
+    /// After the commit: subscribers.
+    async fn stored(&self, original: &Router, now: &Router, action: Action) {
+        let (before, current) = (view::event(original), view::event(now));
+        let payload = Payload::new(self.ctx, &now.id)
+            .request(self.request)
+            .original(&before)
+            .current(&current);
+        self.inner.registry.after(Resource::RouterGateway, action, &payload).await;
+    }
+
+    /// Inside the transaction: stores the gateway of `now` in place of that of `original`; answers
+    /// the router as it is then.
+    async fn store_in(
+        &self,
+        tx: &mut Tx,
+        original: &Router,
+        mut now: Router,
+        enable_snat: bool,
+        action: Action,
+    ) -> ApiResult<Router> {
         let Self { inner, ctx, request } = *self;
-        let mut tx = inner.db.begin().await?;
-        let found = rows::by_ids(&tx, ctx, &[&original.id]).await?.pop();
+        let found = rows::by_ids(tx, ctx, &[&original.id]).await?.pop();
         let stored = found.ok_or_else(|| ApiError::resource_not_found("router", &original.id))?;
         let port = |router: &Router| router.gateway.as_ref().map(|g| g.port_id.clone());
         if port(&stored) != port(original) {
@@ -262,10 +296,8 @@ impl Change<'_> {
         let (before, current) = (view::event(original), view::event(&now));
         let payload =
             Payload::new(ctx, &now.id).request(request).original(&before).current(&current);
-        inner.registry.precommit(&mut tx, Resource::RouterGateway, action, &payload).await?;
-        tx.commit().await?;
-        inner.registry.after(Resource::RouterGateway, action, &payload).await;
-        Ok(())
+        inner.registry.precommit(tx, Resource::RouterGateway, action, &payload).await?;
+        Ok(now)
     }
 
     /// No gateway.

@@ -1,23 +1,25 @@
 //! Interfaces: `PUT /v2.0/routers/{id}/add_router_interface` and `remove_router_interface`.
 //!
-//! A port is made (or taken) in a transaction of its own, then it becomes the router's in a second
-//! one, which checks again; what fails gives the port back. Deleting the port ends both at once
-//! (see [`super::vetoes`]).
+//! A port is made (or taken) and becomes the router's in one transaction, which checks again what was
+//! checked before. Deleting the port ends both at once (see [`super::vetoes`]).
 
 use neutrino_api_defs::validators::{self, Refusal};
 use neutrino_callbacks::{Action, Payload, Resource};
 use neutrino_db::{
-    Conn, DbError,
+    Conn, DbError, Tx,
     routers::{
         self as rows, Router,
         ports::{self, Attached},
     },
 };
-use neutrino_ml2::models::{
-    port::{self, Port},
-    subnet::{self, Subnet},
+use neutrino_ml2::{
+    models::{
+        port::{self, Port},
+        subnet::{self, Subnet},
+    },
+    retrying,
 };
-use neutrino_types::{ApiError, ApiResult, Attrs, Context, request};
+use neutrino_types::{ApiError, ApiResult, Attrs, Context};
 use serde_json::{Value, json};
 
 use super::{Inner, bad_request, checks, interface_owner, load, view};
@@ -45,20 +47,20 @@ impl Named {
     }
 }
 
-/// How a port came to be an interface, to be undone when something refuses.
-enum Undo {
-    /// It was made.
-    Delete,
-    /// It was somebody's, of this device owner.
-    Return(String),
+/// What is to be an interface.
+enum Source {
+    /// A port to be made of this request.
+    New(Attrs),
+    /// A port that nobody uses.
+    Of(Box<Port>),
 }
 
-/// A port that is to be an interface, and the subnets it brings.
-struct Candidate {
-    port: Attrs,
-    subnets: Vec<Subnet>,
-    /// `None` when a prefix was added to a port that is an interface already.
-    undo: Option<Undo>,
+/// What a request for an interface comes to.
+enum Candidate {
+    /// A port becomes one; the subnets it brings.
+    Port(Source, Vec<Subnet>),
+    /// A prefix more for the port that is one already: its id, and all its addresses then.
+    Prefix(String, Vec<Value>, Box<Subnet>),
 }
 
 /// Adds an interface; answers what Neutron answers.
@@ -76,52 +78,101 @@ pub(super) async fn add(
         (Some(_), Some(_)) => {
             return Err(bad_request("Cannot specify both subnet-id and port-id"));
         }
-        (Some(port), None) => by_port(inner, conn, ctx, (&router, &attached), port).await?,
+        (Some(port), None) => by_port(&conn, ctx, (&router, &attached), port).await?,
         (None, subnet) => {
             let subnet = subnet.as_deref().unwrap_or_default();
-            by_subnet(inner, conn, ctx, (&router, &attached), subnet).await?
+            by_subnet(&conn, ctx, (&router, &attached), subnet).await?
         }
     };
-    let Candidate { port, subnets, undo } = candidate;
+    drop(conn);
+    let before = view::event(&router);
+    let payload = Payload::new(ctx, router_id).request(body).original(&before);
+    let (port, subnets) = match candidate {
+        Candidate::Port(source, subnets) => {
+            let port = add_port(inner, &router, &source, &subnets, &payload).await?;
+            (port, subnets)
+        }
+        Candidate::Prefix(port, ips, subnet) => {
+            let changes = Attrs::from_iter([("fixed_ips".to_string(), Value::Array(ips))]);
+            let ports = inner.ml2.service_ports();
+            (ports.update(&ctx.elevated(), &port, changes, None).await?, vec![*subnet])
+        }
+    };
     let answer = answer(router_id, &port, &subnets, subnets.last());
     let event = event(&answer, &port);
-    let before = view::event(&router);
-    let payload = Payload::new(ctx, router_id).request(body).original(&before).current(&event);
-    if let Some(undo) = undo {
-        let done = attach(inner, &router, &subnets, &payload).await;
-        if let Err(error) = done {
-            give_back(inner, request::text(&port, "id").unwrap_or_default(), undo).await;
-            return Err(error);
-        }
-    }
+    let payload = payload.current(&event);
     inner.registry.after(Resource::RouterInterface, Action::Create, &payload).await;
     Ok(answer)
 }
 
-/// Asks subscribers and makes the port the router's.
-async fn attach(
+/// Asks subscribers and makes a port the router's; answers it as the API shows it.
+async fn add_port(
     inner: &Inner,
     router: &Router,
+    source: &Source,
     subnets: &[Subnet],
     payload: &Payload<'_>,
-) -> ApiResult<()> {
-    let registry = &inner.registry;
-    let asked = registry.before(Resource::RouterInterface, Action::Create, payload).await;
+) -> ApiResult<Attrs> {
+    let asked = inner.registry.before(Resource::RouterInterface, Action::Create, payload).await;
     asked.map_err(attachment_conflict)?;
-    let interface = payload.current.and_then(|event| request::text(event, "port_id"));
-    let interface = interface.unwrap_or_default();
-    let mut tx = inner.db.begin().await?;
+    match source {
+        Source::New(item) => {
+            let admin = payload.ctx.elevated();
+            let (made, shown) = retrying(|| async {
+                let mut tx = inner.db.begin().await?;
+                let made = inner.ml2.create_port_in(&mut tx, &admin, item.clone()).await?;
+                let shown = attach(inner, tx, (router, subnets), made.port(), payload).await?;
+                Ok((made, shown))
+            })
+            .await?;
+            made.committed(&admin).await?;
+            Ok(shown)
+        }
+        Source::Of(port) => {
+            let ctx = payload.ctx;
+            let (changed, shown) = retrying(|| async {
+                let mut tx = inner.db.begin().await?;
+                let (device, seen) = (device(&router.id, interface_owner(router)), port.revision);
+                let ml2 = &inner.ml2;
+                let taking = ml2.update_port_in(&mut tx, ctx, &port.id, device, Some(seen)).await;
+                // Of two routers that take the port at once, one finds it changed.
+                let changed = taking.map_err(|error| match error.status {
+                    412 => in_use(port, "of another request"),
+                    _ => error,
+                })?;
+                let shown = attach(inner, tx, (router, subnets), changed.port(), payload).await?;
+                Ok((changed, shown))
+            })
+            .await?;
+            changed.committed(ctx).await?;
+            Ok(shown)
+        }
+    }
+}
+
+/// Makes `port` the router's and commits; answers it as the API shows it.
+async fn attach(
+    inner: &Inner,
+    mut tx: Tx,
+    (router, subnets): (&Router, &[Subnet]),
+    port: &Port,
+    payload: &Payload<'_>,
+) -> ApiResult<Attrs> {
     let attached = ports::attached(&tx, &router.id).await?;
     check_subnets(&tx, router, &attached, subnets).await?;
     let owner = interface_owner(router);
-    let statements = vec![ports::insert(&router.id, interface, owner), rows::bump(&router.id)];
+    let statements = vec![ports::insert(&router.id, &port.id, owner), rows::bump(&router.id)];
     tx.execute_batch(statements).await.map_err(|error| match error {
         DbError::ForeignKey { .. } => ApiError::resource_not_found("router", &router.id),
         other => other.into(),
     })?;
-    registry.precommit(&mut tx, Resource::RouterInterface, Action::Create, payload).await?;
+    let shown = inner.ml2.show_port(port.clone());
+    let answer = answer(&router.id, &shown, subnets, subnets.last());
+    let event = event(&answer, &shown);
+    let payload = payload.current(&event);
+    inner.registry.precommit(&mut tx, Resource::RouterInterface, Action::Create, &payload).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(shown)
 }
 
 /// `RouterInterfaceAttachmentConflict` (409).
@@ -134,19 +185,6 @@ fn attachment_conflict(error: ApiError) -> ApiError {
             error.message
         ),
     )
-}
-
-/// Undoes what made the port an interface; what fails is logged, the user hears the first error.
-async fn give_back(inner: &Inner, port: &str, undo: Undo) {
-    let ctx = Context::admin();
-    let ports = inner.ml2.service_ports();
-    let done = match undo {
-        Undo::Delete => ports.delete(&ctx, port, None).await,
-        Undo::Return(owner) => ports.update(&ctx, port, device("", &owner), None).await.map(|_| ()),
-    };
-    if let Err(error) = done {
-        tracing::error!(port, %error, "undoing a router interface failed");
-    }
 }
 
 fn device(id: &str, owner: &str) -> Attrs {
@@ -170,13 +208,12 @@ fn in_use(port: &Port, device: &str) -> ApiError {
 
 /// Takes a port that nobody uses.
 async fn by_port(
-    inner: &Inner,
-    conn: Conn,
+    conn: &Conn,
     ctx: &Context,
     (router, attached): (&Router, &[Attached]),
     id: &str,
 ) -> ApiResult<Candidate> {
-    let found = port::by_ids(&conn, ctx, &[id]).await?.pop();
+    let found = port::by_ids(conn, ctx, &[id]).await?.pop();
     let port = found.ok_or_else(|| ApiError::resource_not_found("port", id))?;
     if !port.device_id.is_empty() {
         return Err(in_use(&port, &port.device_id));
@@ -185,7 +222,7 @@ async fn by_port(
         return Err(bad_request("Router port must have at least one fixed IP"));
     }
     let ids: Vec<&str> = port.fixed_ips.iter().map(|ip| ip.subnet_id.as_str()).collect();
-    let mut subnets = subnet::by_ids(&conn, ctx, &ids).await?;
+    let mut subnets = subnet::by_ids(conn, ctx, &ids).await?;
     let place = |s: &Subnet| port.fixed_ips.iter().position(|ip| ip.subnet_id == s.id);
     subnets.sort_by_key(place);
     for subnet in &subnets {
@@ -194,20 +231,12 @@ async fn by_port(
     if port.fixed_ips.iter().any(|ip| ip.ip_address.is_ipv6()) && !router.distributed {
         checks::one_ipv6_port(attached, &port.network_id)?;
     }
-    check_subnets(&conn, router, attached, &subnets).await?;
+    check_subnets(conn, router, attached, &subnets).await?;
     if subnets.iter().filter(|s| s.ip_version() == 4).count() > 1 {
         return Err(bad_request("Cannot have multiple IPv4 subnets on router port"));
     }
     check_in_pools(ctx, &port, &subnets)?;
-    drop(conn);
-    let taken = device(&router.id, interface_owner(router));
-    // Of two routers that take the port at once, one finds it changed.
-    let taking = inner.ml2.service_ports().update(ctx, id, taken, Some(port.revision)).await;
-    let now = taking.map_err(|error| match error.status {
-        412 => in_use(&port, "of another request"),
-        _ => error,
-    })?;
-    Ok(Candidate { port: now, subnets, undo: Some(Undo::Return(port.device_owner)) })
+    Ok(Candidate::Port(Source::Of(Box::new(port)), subnets))
 }
 
 /// Only who owns the subnet may choose an address outside its pools.
@@ -233,24 +262,20 @@ fn check_in_pools(ctx: &Context, port: &Port, subnets: &[Subnet]) -> ApiResult<(
 /// Makes a port with the subnet's gateway address, or gives that to the port with IPv6 addresses
 /// which the router has on the network.
 async fn by_subnet(
-    inner: &Inner,
-    conn: Conn,
+    conn: &Conn,
     ctx: &Context,
     (router, attached): (&Router, &[Attached]),
     id: &str,
 ) -> ApiResult<Candidate> {
-    let found = subnet::by_ids(&conn, ctx, &[id]).await?.pop();
+    let found = subnet::by_ids(conn, ctx, &[id]).await?.pop();
     let subnet = found.ok_or_else(|| ApiError::resource_not_found("subnet", id))?;
     let Some(gateway) = subnet.gateway_ip else {
         return Err(bad_request("Subnet for router interface must have a gateway IP"));
     };
-    check_owner(&conn, ctx, &subnet).await?;
+    check_owner(conn, ctx, &subnet).await?;
     check_address_mode(&subnet)?;
-    check_subnets(&conn, router, attached, std::slice::from_ref(&subnet)).await?;
-    drop(conn);
+    check_subnets(conn, router, attached, std::slice::from_ref(&subnet)).await?;
     let fixed_ip = json!({"subnet_id": subnet.id, "ip_address": gateway});
-    let ports = inner.ml2.service_ports();
-    let admin = ctx.elevated();
     let owner = interface_owner(router);
     let of_prefixes = attached.iter().find(|port| {
         port.port_type == owner && port.network_id == subnet.network_id && port.has_ipv6()
@@ -258,16 +283,13 @@ async fn by_subnet(
     if let Some(port) = of_prefixes.filter(|_| subnet.ip_version() == 6) {
         let mut ips = addresses(port);
         ips.push(fixed_ip);
-        let changes = Attrs::from_iter([("fixed_ips".to_string(), Value::Array(ips))]);
-        let port = ports.update(&admin, &port.port_id, changes, None).await?;
-        return Ok(Candidate { port, subnets: vec![subnet], undo: None });
+        return Ok(Candidate::Prefix(port.port_id.clone(), ips, Box::new(subnet)));
     }
     let mut item = device(&router.id, owner);
     item.insert("project_id".into(), router.project_id.as_str().into());
     item.insert("network_id".into(), subnet.network_id.as_str().into());
     item.insert("fixed_ips".into(), json!([fixed_ip]));
-    let port = ports.create(&admin, vec![item]).await?.pop().unwrap_or_default();
-    Ok(Candidate { port, subnets: vec![subnet], undo: Some(Undo::Delete) })
+    Ok(Candidate::Port(Source::New(item), vec![subnet]))
 }
 
 fn addresses(port: &Attached) -> Vec<Value> {

@@ -14,8 +14,8 @@
 //!
 //! Changes are published as the events of [`neutrino_callbacks::Resource::Router`] (all phases),
 //! `RouterInterface` (no PRECOMMIT of a delete) and `RouterGateway` (likewise); who schedules,
-//! notifies or vetoes subscribes to them. The port of an interface or a gateway is there before
-//! BEFORE of the interface's create and after that of the gateway's; both are gone AFTER a delete.
+//! notifies or vetoes subscribes to them. The port of an interface or a gateway comes after BEFORE of
+//! its create; both are gone AFTER a delete.
 
 mod agents;
 mod checks;

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Registry, Resource, Subscriber};
-use neutrino_db::{Db, Tx, routers::ports};
+use neutrino_db::{
+    Db, Tx,
+    routers::{self, ports},
+};
+use neutrino_ml2::models::subnet;
 use neutrino_types::{
     ApiError, ApiResult, Attrs, Context,
     constants::device_owner::{
@@ -14,7 +18,7 @@ use neutrino_types::{
     request,
 };
 
-use super::{gateway, interfaces};
+use super::{checks, gateway, interfaces};
 
 /// Owners of ports that only routers and floating IPs may delete.
 const PROTECTED: [&str; 7] = [
@@ -87,11 +91,12 @@ impl Subscriber for Vetoes {
     }
 }
 
-/// Refuses to delete ports that floating IPs are reached by: one may have been associated since the
+/// Refuses to delete ports that floating IPs or routes are reached by: one may have come since the
 /// request about the router was checked.
 ///
 /// # Errors
-/// `RouterExternalGatewayInUseByFloatingIp`, `RouterInterfaceInUseByFloatingIP`.
+/// `RouterExternalGatewayInUseByFloatingIp`, `RouterInterfaceInUseByFloatingIP`,
+/// `RouterInterfaceInUseByRoute`.
 async fn ensure_unneeded(tx: &Tx, port: &Attrs, owner: &str) -> ApiResult<()> {
     let router = request::text(port, "device_id").unwrap_or_default();
     if owner == ROUTER_GATEWAY {
@@ -103,7 +108,15 @@ async fn ensure_unneeded(tx: &Tx, port: &Attrs, owner: &str) -> ApiResult<()> {
     }
     let ips = request::list(port, "fixed_ips").unwrap_or_default();
     let subnets: Vec<&str> = ips.iter().filter_map(|ip| ip.get("subnet_id")?.as_str()).collect();
-    interfaces::ensure_no_floating_ips(tx, router, &subnets).await
+    interfaces::ensure_no_floating_ips(tx, router, &subnets).await?;
+    let routes = routers::routes(tx, &[router]).await?.remove(router).unwrap_or_default();
+    if routes.is_empty() {
+        return Ok(());
+    }
+    for subnet in subnet::by_ids(tx, &Context::admin(), &subnets).await? {
+        checks::no_route_through(router, &routes, (&subnet.id, subnet.cidr))?;
+    }
+    Ok(())
 }
 
 fn names_device(request: Option<&Attrs>) -> bool {

@@ -139,7 +139,7 @@ async fn agents_say_how_far_they_got() {
     let before = t.server.parts.db.counts();
     say(&[(&two, "ACTIVE"), (&json!({"id": "gone"}), "ACTIVE")]).await;
     let cost = t.server.parts.db.counts() - before;
-    assert_eq!((cost.selects, cost.writes), (1, 2));
+    assert_eq!((cost.selects, cost.writes), (2, 2));
     assert_eq!((status(&one).await, status(&two).await), (json!("DOWN"), json!("ACTIVE")));
     let before = t.server.parts.db.counts();
     say(&[(&two, "ACTIVE")]).await;

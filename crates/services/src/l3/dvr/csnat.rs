@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use neutrino_db::{
+    Tx,
     dvr::{self, Interface},
     routers::ports,
 };
+use neutrino_ml2::{GonePort, MadePort, retrying};
 use neutrino_types::{
     ApiResult, Attrs, Context,
     constants::device_owner::{DVR_INTERFACE, ROUTER_SNAT},
-    request,
 };
 use serde_json::{Value, json};
 
@@ -88,14 +89,30 @@ fn fixed_ips(subnets: &[String]) -> Value {
     subnets.iter().map(|subnet| json!({ "subnet_id": subnet })).collect()
 }
 
+/// Ports that came and went in a transaction.
+#[derive(Default)]
+struct Done {
+    made: Vec<MadePort>,
+    gone: Vec<GonePort>,
+    /// Left to be done: ports that get other subnets.
+    change: Vec<(String, Vec<String>)>,
+}
+
 impl Inner {
-    /// Makes what a router with a gateway lacks.
+    /// Makes what a router with a gateway lacks. Decided and done in one transaction: of several
+    /// servers, or several changes at once, one finds nothing to do.
     pub(super) async fn create_csnat(&self, router: &str) -> ApiResult<()> {
-        let conn = self.db.read().await?;
-        let interfaces = dvr::interfaces(&conn, &[router], DVR_INTERFACE).await?;
-        let there = dvr::interfaces(&conn, &[router], ROUTER_SNAT).await?;
-        drop(conn);
-        self.apply(router, missing(&interfaces, &there)).await
+        let done = retrying(|| async {
+            let tx = self.db.begin().await?;
+            // Gateway or interface may be gone by now.
+            if !dvr::has_centre(&tx, router).await? {
+                return Ok(Done::default());
+            }
+            let interfaces = dvr::interfaces(&tx, &[router], DVR_INTERFACE).await?;
+            let there = dvr::interfaces(&tx, &[router], ROUTER_SNAT).await?;
+            self.apply(tx, router, missing(&interfaces, &there)).await
+        });
+        self.finish(done.await?).await
     }
 
     /// Removes what a router's interfaces on `subnets` (all, if none are named) had.
@@ -104,14 +121,17 @@ impl Inner {
         router: &str,
         subnets: Option<&[String]>,
     ) -> ApiResult<()> {
-        let conn = self.db.read().await?;
-        let there = dvr::interfaces(&conn, &[router], ROUTER_SNAT).await?;
-        drop(conn);
-        self.apply(router, left_over(&there, subnets)).await
+        let done = retrying(|| async {
+            let tx = self.db.begin().await?;
+            let there = dvr::interfaces(&tx, &[router], ROUTER_SNAT).await?;
+            self.apply(tx, router, left_over(&there, subnets)).await
+        });
+        self.finish(done.await?).await
     }
 
-    async fn apply(&self, router: &str, plan: Plan) -> ApiResult<()> {
-        let (ctx, service) = (Context::admin(), self.ml2.service_ports());
+    async fn apply(&self, mut tx: Tx, router: &str, plan: Plan) -> ApiResult<Done> {
+        let ctx = Context::admin();
+        let mut done = Done { change: plan.change, ..Done::default() };
         for (network, subnets) in &plan.create {
             let item = json!({
                 // Nobody's: projects do not see it.
@@ -120,31 +140,32 @@ impl Inner {
                 "device_id": router, "device_owner": ROUTER_SNAT,
             });
             let item = item.as_object().cloned().unwrap_or_default();
-            let made = service.create(&ctx, vec![item]).await?.pop().unwrap_or_default();
-            let port = request::text(&made, "id").unwrap_or_default();
-            if let Err(error) = self.attach(router, port).await {
-                service.delete(&ctx, port, None).await?;
-                return Err(error);
-            }
+            let made = self.ml2.create_port_in(&mut tx, &ctx, item).await?;
+            let row = ports::insert(router, &made.port().id, ROUTER_SNAT);
+            tx.execute_batch(vec![row]).await?;
+            done.made.push(made);
         }
-        for (port, subnets) in &plan.change {
+        for port in &plan.delete {
+            done.gone.push(self.ml2.delete_port_in(&mut tx, &ctx, port).await?);
+        }
+        if !done.made.is_empty() || !done.gone.is_empty() {
+            tx.commit().await?;
+        }
+        Ok(done)
+    }
+
+    async fn finish(&self, done: Done) -> ApiResult<()> {
+        let (ctx, service) = (Context::admin(), self.ml2.service_ports());
+        for made in done.made {
+            made.committed(&ctx).await?;
+        }
+        for gone in done.gone {
+            gone.committed(&ctx).await;
+        }
+        for (port, subnets) in &done.change {
             let changes = Attrs::from_iter([("fixed_ips".to_string(), fixed_ips(subnets))]);
             service.update(&ctx, port, changes, None).await?;
         }
-        for port in &plan.delete {
-            match service.delete(&ctx, port, None).await {
-                // Deleted meanwhile.
-                Err(error) if error.kind != "PortNotFound" => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn attach(&self, router: &str, port: &str) -> ApiResult<()> {
-        let tx = self.db.begin().await?;
-        tx.execute_batch(vec![ports::insert(router, port, ROUTER_SNAT)]).await?;
-        tx.commit().await?;
         Ok(())
     }
 }

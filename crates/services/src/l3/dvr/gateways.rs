@@ -2,11 +2,10 @@
 //! floating IPs of an external network itself. There is one for each such network and host.
 
 use neutrino_db::{
-    DbError,
     agents::{self, Agent},
     dvr::{self, Gateways},
 };
-use neutrino_ml2::l3::router_ports;
+use neutrino_ml2::{MadePort, l3::router_ports, retrying};
 use neutrino_types::{
     ApiResult, Attrs, Context,
     constants::{agent_mode, agent_type, device_owner::AGENT_GATEWAY, vif_type},
@@ -15,6 +14,13 @@ use neutrino_types::{
 use serde_json::json;
 
 use super::{Dvr, Inner};
+
+/// The agent gateway port of a host on a network.
+enum Gateway {
+    /// As it was found; none where no agent serves floating IPs.
+    There(Option<String>),
+    Made(Box<MadePort>),
+}
 
 impl Dvr {
     /// The port through which `host` serves floating IPs of `network`, as L3 agents see ports; made
@@ -73,28 +79,35 @@ impl Inner {
             return Ok(Some(found.port_id));
         }
         drop(conn);
-        let _turn = self.making_gateway.lock().await;
-        let conn = self.db.read().await?;
-        if let Some(found) = dvr::agent_gateways(&conn, one).await?.into_iter().next() {
-            return Ok(Some(found.port_id));
+        let made = retrying(|| self.make_agent_gateway(network, host)).await?;
+        match made {
+            Gateway::There(port) => Ok(port),
+            Gateway::Made(made) => {
+                let port = made.port().id.clone();
+                made.committed(&Context::admin()).await?;
+                tracing::info!(network, host, "a host serves floating IPs of a network itself");
+                Ok(Some(port))
+            }
         }
-        drop(conn);
-        self.make_agent_gateway(&agent, network, host).await.map(Some)
     }
 
-    async fn make_agent_gateway(
-        &self,
-        agent: &Agent,
-        network: &str,
-        host: &str,
-    ) -> ApiResult<String> {
-        let tx = self.db.begin().await?;
-        match tx.execute_batch(vec![dvr::insert_agent_gateway(network, &agent.id)]).await {
-            Ok(_) => tx.commit().await?,
-            // Of a port that is gone: it stands for the new one.
-            Err(DbError::UniqueViolation { .. }) => {}
-            Err(error) => return Err(error.into()),
+    /// Decides and makes the port in one transaction: of several servers one makes it.
+    async fn make_agent_gateway(&self, network: &str, host: &str) -> ApiResult<Gateway> {
+        let mut tx = self.db.begin().await?;
+        let agent = agents::by_type_and_host(&tx, agent_type::L3, host).await?;
+        let Some(agent) = agent.filter(serves_floating_ips) else {
+            return Ok(Gateway::There(None));
+        };
+        let one = Gateways::One { agent: &agent.id, network };
+        if let Some(found) = dvr::agent_gateways(&tx, one).await?.into_iter().next() {
+            return Ok(Gateway::There(Some(found.port_id)));
         }
+        // A row of a port that is gone makes way.
+        tx.execute_batch(vec![
+            dvr::delete_agent_gateways(network, Some(&agent.id)),
+            dvr::insert_agent_gateway(network, &agent.id),
+        ])
+        .await?;
         let item = json!({
             // Nobody's: projects do not see it.
             "project_id": "", "name": "", "admin_state_up": true,
@@ -102,18 +115,9 @@ impl Inner {
             "binding:host_id": host,
         });
         let item = item.as_object().cloned().unwrap_or_default();
-        let made = self.ml2.service_ports().create(&Context::admin(), vec![item]).await;
-        match made {
-            Ok(mut made) => {
-                let port = made.pop().unwrap_or_default();
-                tracing::info!(network, host, "a host serves floating IPs of a network itself");
-                Ok(request::text_or_empty(&port, "id"))
-            }
-            Err(error) => {
-                self.forget_agent_gateways(network, Some(&agent.id)).await?;
-                Err(error)
-            }
-        }
+        let made = self.ml2.create_port_in(&mut tx, &Context::admin(), item).await?;
+        tx.commit().await?;
+        Ok(Gateway::Made(Box::new(made)))
     }
 
     async fn forget_agent_gateways(&self, network: &str, agent: Option<&str>) -> ApiResult<()> {

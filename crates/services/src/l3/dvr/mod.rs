@@ -46,9 +46,6 @@ struct Inner {
     notifier: Arc<dyn L3Notifier>,
     /// `host_dvr_for_dhcp`.
     dhcp: bool,
-    /// Held while an agent gateway port is looked for and made: there is one for each network and
-    /// host.
-    making_gateway: tokio::sync::Mutex<()>,
 }
 
 impl Dvr {
@@ -56,8 +53,7 @@ impl Dvr {
     /// `host_dvr_for_dhcp`.
     #[must_use]
     pub fn new(db: Db, ml2: Ml2Plugin, notifier: Arc<dyn L3Notifier>, dhcp: bool) -> Self {
-        let making_gateway = tokio::sync::Mutex::default();
-        Self(Arc::new(Inner { db, ml2, notifier, dhcp, making_gateway }))
+        Self(Arc::new(Inner { db, ml2, notifier, dhcp }))
     }
 
     /// Does what is due upon changes of routers, floating IPs, ports, networks and agents.

@@ -13,7 +13,7 @@ const STATUSES: [&str; 3] = [status::ACTIVE, status::DOWN, status::ERROR];
 impl L3 {
     /// Notes what the agent of `router` says of its floating IPs: status by floating IP. Those that
     /// have left the router turn DOWN, whatever is said of them. Ids that are gone are passed over.
-    /// One statement when nothing changes, else at most three more.
+    /// One statement when nothing changes, else at most four more.
     ///
     /// # Errors
     /// What the database refused.
@@ -26,12 +26,14 @@ impl L3 {
         let conn = self.0.db.read().await?;
         let known = rows::statuses(&conn, router, &ids).await?;
         drop(conn);
-        let changes = changes(router, &known, said);
-        if changes.is_empty() {
+        if changes(router, &known, said).is_empty() {
             return Ok(());
         }
-        let statements = changes.iter().map(|(status, ids)| rows::set_status(ids, status));
+        // Decided again: they may have left the router meanwhile.
         let tx = self.0.db.begin().await?;
+        let known = rows::statuses(&tx, router, &ids).await?;
+        let changes = changes(router, &known, said);
+        let statements = changes.iter().map(|(status, ids)| rows::set_status(ids, status));
         tx.execute_batch(statements.collect()).await?;
         tx.commit().await?;
         Ok(())

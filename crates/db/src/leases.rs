@@ -1,0 +1,84 @@
+//! Rows of the `leases` table: what one server at a time does for all.
+//!
+//! Nothing here compares clocks: a lease is taken from its holder by whoever names the row it has
+//! seen, and only if it is still that row.
+
+use sea_query::{Expr, ExprTrait, Query};
+
+use crate::{Conn, Db, DbError, DbResult, Prepared, schema::Leases as L};
+
+/// Who holds a lease, and until when by the holder's own clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The server's process: `host:pid:start`.
+    pub holder: String,
+    /// UTC, as [`crate::time`] writes it. Changes with every renewal.
+    pub expires_at: String,
+}
+
+/// The lease `name`, if anybody has it.
+///
+/// # Errors
+/// What the database refused.
+pub async fn find(conn: &Conn, name: &str) -> DbResult<Option<Lease>> {
+    let query = Query::select()
+        .columns([L::Holder, L::ExpiresAt])
+        .from(L::Table)
+        .and_where(Expr::col(L::Name).eq(name))
+        .to_owned();
+    let found = conn.fetch_opt(&query).await?;
+    Ok(found.map(|row| Lease { holder: row.text(0), expires_at: row.text(1) }))
+}
+
+/// Puts `new` in the place of `seen` (of nothing, if nobody had it); answers whether `seen` was
+/// still what is there. One statement decides.
+///
+/// # Errors
+/// What the database refused.
+pub async fn replace(db: &Db, name: &str, seen: Option<&Lease>, new: &Lease) -> DbResult<bool> {
+    let values = [new.holder.as_str(), new.expires_at.as_str()];
+    let statement = match seen {
+        None => {
+            let row = [name.into(), values[0].into(), values[1].into()];
+            let mut insert = Query::insert();
+            insert
+                .into_table(L::Table)
+                .columns([L::Name, L::Holder, L::ExpiresAt])
+                .values_panic(row);
+            Prepared::new(&insert)
+        }
+        Some(seen) => {
+            let mut update = Query::update();
+            update
+                .table(L::Table)
+                .values([(L::Holder, values[0].into()), (L::ExpiresAt, values[1].into())])
+                .and_where(Expr::col(L::Name).eq(name))
+                .and_where(Expr::col(L::Holder).eq(seen.holder.as_str()))
+                .and_where(Expr::col(L::ExpiresAt).eq(seen.expires_at.as_str()));
+            Prepared::new(&update)
+        }
+    };
+    let tx = db.begin_unordered().await?;
+    let changed = match tx.execute_batch(vec![statement]).await {
+        Ok(changed) => changed,
+        Err(DbError::UniqueViolation { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    tx.commit().await?;
+    Ok(changed.first().is_some_and(|rows| *rows > 0))
+}
+
+/// Gives the lease up if `holder` has it.
+///
+/// # Errors
+/// What the database refused.
+pub async fn release(db: &Db, name: &str, holder: &str) -> DbResult<()> {
+    let mut delete = Query::delete();
+    delete
+        .from_table(L::Table)
+        .and_where(Expr::col(L::Name).eq(name))
+        .and_where(Expr::col(L::Holder).eq(holder));
+    let tx = db.begin_unordered().await?;
+    tx.execute_batch(vec![Prepared::new(&delete)]).await?;
+    tx.commit().await
+}
