@@ -30,7 +30,7 @@ pub struct Notes<'a> {
 
 impl Notes<'_> {
     fn leave(&mut self, mapping: &Mapping, row: String, reason: String) {
-        (self.tell)(&Event::Left { table: mapping.from.into(), row: row.clone(), reason });
+        (self.tell)(&Event::Left { table: mapping.target.into(), row: row.clone(), reason });
         // Only what has a key of one column, its id, is referred to.
         if mapping.key.len() == 1 {
             self.left.insert((mapping.target, row));
@@ -180,7 +180,7 @@ impl<'a> Theirs<'a> {
                         .is_some_and(|last| row::by_key(&table.key, last, &row).is_eq());
                     if !twice {
                         if let Some(what) = lost {
-                            let table = self.mapping.from.into();
+                            let table = self.mapping.target.into();
                             (notes.tell)(&Event::Lost { table, row: name(), what });
                         }
                         self.last = Some(row.clone());
