@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use neutrino_db::{ip, time};
+use neutrino_types::constants::BOUND_DRIVERS;
 use serde_json::{Map, Value, json};
 
 /// `device_owner` of an interface of an HA router.
@@ -146,7 +147,7 @@ fn bound(details: Option<&str>, driver: Option<&str>) -> String {
     let Some(driver) = driver else { return details.into() };
     // Details of a bound port are an object; what is none is nothing.
     let mut all: Map<String, Value> = serde_json::from_str(details).unwrap_or_default();
-    all.insert("bound_drivers".into(), json!({ "0": driver }));
+    all.insert(BOUND_DRIVERS.into(), json!({ "0": driver }));
     Value::Object(all).to_string()
 }
 

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::process::Process;
 
 /// How long an answer or a start may take: Neutron is slow on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks.
-const TICK: Duration = Duration::from_millis(200);
+pub const TICK: Duration = Duration::from_millis(200);
 
 /// A server of the network API in noauth mode.
 #[derive(Clone, Debug)]
@@ -46,13 +46,6 @@ impl Api {
         self.send(self.client.get(format!("{}{path}", self.base))).await
     }
 
-    /// The body of a GET that succeeds.
-    pub async fn get(&self, path: &str) -> Value {
-        let (status, body) = self.try_get(path).await;
-        assert_eq!(status, 200, "{} GET {path}: {body}", self.name);
-        body
-    }
-
     /// Waits until the server, which `process` is, answers.
     pub async fn await_up(&self, process: &Process) {
         let end = Instant::now() + PATIENCE;
@@ -78,6 +71,13 @@ impl Api {
             self.send(self.client.put(format!("{}{path}", self.base)).json(body)).await;
         assert!(matches!(status, 200 | 201), "{} PUT {path}: {answer}: {body}", self.name);
         answer
+    }
+
+    /// Deletes the resource at `path`.
+    pub async fn delete(&self, path: &str) {
+        let request = self.client.delete(format!("{}{path}", self.base));
+        let (status, answer) = self.send(request).await;
+        assert_eq!(status, 204, "{} DELETE {path}: {answer}", self.name);
     }
 
     /// Creates one resource; answers it.

@@ -1,14 +1,16 @@
 //! A real Neutron 29.0.0: its API server under uWSGI on a MariaDB of its own.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 
 use neutrino_service_sandbox::{Mariadb, Port};
-use sqlx::{Connection, MySqlConnection};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 
-use super::http::Api;
+use super::http::{Api, PATIENCE, TICK};
 use crate::process::{Dir, Process};
 
 /// Where `scripts/install-peers.sh` puts it.
@@ -95,7 +97,7 @@ impl Neutron {
             .output()
             .expect("neutron-db-manage");
         assert!(upgrade.status.success(), "{}", String::from_utf8_lossy(&upgrade.stderr));
-        execute(&database.url(), facts).await;
+        run(&mut connect(&database.url()).await, facts).await;
         let port = Port::take().expect("port");
         let api = Api::new("Neutron", port.number());
         // Ends with its directory.
@@ -114,13 +116,34 @@ impl Neutron {
         self.dir.path().join("neutron.conf")
     }
 
-    /// Runs statements in its database.
+    /// Runs statements, separated by semicolons, in its database.
     pub async fn execute(&self, sql: &str) {
-        execute(&self.url(), sql).await;
+        run(&mut connect(&self.url()).await, sql).await;
+    }
+
+    /// Locks a table of its database.
+    pub async fn lock(&self, table: &str) -> Lock {
+        let mut connection = connect(&self.url()).await;
+        run(&mut connection, &format!("LOCK TABLES {table} WRITE")).await;
+        Lock(connection)
+    }
+
+    /// Checksums of all its tables, by name.
+    pub async fn checksums(&self) -> BTreeMap<String, Option<i64>> {
+        let mut connection = connect(&self.url()).await;
+        let tables = "SELECT table_name FROM information_schema.tables \
+                      WHERE table_schema = DATABASE()";
+        let names: Vec<String> =
+            sqlx::query_scalar(tables).fetch_all(&mut connection).await.expect("tables");
+        let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        let checksum = format!("CHECKSUM TABLE {}", quoted.join(", "));
+        let rows = sqlx::query(AssertSqlSafe(checksum)).fetch_all(&mut connection).await;
+        rows.expect("checksums").iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 }
 
-fn program(name: &str) -> PathBuf {
+/// A program of the environment.
+pub fn program(name: &str) -> PathBuf {
     let path = Path::new(VENV).join("bin").join(name);
     assert!(path.exists(), "{} is missing: `make peers` installs it", path.display());
     path
@@ -138,10 +161,43 @@ fn serve(dir: &Dir, port: &Port) -> Command {
     command
 }
 
-/// Runs statements, separated by semicolons, in the database at `url`.
-async fn execute(url: &str, sql: &str) {
-    let url = url.replace("mysql+pymysql://", "mysql://");
-    let mut connection = MySqlConnection::connect(&url).await.expect("connection");
-    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await;
+/// A lock on a table of Neutron's: whoever reads it waits.
+pub struct Lock(MySqlConnection);
+
+impl Lock {
+    /// Waits until somebody waits.
+    pub async fn wait_for_waiter(&mut self) {
+        let waiting = "SELECT COUNT(*) FROM information_schema.processlist \
+                       WHERE state LIKE 'Waiting for table%'";
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let count: i64 =
+                sqlx::query_scalar(waiting).fetch_one(&mut self.0).await.expect("processes");
+            if count > 0 {
+                return;
+            }
+            assert!(Instant::now() < end, "nobody waits for the lock");
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// Lets them go on.
+    pub async fn unlock(mut self) {
+        run(&mut self.0, "UNLOCK TABLES").await;
+    }
+}
+
+async fn connect(url: &str) -> MySqlConnection {
+    MySqlConnection::connect(&stripped(url)).await.expect("connection")
+}
+
+/// A URL of SQLAlchemy without its driver.
+pub fn stripped(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    format!("{}://{rest}", scheme.split('+').next().unwrap_or_default())
+}
+
+async fn run(connection: &mut MySqlConnection, sql: &str) {
+    let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await;
     done.unwrap_or_else(|e| panic!("{e}: {sql}"));
 }

@@ -29,6 +29,9 @@ bind_port = {bus}
 secret = test
 ";
 
+/// The command line of an import, but for the source.
+const IMPORT: [&str; 4] = ["db", "--config-file", "neutron.conf", "import"];
+
 /// A database of ours and, when it runs, the server on it.
 pub struct Neutrino {
     pub api: Api,
@@ -52,13 +55,31 @@ impl Neutrino {
         Self { api: Api::new("Neutrino", api.number()), dir, _ports: [api, bus] }
     }
 
-    /// `neutrino db ...`: whether it succeeded, and what it printed.
-    pub fn db(&self, words: &[&str]) -> (bool, String) {
+    /// What `neutrino db import` says when it succeeds.
+    pub fn import(&self, words: &[&str]) -> String {
+        let (success, said) = self.try_import(words);
+        assert!(success, "{said}");
+        said
+    }
+
+    /// What `neutrino db import` says when it refuses.
+    pub fn refuses(&self, words: &[&str]) -> String {
+        let (success, said) = self.try_import(words);
+        assert!(!success, "{said}");
+        said
+    }
+
+    fn try_import(&self, words: &[&str]) -> (bool, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_neutrino"));
-        command.args(["db", "--config-file", "neutron.conf"]).args(words);
+        command.args(IMPORT).args(words);
         let output = command.current_dir(self.dir.path()).output().expect("neutrino db");
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Starts an import without waiting for its end.
+    pub fn start_import(&self, url: &str) -> Process {
+        Process::start(&self.dir, "import", &[&IMPORT[..], &["--from", url]].concat())
     }
 
     /// Starts the server and waits until it answers.

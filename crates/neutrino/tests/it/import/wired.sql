@@ -14,6 +14,3 @@ UPDATE ml2_port_bindings b JOIN ports p ON p.id = b.port_id
 -- What only Nova may ask for: a second binding, as while an instance moves.
 INSERT INTO ml2_port_bindings (port_id, host, vif_type, vnic_type, profile, vif_details, status)
 SELECT id, 'compute2', 'ovs', 'normal', '', '{"port_filter": true}', 'INACTIVE' FROM ports WHERE name = 'bound-0';
--- A network somebody gave to an agent by hand.
-INSERT INTO networkdhcpagentbindings (network_id, dhcp_agent_id, binding_index)
-SELECT id, 'a0000000-0000-4000-8000-000000000012', 2 FROM networks WHERE name = 'empty';
