@@ -31,6 +31,9 @@ pub enum Command {
     Db {
         #[command(flatten)]
         common: Common,
+        /// As neutron-db-manage has it; there is one.
+        #[arg(long, value_parser = ["neutron"])]
+        subproject: Option<String>,
         #[command(subcommand)]
         action: DbAction,
     },
@@ -84,6 +87,9 @@ pub enum DbAction {
     Current,
     /// Print every version of the schema, newest first, and which one this is.
     History,
+    /// Exit with 1 when the schema must be upgraded, for which servers are stopped, else with 0.
+    #[command(name = "has_offline_migrations")]
+    HasOfflineMigrations,
     /// Take over everything from a Neutron 29.0.0 database, which is only read.
     ///
     /// Can be run again until a server has run on what it brought.

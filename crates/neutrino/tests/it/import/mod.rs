@@ -35,7 +35,7 @@ async fn a_neutron_database_is_taken_over() {
     let before = theirs.checksums().await;
     let url = theirs.url();
 
-    let ours = Neutrino::new(None);
+    let ours = Neutrino::new("sqlite", None);
     killed(&theirs, &ours).await;
     let said = ours.import(&["--from", &url]);
     println!("{said}");
@@ -45,12 +45,12 @@ async fn a_neutron_database_is_taken_over() {
 
     let postgres = Postgres::start().expect("PostgreSQL");
     from_postgres(&url, &postgres, &ours).await;
-    let (mariadb, copied) = other_targets(&theirs, &postgres).await;
+    let [mariadb, in_postgres] = other_targets(&theirs, &postgres).await;
     assert_eq!(theirs.checksums().await, before, "the source was changed");
 
     let said = compare::everything(&theirs.api).await;
     println!("{:?}", compare::count(&said));
-    for target in [&ours, &mariadb, &copied] {
+    for target in [&ours, &mariadb, &in_postgres] {
         says_the_same(&said, target).await;
     }
     taken_over_again(&theirs, &ours).await;
@@ -105,21 +105,21 @@ async fn from_postgres(url: &str, postgres: &Postgres, ours: &Neutrino) {
 }
 
 /// Imports into MariaDB and PostgreSQL.
-async fn other_targets(theirs: &Neutron, postgres: &Postgres) -> (Neutrino, Neutrino) {
+async fn other_targets(theirs: &Neutron, postgres: &Postgres) -> [Neutrino; 2] {
     theirs.execute("CREATE DATABASE neutrino").await;
     copy::execute(&postgres.url(), "CREATE DATABASE neutrino").await;
     let url = theirs.url();
-    let targets = [&url, &postgres.url()].map(|url| {
+    let targets = [("mariadb", &url), ("postgres", &postgres.url())].map(|(name, url)| {
         let (server, _) = url.rsplit_once('/').expect("a database");
-        Neutrino::new(Some(&format!("{server}/neutrino")))
+        Neutrino::new(name, Some(&format!("{server}/neutrino")))
     });
     for target in &targets {
         target.import(&["--from", &url]);
         assert!(target.import(&["--from", &url]).contains(UNCHANGED), "not idempotent");
     }
-    let itself = Neutrino::new(Some(&url)).refuses(&["--from", &url]);
+    let itself = Neutrino::new("itself", Some(&url)).refuses(&["--from", &url]);
     assert!(itself.contains("the target is a Neutron database itself"), "{itself}");
-    targets.into()
+    targets
 }
 
 /// Our server on what was imported answers every GET as theirs does.
@@ -156,7 +156,7 @@ async fn taken_over_again(theirs: &Neutron, ours: &Neutrino) {
 async fn refused(url: &str, on: &Neutrino) {
     let said = on.refuses(&["--from", url]);
     assert!(said.contains("a server has run on the target since"), "{said}");
-    let other = Neutrino::new(None);
+    let other = Neutrino::new("other", None);
     let server = other.serve().await;
     let network = serde_json::json!({"name": "someone's"});
     other.api.create("networks", "network", network).await;

@@ -80,7 +80,7 @@ impl Neutron {
     /// An empty database with the schema of Neutron 29.0.0, and no server yet: `facts` are written
     /// into it before the server starts.
     pub async fn start(facts: &str) -> Self {
-        let dir = Dir::new("neutron");
+        let dir = Dir::new("import-neutron");
         let database = Mariadb::start().expect("MariaDB");
         let fill = |text: &str| {
             text.replace("{venv}", VENV)

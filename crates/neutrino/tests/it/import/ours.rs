@@ -40,9 +40,9 @@ pub struct Neutrino {
 }
 
 impl Neutrino {
-    /// A place for a database; `None` for a file of SQLite.
-    pub fn new(url: Option<&str>) -> Self {
-        let dir = Dir::new("neutrino");
+    /// A place called `name` for a database; `None` for a file of SQLite.
+    pub fn new(name: &str, url: Option<&str>) -> Self {
+        let dir = Dir::new(&format!("import-{name}"));
         let [api, bus] = [Port::take().expect("port"), Port::take().expect("port")];
         let text = [CONF, ML2].concat();
         let text = text
