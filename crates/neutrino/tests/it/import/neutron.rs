@@ -28,7 +28,8 @@ state_path = {dir}
 global_physnet_mtu = 1500
 # Agents that were written into the database stay alive.
 agent_down_time = 7200
-dhcp_agents_per_network = 2
+# There is nobody to tell, and each port would.
+dhcp_agent_notification = false
 notify_nova_on_port_status_changes = false
 notify_nova_on_port_data_changes = false
 [quotas]

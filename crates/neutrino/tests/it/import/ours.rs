@@ -18,7 +18,6 @@ bind_port = {api}
 auth_strategy = noauth
 state_path = {dir}
 agent_down_time = 7200
-dhcp_agents_per_network = 2
 [quotas]
 {quotas}
 [database]

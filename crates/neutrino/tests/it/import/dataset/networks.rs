@@ -217,7 +217,8 @@ pub async fn finish(api: &Api, nets: &Networks) {
     ] {
         api.put(&format!("{collection}/{resource}/tags"), &json!({"tags": tags})).await;
     }
-    // Given to an agent by hand.
-    let bound = "agents/a0000000-0000-4000-8000-000000000012/dhcp-networks";
-    api.post(bound, &json!({"network_id": nets.network("empty")})).await;
+    for (agent, network) in [(1, "main"), (2, "main"), (1, "shared"), (2, "vlan"), (2, "empty")] {
+        let bound = format!("agents/a0000000-0000-4000-8000-00000000001{agent}/dhcp-networks");
+        api.post(&bound, &json!({"network_id": nets.network(network)})).await;
+    }
 }
