@@ -38,7 +38,7 @@ pub mod subnetpools;
 pub mod tags;
 pub mod testing;
 pub mod time;
-mod url;
+pub mod url;
 
 pub use conn::{CHOSEN, Conn, StatementCounts, Tx};
 pub use db::Db;

@@ -9,7 +9,7 @@ use crate::{
 
 /// What the URL names.
 #[derive(Debug)]
-pub(crate) enum Target {
+pub enum Target {
     /// A file; `None`: a private one.
     Sqlite(Option<PathBuf>),
     /// A server.
@@ -17,14 +17,17 @@ pub(crate) enum Target {
 }
 
 /// A database of a server and how to connect to it.
-pub(crate) struct Server {
-    pub(crate) kind: ServerKind,
+pub struct Server {
+    /// The kind of server, and how to connect to it.
+    pub kind: ServerKind,
     shown: String,
 }
 
 /// The options of sqlx, by the kind of server.
-pub(crate) enum ServerKind {
+pub enum ServerKind {
+    /// MariaDB and MySQL.
     Mysql(Box<sqlx::mysql::MySqlConnectOptions>),
+    /// PostgreSQL.
     Postgres(Box<sqlx::postgres::PgConnectOptions>),
 }
 
@@ -37,7 +40,8 @@ impl Server {
     }
 
     /// The URL without its password.
-    pub(crate) fn shown(&self) -> &str {
+    #[must_use]
+    pub fn shown(&self) -> &str {
         &self.shown
     }
 }
@@ -63,7 +67,7 @@ pub(crate) struct Parts {
 ///
 /// # Errors
 /// Why it names no database.
-pub(crate) fn parse(url: &str) -> Result<Target, String> {
+pub fn parse(url: &str) -> Result<Target, String> {
     let (scheme, rest) = url.split_once("://").ok_or("it has no scheme")?;
     let shown = || redacted(url);
     match scheme {

@@ -1,7 +1,7 @@
 //! Carrying one table: source rows and rows of ours, both in the order of their key, walked side
 //! by side. Neither side is ever held whole.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use neutrino_db::{Conn, DbError, DbResult, Prepared};
@@ -15,10 +15,14 @@ use crate::{
     row::{self, Converted, LeftIds},
     select,
     source::{Source, Values},
-    target::{BATCH, Table},
+    target::{self, BATCH, Table},
 };
 
 type Row = Vec<Cell>;
+
+/// How long the target hears nothing while the source is waited for: well below the minute after
+/// which it gives a silent transaction up.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// What is remembered and told while rows are walked.
 pub struct Notes<'a> {
@@ -30,7 +34,7 @@ pub struct Notes<'a> {
 
 impl Notes<'_> {
     fn leave(&mut self, mapping: &Mapping, row: String, reason: String) {
-        (self.tell)(&Event::Left { table: mapping.from.into(), row: row.clone(), reason });
+        (self.tell)(&Event::Left { table: mapping.target.into(), row: row.clone(), reason });
         // Only what has a key of one column, its id, is referred to.
         if mapping.key.len() == 1 {
             self.left.insert((mapping.target, row));
@@ -77,13 +81,13 @@ pub async fn remove(
     let mut theirs = Theirs::new(source, mapping);
     let mut ours = Ours::default();
     let (mut gone, mut replaced) = (0, 0);
-    let mut next = theirs.next(&table, &mut notes).await?;
+    let mut next = theirs.next(&table, conn, &mut notes).await?;
     let mut deletes = Vec::new();
     while let Some(row) = ours.next(&table, conn).await? {
         while let Some(other) = &next
             && row::by_key(&table.key, other, &row).is_lt()
         {
-            next = theirs.next(&table, &mut notes).await?;
+            next = theirs.next(&table, conn, &mut notes).await?;
         }
         match &next {
             Some(other) if row::by_key(&table.key, other, &row).is_eq() => {
@@ -117,7 +121,7 @@ pub async fn write(
     let mut theirs = Theirs::new(source, mapping);
     let mut ours = Ours::default();
     let mut mine = ours.next(&writer.table, conn).await?;
-    while let Some(row) = theirs.next(&writer.table, notes).await? {
+    while let Some(row) = theirs.next(&writer.table, conn, notes).await? {
         while let Some(other) = &mine
             && row::by_key(&writer.table.key, other, &row).is_lt()
         {
@@ -163,12 +167,24 @@ impl<'a> Theirs<'a> {
         Self { mapping, rows: source.rows(&select), last: None, read: 0, left: 0 }
     }
 
+    /// The next row. While the source sorts, the target hears that we are there: it would end the
+    /// transaction otherwise.
+    async fn read(&mut self, conn: &Conn) -> DbResult<Option<Result<Values, ImportError>>> {
+        loop {
+            match tokio::time::timeout(SIGN_OF_LIFE, self.rows.next()).await {
+                Ok(row) => return Ok(row),
+                Err(_) => target::touch(conn).await?,
+            }
+        }
+    }
+
     async fn next(
         &mut self,
         table: &Table,
+        conn: &Conn,
         notes: &mut Notes<'_>,
     ) -> Result<Option<Row>, ImportError> {
-        while let Some(values) = self.rows.next().await {
+        while let Some(values) = self.read(conn).await? {
             let values = values?;
             self.read += 1;
             let name = || row::name(self.mapping, &values);
@@ -180,7 +196,7 @@ impl<'a> Theirs<'a> {
                         .is_some_and(|last| row::by_key(&table.key, last, &row).is_eq());
                     if !twice {
                         if let Some(what) = lost {
-                            let table = self.mapping.from.into();
+                            let table = self.mapping.target.into();
                             (notes.tell)(&Event::Lost { table, row: name(), what });
                         }
                         self.last = Some(row.clone());

@@ -7,6 +7,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use neutrino_db::{ip, time};
+use neutrino_types::constants::BOUND_DRIVERS;
+use serde_json::{Map, Value, json};
 
 /// `device_owner` of an interface of an HA router.
 pub const HA_INTERFACE: &str = "network:ha_router_replicated_interface";
@@ -39,26 +41,48 @@ pub enum Kind {
     Text,
 }
 
-/// A conversion: the kind of column it is for, and the function. An error says what is wrong with
-/// the value, without naming the column.
+/// A conversion of a source value, `None` being NULL. An error says what is wrong with the value,
+/// without naming the column.
 #[derive(Clone, Copy, Debug)]
 pub struct Convert {
     /// The kind of the column.
     pub kind: Kind,
-    /// The conversion of a value, `None` being NULL.
-    pub apply: fn(Option<&str>) -> Result<Cell, String>,
+    how: How,
 }
 
-const fn to_text(apply: fn(Option<&str>) -> Result<Cell, String>) -> Convert {
-    Convert { kind: Kind::Text, apply }
+type One = fn(Option<&str>) -> Result<Cell, String>;
+type Two = fn(Option<&str>, Option<&str>) -> Result<Cell, String>;
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    One(One),
+    Two(Two),
 }
 
-const fn to_int(apply: fn(Option<&str>) -> Result<Cell, String>) -> Convert {
-    Convert { kind: Kind::Int, apply }
+impl Convert {
+    /// The value for the column, from the source's value and, where the conversion needs it, that
+    /// of [`crate::mapping::Column::and`].
+    ///
+    /// # Errors
+    /// What is wrong with the value.
+    pub fn apply(&self, value: Option<&str>, and: Option<&str>) -> Result<Cell, String> {
+        match self.how {
+            How::One(apply) => apply(value),
+            How::Two(apply) => apply(value, and),
+        }
+    }
 }
 
-const fn to_flag(apply: fn(Option<&str>) -> Result<Cell, String>) -> Convert {
-    Convert { kind: Kind::Flag, apply }
+const fn to_text(apply: One) -> Convert {
+    Convert { kind: Kind::Text, how: How::One(apply) }
+}
+
+const fn to_int(apply: One) -> Convert {
+    Convert { kind: Kind::Int, how: How::One(apply) }
+}
+
+const fn to_flag(apply: One) -> Convert {
+    Convert { kind: Kind::Flag, how: How::One(apply) }
 }
 
 /// Text that must be there.
@@ -113,6 +137,19 @@ pub const COLLECTION: Convert = to_text(|value| match required(value)? {
     "securitygroups" => Ok(text("security_groups")),
     table => Ok(text(table)),
 });
+
+/// `vif_details`, and the driver that bound the port: Neutron adds it when it answers, we keep it.
+pub const VIF_DETAILS: Convert =
+    Convert { kind: Kind::Text, how: How::Two(|details, driver| Ok(text(bound(details, driver)))) };
+
+fn bound(details: Option<&str>, driver: Option<&str>) -> String {
+    let details = details.unwrap_or_default();
+    let Some(driver) = driver else { return details.into() };
+    // Details of a bound port are an object; what is none is nothing.
+    let mut all: Map<String, Value> = serde_json::from_str(details).unwrap_or_default();
+    all.insert(BOUND_DRIVERS.into(), json!({ "0": driver }));
+    Value::Object(all).to_string()
+}
 
 /// Whether `value` is true, as either backend writes it.
 #[must_use]

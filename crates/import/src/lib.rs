@@ -18,18 +18,17 @@ pub mod row;
 pub mod select;
 mod source;
 mod target;
-mod url;
 
 use std::collections::BTreeSet;
 
 use neutrino_db::{
     Conn, Db, DbError, imports,
     sea_query::{Alias, Expr, ExprTrait, Func, Query},
+    url,
 };
 
 pub use report::{Event, LeftCount, Report, TableCount};
 pub use source::HEADS;
-pub use url::SourceUrl;
 
 use crate::{
     carry::Notes,
@@ -106,12 +105,20 @@ pub enum ImportError {
 /// # Errors
 /// [`ImportError`]; nothing was changed then.
 pub async fn import(
-    url: &SourceUrl,
+    url: &str,
     db: &Db,
     overwrite: bool,
     tell: &mut (dyn FnMut(&Event) + Send),
 ) -> Result<Report, ImportError> {
-    let mut source = Source::open(url).await?;
+    let server = match url::parse(url) {
+        Ok(url::Target::Server(server)) => server,
+        Ok(url::Target::Sqlite(_)) => {
+            let reason = "Neutron keeps its data in mysql:// or postgresql://".into();
+            return Err(ImportError::Url { reason });
+        }
+        Err(reason) => return Err(ImportError::Url { reason }),
+    };
+    let mut source = Source::open(&server).await?;
     let tables = tables_of(&mut source).await?;
     check_source(&mut source, &tables).await?;
     if imports::is_neutron(db).await {
@@ -137,7 +144,7 @@ pub async fn import(
         report.tables.push(count);
     }
     report.left = leave(&mut source, &tables, &mut notes).await?;
-    imports::record(&tx, &url.to_string()).await?;
+    imports::record(&tx, server.shown()).await?;
     tx.commit().await?;
     source.close().await?;
     Ok(report)

@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Event {
     /// A row that is not carried.
     Left {
-        /// The source table.
+        /// The table: of ours, or the source's where we have none.
         table: String,
         /// The row's name: its key.
         row: String,
@@ -16,7 +16,7 @@ pub enum Event {
     },
     /// A row that lost something on the way.
     Lost {
-        /// The source table.
+        /// The table of ours.
         table: String,
         /// The row's name: its key.
         row: String,

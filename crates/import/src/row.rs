@@ -24,6 +24,8 @@ pub enum Converted {
 #[must_use]
 pub fn convert(mapping: &Mapping, values: &Values, left: &LeftIds) -> Converted {
     let (own, rest) = values.split_at(mapping.columns.len().min(values.len()));
+    let seconds = mapping.columns.iter().filter(|column| column.and.is_some()).count();
+    let (seconds, rest) = rest.split_at(seconds.min(rest.len()));
     let (refers, looks_at) = rest.split_at(mapping.refers.len().min(rest.len()));
     let verdict = (mapping.judge)(looks_at);
     if let Verdict::Leave(reason) = verdict {
@@ -36,8 +38,10 @@ pub fn convert(mapping: &Mapping, values: &Values, left: &LeftIds) -> Converted 
             return Converted::Left(format!("its {column}, {id} of {table}, is not carried"));
         }
     }
+    let mut seconds = seconds.iter();
     let cells = mapping.columns.iter().zip(own).map(|(column, value)| {
-        (column.convert.apply)(value.as_deref()).map_err(|e| format!("{}: {e}", column.to))
+        let and = column.and.and_then(|_| seconds.next()).and_then(|and| and.as_deref());
+        column.convert.apply(value.as_deref(), and).map_err(|e| format!("{}: {e}", column.to))
     });
     match cells.collect() {
         Ok(cells) => Converted::Row(

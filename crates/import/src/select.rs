@@ -49,15 +49,17 @@ impl Dialect {
     }
 }
 
-/// What `mapping` reads. The columns are those of [`Mapping::columns`], then the ids of
-/// [`Mapping::refers`], then [`Mapping::looks_at`].
+/// What `mapping` reads. The columns are those of [`Mapping::columns`], then the second values
+/// some of them have, then the ids of [`Mapping::refers`], then [`Mapping::looks_at`].
 #[must_use]
 pub fn select(mapping: &Mapping, dialect: Dialect) -> SelectStatement {
     let mut out = Query::select();
     for column in mapping.columns {
         out.expr(dialect.text(value(column)));
     }
-    for at in mapping.refers.iter().map(|(at, _)| at).chain(mapping.looks_at) {
+    let seconds = mapping.columns.iter().filter_map(|column| column.and.as_ref());
+    let refers = mapping.refers.iter().map(|(at, _)| at);
+    for at in seconds.chain(refers).chain(mapping.looks_at) {
         out.expr(dialect.text(col(*at)));
     }
     out.from(mapping.from);
@@ -118,6 +120,7 @@ fn condition(join: &Join) -> Cond {
         let column = Expr::col((join.table, *column));
         all = all.add(match equal {
             Equal::To(at) => column.equals(*at),
+            Equal::Number(number) => column.eq(*number),
             Equal::Text(text) => column.eq(*text),
         });
     }

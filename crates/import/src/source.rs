@@ -1,12 +1,15 @@
 //! The Neutron database that is read: one read-only transaction, values as text.
 
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
-use neutrino_db::sea_query::SelectStatement;
+use neutrino_db::{
+    sea_query::SelectStatement,
+    url::{Server, ServerKind},
+};
 use sqlx::{
     AssertSqlSafe, Connection, Database, Decode, Executor, MySqlConnection, PgConnection, Row,
 };
 
-use crate::{ImportError, select::Dialect, url::SourceUrl};
+use crate::{ImportError, select::Dialect};
 
 /// The revisions of Neutron 29.0.0's schema, one of each of its two branches.
 pub const HEADS: [&str; 2] = ["5c85685d616d", "c7f8d9e0f1a2"];
@@ -32,15 +35,17 @@ impl Source {
     ///
     /// # Errors
     /// [`ImportError::Source`]: no connection, or the transaction was refused.
-    pub async fn open(url: &SourceUrl) -> Result<Self, ImportError> {
-        let failed =
-            |source| ImportError::Source { attempted: format!("connecting to {url}"), source };
-        let connection = match url {
-            SourceUrl::Mysql(options) => {
+    pub async fn open(server: &Server) -> Result<Self, ImportError> {
+        let failed = |source| ImportError::Source {
+            attempted: format!("connecting to {}", server.shown()),
+            source,
+        };
+        let connection = match &server.kind {
+            ServerKind::Mysql(options) => {
                 let connection = MySqlConnection::connect_with(options).await;
                 Link::Mysql(connection.map_err(failed)?)
             }
-            SourceUrl::Postgres(options) => {
+            ServerKind::Postgres(options) => {
                 let connection = PgConnection::connect_with(options).await;
                 Link::Postgres(connection.map_err(failed)?)
             }

@@ -118,6 +118,14 @@ impl Table {
     }
 }
 
+/// Runs a statement that does nothing.
+///
+/// # Errors
+/// What the database refused.
+pub async fn touch(conn: &Conn) -> DbResult<()> {
+    conn.fetch_one(&Query::select().expr(Expr::val(1)).to_owned()).await.map(|_| ())
+}
+
 fn value(cell: &Cell) -> SimpleExpr {
     match cell {
         Cell::Null => Expr::null(),

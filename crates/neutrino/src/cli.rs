@@ -31,6 +31,9 @@ pub enum Command {
     Db {
         #[command(flatten)]
         common: Common,
+        /// As neutron-db-manage has it; there is one.
+        #[arg(long, value_parser = ["neutron"])]
+        subproject: Option<String>,
         #[command(subcommand)]
         action: DbAction,
     },
@@ -84,6 +87,9 @@ pub enum DbAction {
     Current,
     /// Print every version of the schema, newest first, and which one this is.
     History,
+    /// Exit with 1 when the schema must be upgraded, for which servers are stopped, else with 0.
+    #[command(name = "has_offline_migrations")]
+    HasOfflineMigrations,
     /// Take over everything from a Neutron 29.0.0 database, which is only read.
     ///
     /// Can be run again until a server has run on what it brought.
@@ -92,13 +98,12 @@ pub enum DbAction {
 
 /// What is taken over, and how.
 #[derive(Debug, Clone, Args)]
-#[group(id = "source", required = true, multiple = false, args = ["from", "from_config"])]
 pub struct ImportArgs {
     /// URL of the Neutron database, as its neutron.conf has it.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", required_unless_present = "from_config")]
     pub from: Option<String>,
     /// Neutron's neutron.conf, which has the URL: no password on the command line.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "from")]
     pub from_config: Option<PathBuf>,
     /// Also when a server has run on the last import: what it changed is lost.
     #[arg(long)]
@@ -215,6 +220,16 @@ mod tests {
     #[test]
     fn command_tree_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_import_has_one_source() {
+        let parsed = |line: &str| {
+            let words = ["neutrino", "db", "import"].into_iter().chain(line.split_whitespace());
+            Cli::try_parse_from(words).is_ok()
+        };
+        assert!(parsed("--from mysql://a/b --overwrite") && parsed("--from-config c"));
+        assert!(!parsed("--overwrite") && !parsed("--from mysql://a/b --from-config c"));
     }
 
     fn agents(line: &str) -> Vec<(Vec<AgentRole>, Vec<PathBuf>)> {

@@ -39,6 +39,10 @@ mod tests {
             rewritten(&["/usr/bin/neutron-openvswitch-agent", "--config-file", "a"]),
             ["neutrino", "agent", "openvswitch", "--config-file", "a"]
         );
+        assert_eq!(
+            rewritten(&["neutron-db-manage", "--subproject", "neutron", "upgrade", "heads"]),
+            ["neutrino", "db", "--subproject", "neutron", "upgrade", "heads"]
+        );
         assert_eq!(rewritten(&["./neutrino", "server"]), ["neutrino", "server"]);
     }
 }

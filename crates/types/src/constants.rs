@@ -62,6 +62,9 @@ pub mod vif_type {
     pub const OVS: &str = "ovs";
 }
 
+/// Key of `binding:vif_details`: which driver bound the port at which level.
+pub const BOUND_DRIVERS: &str = "bound_drivers";
+
 /// `remote_group_id` of a default security group rule that means the group the rule will be in.
 pub const PARENT_GROUP: &str = "PARENT";
 

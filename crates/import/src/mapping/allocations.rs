@@ -108,7 +108,7 @@ const TAGS: Mapping = Mapping {
         tagged!("securitygroups"),
     ],
     columns: &[
-        Column { to: T::ResourceId.name(), from: TAGGED, convert: convert::TEXT },
+        Column { to: T::ResourceId.name(), from: TAGGED, and: None, convert: convert::TEXT },
         column(T::Tag.name(), &[("tags", "tag")], convert::TEXT),
         column(T::ResourceType.name(), &[(STANDARD, "resource_type")], convert::COLLECTION),
     ],

@@ -85,6 +85,8 @@ pub struct Join {
 pub enum Equal {
     /// Another column.
     To(At),
+    /// A number.
+    Number(i64),
     /// A text.
     Text(&'static str),
 }
@@ -96,13 +98,15 @@ pub struct Column {
     pub to: &'static str,
     /// Where its value is in the source; the first one that is not NULL.
     pub from: &'static [At],
+    /// Where a second value is that the conversion needs.
+    pub and: Option<At>,
     /// How the value becomes ours.
     pub convert: Convert,
 }
 
 /// `to` from one source column.
 pub const fn column(to: &'static str, from: &'static [At; 1], convert: Convert) -> Column {
-    Column { to, from, convert }
+    Column { to, from, and: None, convert }
 }
 
 /// Nothing to look at.

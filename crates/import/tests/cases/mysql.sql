@@ -141,8 +141,9 @@ SELECT CAST(`provisioningblocks`.`entity` AS char), CAST(`ports`.`id` AS char), 
   LEFT JOIN `ports` ON `ports`.`standard_attr_id` = `provisioningblocks`.`standard_attr_id`
   ORDER BY CAST(`ports`.`id` AS binary) ASC, CAST(`provisioningblocks`.`entity` AS binary) ASC;
 -- ml2_port_bindings
-SELECT CAST(`ml2_port_bindings`.`port_id` AS char), CAST(`ml2_port_bindings`.`host` AS char), CAST(`ml2_port_bindings`.`vnic_type` AS char), CAST(`ml2_port_bindings`.`profile` AS char), CAST(`ml2_port_bindings`.`vif_type` AS char), CAST(`ml2_port_bindings`.`vif_details` AS char), CAST(`ml2_port_bindings`.`status` AS char), CAST(`ml2_port_bindings`.`port_id` AS char)
+SELECT CAST(`ml2_port_bindings`.`port_id` AS char), CAST(`ml2_port_bindings`.`host` AS char), CAST(`ml2_port_bindings`.`vnic_type` AS char), CAST(`ml2_port_bindings`.`profile` AS char), CAST(`ml2_port_bindings`.`vif_type` AS char), CAST(`ml2_port_bindings`.`vif_details` AS char), CAST(`ml2_port_bindings`.`status` AS char), CAST(`ml2_port_binding_levels`.`driver` AS char), CAST(`ml2_port_bindings`.`port_id` AS char)
   FROM `ml2_port_bindings`
+  LEFT JOIN `ml2_port_binding_levels` ON `ml2_port_binding_levels`.`port_id` = `ml2_port_bindings`.`port_id` AND `ml2_port_binding_levels`.`host` = `ml2_port_bindings`.`host` AND `ml2_port_binding_levels`.`level` = 0
   ORDER BY CAST(`ml2_port_bindings`.`port_id` AS binary) ASC, CAST(`ml2_port_bindings`.`host` AS binary) ASC;
 -- ml2_port_binding_levels
 SELECT CAST(`ml2_port_binding_levels`.`port_id` AS char), CAST(`ml2_port_binding_levels`.`host` AS char), CAST(`ml2_port_binding_levels`.`level` AS char), CAST(`ml2_port_binding_levels`.`driver` AS char), CAST(`ml2_port_binding_levels`.`segment_id` AS char), CAST(`ml2_port_binding_levels`.`port_id` AS char), CAST(`ml2_port_binding_levels`.`segment_id` AS char)

@@ -141,8 +141,9 @@ SELECT CAST("provisioningblocks"."entity" AS text), CAST("ports"."id" AS text), 
   LEFT JOIN "ports" ON "ports"."standard_attr_id" = "provisioningblocks"."standard_attr_id"
   ORDER BY convert_to("ports"."id", 'UTF8') ASC, convert_to("provisioningblocks"."entity", 'UTF8') ASC;
 -- ml2_port_bindings
-SELECT CAST("ml2_port_bindings"."port_id" AS text), CAST("ml2_port_bindings"."host" AS text), CAST("ml2_port_bindings"."vnic_type" AS text), CAST("ml2_port_bindings"."profile" AS text), CAST("ml2_port_bindings"."vif_type" AS text), CAST("ml2_port_bindings"."vif_details" AS text), CAST("ml2_port_bindings"."status" AS text), CAST("ml2_port_bindings"."port_id" AS text)
+SELECT CAST("ml2_port_bindings"."port_id" AS text), CAST("ml2_port_bindings"."host" AS text), CAST("ml2_port_bindings"."vnic_type" AS text), CAST("ml2_port_bindings"."profile" AS text), CAST("ml2_port_bindings"."vif_type" AS text), CAST("ml2_port_bindings"."vif_details" AS text), CAST("ml2_port_bindings"."status" AS text), CAST("ml2_port_binding_levels"."driver" AS text), CAST("ml2_port_bindings"."port_id" AS text)
   FROM "ml2_port_bindings"
+  LEFT JOIN "ml2_port_binding_levels" ON "ml2_port_binding_levels"."port_id" = "ml2_port_bindings"."port_id" AND "ml2_port_binding_levels"."host" = "ml2_port_bindings"."host" AND "ml2_port_binding_levels"."level" = 0
   ORDER BY convert_to("ml2_port_bindings"."port_id", 'UTF8') ASC, convert_to("ml2_port_bindings"."host", 'UTF8') ASC;
 -- ml2_port_binding_levels
 SELECT CAST("ml2_port_binding_levels"."port_id" AS text), CAST("ml2_port_binding_levels"."host" AS text), CAST("ml2_port_binding_levels"."level" AS text), CAST("ml2_port_binding_levels"."driver" AS text), CAST("ml2_port_binding_levels"."segment_id" AS text), CAST("ml2_port_binding_levels"."port_id" AS text), CAST("ml2_port_binding_levels"."segment_id" AS text)

@@ -68,7 +68,7 @@ fn keys_and_references_are_of_the_tables_they_name() {
         }
         let sources: Vec<_> =
             std::iter::once(mapping.from).chain(mapping.joins.iter().map(|j| j.table)).collect();
-        let columns = mapping.columns.iter().flat_map(|c| c.from);
+        let columns = mapping.columns.iter().flat_map(|c| c.from.iter().chain(&c.and));
         let refers = mapping.refers.iter().map(|(at, _)| at);
         for (table, column) in columns.chain(refers).chain(mapping.looks_at) {
             assert!(sources.contains(table), "{}: {table}.{column}", mapping.target);

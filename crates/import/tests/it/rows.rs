@@ -17,8 +17,9 @@ fn row(mapping: &Mapping, values: &[(&str, &str)]) -> Vec<Option<String>> {
         values.iter().find(|(at, _)| *at == name).map(|(_, value)| (*value).to_string())
     };
     let columns = mapping.columns.iter().map(|c| c.from.iter().find_map(of));
-    let rest = mapping.refers.iter().map(|(at, _)| at).chain(mapping.looks_at).map(of);
-    columns.chain(rest).collect()
+    let seconds = mapping.columns.iter().filter_map(|c| c.and.as_ref());
+    let refers = mapping.refers.iter().map(|(at, _)| at);
+    columns.chain(seconds.chain(refers).chain(mapping.looks_at).map(of)).collect()
 }
 
 const ROUTER: &[(&str, &str)] = &[

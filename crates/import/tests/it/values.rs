@@ -24,6 +24,7 @@ const ALL: &[(&str, Convert)] = &[
     ("NETWORK", c::NETWORK),
     ("DEVICE_OWNER", c::DEVICE_OWNER),
     ("COLLECTION", c::COLLECTION),
+    ("VIF_DETAILS", c::VIF_DETAILS),
 ];
 
 /// Values as sources hold them.
@@ -52,17 +53,32 @@ fn every_conversion_of_every_value() {
     for (name, convert) in ALL {
         out.push_str(&format!("{name} ({:?})\n", convert.kind));
         for value in VALUES {
-            out.push_str(&format!("  {value:?} -> {:?}\n", (convert.apply)(*value)));
+            out.push_str(&format!("  {value:?} -> {:?}\n", convert.apply(*value, None)));
         }
     }
     golden::check("values.txt", &out);
+}
+
+#[test]
+fn vif_details_name_the_driver() {
+    let of = |details, driver| match c::VIF_DETAILS.apply(details, driver) {
+        Ok(Cell::Text(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        of(Some(r#"{"port_filter": true}"#), Some("openvswitch")),
+        r#"{"port_filter":true,"bound_drivers":{"0":"openvswitch"}}"#
+    );
+    assert_eq!(of(Some(""), Some("l2")), r#"{"bound_drivers":{"0":"l2"}}"#);
+    assert_eq!(of(Some("not JSON"), Some("l2")), r#"{"bound_drivers":{"0":"l2"}}"#);
+    assert_eq!(of(None, None), "");
 }
 
 proptest! {
     #[test]
     fn any_text_is_answered_with_a_value_of_the_kind(s in ".{0,40}") {
         for (_, convert) in ALL {
-            let kind = match (convert.apply)(Some(&s)) {
+            let kind = match convert.apply(Some(&s), Some(&s)) {
                 Ok(Cell::Text(_)) => Kind::Text,
                 Ok(Cell::Int(_)) => Kind::Int,
                 Ok(Cell::Flag(_)) => Kind::Flag,

@@ -1,6 +1,10 @@
 //! Ports and their bindings as the API shows them.
 
-use neutrino_types::{Attrs, constants::device_owner, constants::vif_type};
+use neutrino_types::{
+    Attrs,
+    constants::{BOUND_DRIVERS, device_owner, vif_type},
+};
+use serde_json::Value;
 
 use super::{JsonWriter, Sink, View, json_object};
 use crate::{
@@ -61,16 +65,20 @@ fn fill(out: &mut impl Sink, p: &Port, dns: Option<&Dns>) {
     }
 }
 
-/// A binding as the `bindings` sub-collection shows it.
+/// A binding as the `bindings` sub-collection shows it: `bound_drivers` are the port's.
 #[must_use]
 pub fn binding(b: Binding, project_id: &str) -> Attrs {
+    let mut vif_details = json_object(&b.vif_details);
+    if let Value::Object(details) = &mut vif_details {
+        details.shift_remove(BOUND_DRIVERS);
+    }
     let mut out = View::with_capacity(7);
     out.set("host", b.host)
         .set("vif_type", b.vif_type)
         .set("vnic_type", b.vnic_type)
         .set("status", b.status)
         .set("profile", json_object(&b.profile))
-        .set("vif_details", json_object(&b.vif_details))
+        .set("vif_details", vif_details)
         .set("project_id", project_id);
     out.done()
 }

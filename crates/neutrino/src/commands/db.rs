@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use neutrino_conf::{Conf, opts};
 use neutrino_db::{Db, migrations};
-use neutrino_import::SourceUrl;
 
 use super::{Failure, service};
 use crate::cli::{Common, DbAction, ImportArgs};
@@ -19,6 +18,13 @@ pub fn run(common: &Common, action: &DbAction) -> Result<ExitCode, Failure> {
             DbAction::Upgrade { .. } => upgrade(&db).await?,
             DbAction::Current => {
                 println!("{}", db.current_revision().await?.as_deref().unwrap_or("<none>"));
+            }
+            DbAction::HasOfflineMigrations => {
+                let current = db.current_revision().await?;
+                if !migrations::pending(current.as_deref())?.is_empty() {
+                    println!("The schema is at {}.", current.as_deref().unwrap_or("<none>"));
+                    return Ok(ExitCode::FAILURE);
+                }
             }
             DbAction::History => print!("{}", history(db.current_revision().await?.as_deref())),
             DbAction::Import(args) => import(&db, args).await?,
@@ -60,7 +66,6 @@ async fn import(db: &Db, args: &ImportArgs) -> Result<(), Failure> {
         }
         (None, None) => return Err("name the source: --from or --from-config".into()),
     };
-    let url: SourceUrl = url.parse()?;
     let tell = &mut |event: &neutrino_import::Event| println!("{event}");
     let report = neutrino_import::import(&url, db, args.overwrite, tell).await?;
     print!("{report}");

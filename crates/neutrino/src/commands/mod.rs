@@ -26,7 +26,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             agents::run(&groups)
         }
         Command::Lab(lab) => Ok(neutrino_lab::run(lab)?),
-        Command::Db { common, action } => db::run(&common, &action),
+        Command::Db { common, action, .. } => db::run(&common, &action),
         Command::ConfigSample { file } => {
             print!("{}", neutrino_conf::sample(&file.options()));
             Ok(ExitCode::SUCCESS)

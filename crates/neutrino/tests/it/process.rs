@@ -66,17 +66,21 @@ pub struct Process {
 impl Process {
     /// Starts `neutrino ARGS` in `dir`; what it says goes to `NAME.log` there.
     pub fn start(dir: &Dir, name: &str, args: &[&str]) -> Self {
+        Self::start_as(dir, name, Command::new(env!("CARGO_BIN_EXE_neutrino")).args(args))
+    }
+
+    /// Starts `command` in `dir`; what it says goes to `NAME.log` there.
+    pub fn start_as(dir: &Dir, name: &str, command: &mut Command) -> Self {
         let log = dir.path().join(format!("{name}.log"));
         let out = fs::OpenOptions::new().create(true).append(true).open(&log).expect("log");
-        let child = Command::new(env!("CARGO_BIN_EXE_neutrino"))
-            .args(args)
+        let child = command
             .current_dir(dir.path())
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(out)
             .spawn()
-            .expect("neutrino starts");
+            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
         Self { child, log }
     }
 

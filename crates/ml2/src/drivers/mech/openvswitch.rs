@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use neutrino_db::agents::Agent;
 use neutrino_types::{
     ApiResult, Attrs, NetworkType,
-    constants::{agent_type, vif_type},
+    constants::{BOUND_DRIVERS, agent_type, vif_type},
 };
 use serde_json::Value;
 
@@ -64,7 +64,7 @@ fn vif_details(agent: &Agent, level: &str) -> Attrs {
     }
     let mut drivers = Attrs::new();
     drivers.insert("0".into(), level.into());
-    out.insert("bound_drivers".into(), drivers.into());
+    out.insert(BOUND_DRIVERS.into(), drivers.into());
     out
 }
 

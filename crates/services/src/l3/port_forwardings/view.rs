@@ -4,7 +4,7 @@ use neutrino_db::port_forwardings::PortForwarding;
 use neutrino_types::Attrs;
 use serde_json::{Value, json};
 
-/// All attributes of a port forwarding; single ports are null where there are several.
+/// All attributes of a port forwarding; single ports are left out where there are several.
 pub(super) fn port_forwarding(p: &PortForwarding) -> Attrs {
     let pairs = [
         ("id", json!(p.id)),
@@ -17,11 +17,11 @@ pub(super) fn port_forwarding(p: &PortForwarding) -> Attrs {
         ("external_port_range", json!(p.external.to_string())),
         ("internal_port_range", json!(p.internal.to_string())),
     ];
-    pairs.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+    let there = pairs.into_iter().filter(|(_, value)| !value.is_null());
+    there.map(|(name, value)| (name.to_string(), value)).collect()
 }
 
-/// What a floating IP shows of its port forwardings: single ports are left out where there are
-/// several.
+/// What a floating IP shows of its port forwardings.
 pub(in crate::l3) fn of_floating_ip(forwardings: &[PortForwarding]) -> Value {
     let shown = [
         "id",
@@ -33,7 +33,7 @@ pub(in crate::l3) fn of_floating_ip(forwardings: &[PortForwarding]) -> Value {
     ];
     let one = |p: &PortForwarding| {
         let mut attrs = port_forwarding(p);
-        attrs.retain(|name, value| shown.contains(&name.as_str()) && !value.is_null());
+        attrs.retain(|name, _| shown.contains(&name.as_str()));
         Value::Object(attrs)
     };
     forwardings.iter().map(one).collect()
