@@ -5,7 +5,7 @@ use std::sync::Arc;
 use neutrino_api_defs::Offer;
 use neutrino_callbacks::Registry;
 use neutrino_conf::{Conf, opts};
-use neutrino_db::{Db, DbOptions, imports};
+use neutrino_db::{Db, imports};
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
     AddressGroups, AddressScopes, AgentConfig, Agents, AvailabilityZones, DhcpConfig,
@@ -18,6 +18,7 @@ use neutrino_types::ResourcePlugin;
 
 use crate::{
     ServerError,
+    config::DatabaseConfig,
     rpc::{Bus, RpcNotifier},
 };
 
@@ -85,9 +86,8 @@ impl Parts {
     /// # Errors
     /// [`ServerError`] naming the part.
     pub async fn build(conf: &Conf, bus: &Bus) -> Result<Self, ServerError> {
-        let sqlite_readers = usize::try_from(conf.get(&opts::database::READERS)).unwrap_or(1);
-        let options = DbOptions { sqlite_readers, ..DbOptions::default() };
-        let db = Db::open_with(&conf.get(&opts::database::CONNECTION), options).await?;
+        let database = DatabaseConfig::from_conf(conf);
+        let db = Db::open_with(&database.url, database.options).await?;
         db.upgrade().await?;
         imports::mark_used(&db).await?;
         let registry = Arc::new(Registry::new());

@@ -14,13 +14,14 @@ mod l3;
 mod metadata;
 mod notifier;
 mod resync;
+mod retried;
 mod security_groups;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use neutrino_conf::{Conf, opts};
 use neutrino_rpc::{
-    Dispatcher, Endpoint, RpcClient,
+    Endpoint, RpcClient,
     client::Timeouts,
     topics,
     transport::{
@@ -39,6 +40,7 @@ pub use l2::L2Plugin;
 pub use l3::L3Endpoint;
 pub use metadata::MetadataEndpoint;
 pub use notifier::RpcNotifier;
+use retried::dispatcher;
 pub use security_groups::SecurityGroupsEndpoint;
 
 /// What RPC takes from the configuration.
@@ -169,6 +171,7 @@ pub async fn start(
     config: &RpcConfig,
     services: Services,
 ) -> Result<RpcHandle, ServerError> {
+    let retries = services.db.retries();
     let reports =
         Arc::new(ReportsEndpoint::new(services.agents, Arc::clone(&services.l2), services.db));
     let groups = Arc::new(SecurityGroupsEndpoint::new(Arc::clone(&services.l2)));
@@ -176,16 +179,16 @@ pub async fn start(
     // As in Neutron, reports are also served on the plugin's topic.
     let mut endpoints: Vec<Arc<dyn Endpoint>> = vec![l2, groups, Arc::clone(&reports) as _];
     endpoints.extend(services.endpoints);
-    let plugin = Dispatcher::new(endpoints);
+    let plugin = dispatcher(endpoints, retries);
     let listen = |topic, dispatcher| {
         let transport = bus.side.transport();
         async move { transport.listen(topic, &config.host, Arc::new(dispatcher)).await }
     };
     listen(topics::PLUGIN, plugin).await.map_err(ServerError::Rpc)?;
-    listen(topics::L3_PLUGIN, Dispatcher::new(services.l3_endpoints))
+    listen(topics::L3_PLUGIN, dispatcher(services.l3_endpoints, retries))
         .await
         .map_err(ServerError::Rpc)?;
-    listen(topics::REPORTS, Dispatcher::new(vec![reports])).await.map_err(ServerError::Rpc)?;
+    listen(topics::REPORTS, dispatcher(vec![reports], retries)).await.map_err(ServerError::Rpc)?;
     let listener = match (&bus.side, &config.bus) {
         (ServerSide::Embedded(broker), ServerBus::Embedded(Some(listen))) => Some(
             Listener::bind(Arc::clone(broker), listen.clone()).await.map_err(ServerError::Rpc)?,
