@@ -58,7 +58,7 @@ async fn refusals_are_told_apart() {
     assert!(matches!(error, DbError::Constraint { .. }), "{error}");
     if db.dialect() != Dialect::Sqlite {
         let error = tx.execute(&quota(&"long".repeat(100), 1)).await.expect_err("too long");
-        assert!(matches!(error, DbError::Constraint { .. }), "{error}");
+        assert!(matches!(error, DbError::Unfit { .. }), "{error}");
     }
     tx.execute(&quota("p", 1)).await.expect("goes on");
 }

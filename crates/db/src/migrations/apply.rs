@@ -178,11 +178,11 @@ fn mark(migration: &Migration, n: i64, refused: bool) -> DbResult<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migrations::ALL;
+    use crate::{migrations::ALL, testing};
 
     #[tokio::test]
     async fn servers_that_start_at_a_time_upgrade_once() {
-        let db = Db::open_as_is("sqlite://").await.expect("database");
+        let db = testing::empty_db().await.expect("database");
         let (one, two) = tokio::join!(db.upgrade(), db.upgrade());
         let mut applied = [one.expect("one"), two.expect("two")].concat();
         applied.sort_unstable();
@@ -193,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_migration_that_was_cut_short_goes_on_where_it_was() {
-        let db = Db::open_as_is("sqlite://").await.expect("database");
+        let db = testing::empty_db().await.expect("database");
         if db.dialect() != Dialect::Mysql {
             // A migration is one transaction.
             return;
@@ -212,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn tables_of_others_are_not_taken_over() {
-        let db = Db::open_as_is("sqlite://").await.expect("database");
+        let db = testing::empty_db().await.expect("database");
         let tx = db.begin_unordered().await.expect("begin");
         let theirs = vec!["CREATE TABLE networks (id INTEGER)".to_string()];
         tx.execute_ddl(theirs).await.expect("theirs");
