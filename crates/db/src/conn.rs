@@ -19,6 +19,7 @@ use crate::{
     Dialect,
     backend::Session,
     error::{DbError, DbResult},
+    retry,
     row::{Row, RowRef},
     statement::{Prepared, Rendered},
 };
@@ -256,7 +257,9 @@ impl Tx {
     /// [`DbError::CommitUnknown`] when the connection was lost before the answer; what the database
     /// refused, in which case nothing is kept.
     pub async fn commit(self) -> DbResult<()> {
-        self.0.session.end(true).await
+        self.0.session.end(true).await?;
+        retry::committed();
+        Ok(())
     }
 }
 

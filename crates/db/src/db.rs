@@ -3,7 +3,7 @@
 use std::{any::Any, path::Path, sync::Arc};
 
 use crate::{
-    Dialect,
+    Dialect, Retries,
     backend::{Backend, Session, remote, script::Begin, sqlite},
     conn::{Conn, Counters, StatementCounts, Tx},
     error::{DbError, DbResult},
@@ -18,6 +18,7 @@ use crate::{
 pub struct Db {
     backend: Arc<Backend>,
     counters: Arc<Counters>,
+    retries: Retries,
 }
 
 impl Db {
@@ -63,6 +64,7 @@ impl Db {
         kept: Option<Box<dyn Any + Send + Sync>>,
     ) -> DbResult<Self> {
         let wrong = |reason: String| DbError::Url { url: url::redacted(url), reason };
+        let retries = options.retries;
         let backend = match url::parse(url).map_err(wrong)? {
             Target::Server(server) => {
                 Backend::Remote(Arc::new(remote::Pool::open(server, options, kept).await?))
@@ -89,13 +91,19 @@ impl Db {
                 })??))
             }
         };
-        Ok(Self { backend: Arc::new(backend), counters: Arc::default() })
+        Ok(Self { backend: Arc::new(backend), counters: Arc::default(), retries })
     }
 
     /// What the database speaks.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.backend.dialect()
+    }
+
+    /// How requests and calls that lost a race or the database are to be tried again.
+    #[must_use]
+    pub fn retries(&self) -> Retries {
+        self.retries
     }
 
     /// A snapshot for reading. See [`Conn`].

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Retries;
+
 /// Most snapshots of SQLite open at once by default; more readers wait their turn.
 pub const DEFAULT_READERS: usize = 8;
 
@@ -22,8 +24,13 @@ pub struct DbOptions {
     pub max_retries: Option<u32>,
     /// Time between tries to connect at start.
     pub retry_interval: Duration,
+    /// How what lost a race or its connection is tried again.
+    pub retries: Retries,
     /// `sql_mode` of MariaDB/MySQL sessions; empty: the server's.
     pub mysql_sql_mode: String,
+    /// `wsrep_sync_wait` of the sessions of a Galera cluster: what a read waits for, so that it
+    /// sees what another node has committed.
+    pub mysql_wsrep_sync_wait: Option<u32>,
 }
 
 impl Default for DbOptions {
@@ -36,7 +43,9 @@ impl Default for DbOptions {
             connection_recycle_time: Some(Duration::from_secs(3600)),
             max_retries: Some(10),
             retry_interval: Duration::from_secs(10),
+            retries: Retries::default(),
             mysql_sql_mode: "TRADITIONAL".into(),
+            mysql_wsrep_sync_wait: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What ports cost in the plugin, statements and CPU time of the whole process, without HTTP.
 //!
-//! `cargo run --release -p neutrino-ml2 --example port_cost -- [ports in the subnet]`
+//! `cargo run --release -p neutrino-ml2 --example port_cost -- [ports in the subnet]`, on SQLite or
+//! on the server whose URL is in `NEUTRINO_TEST_DATABASE` (see `neutrino_db::testing`).
 
 use std::{future::Future, sync::Arc, time::Instant};
 
@@ -41,7 +42,7 @@ fn attrs(value: Value) -> Attrs {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fill: usize = std::env::args().nth(1).map_or(Ok(1000), |a| a.parse())?;
-    let db = Db::open("sqlite://").await?;
+    let db = neutrino_db::testing::db().await?;
     let config = neutrino_conf::Conf::parse_str(
         "[ml2]\nproject_network_types = vxlan\n[ml2_type_vxlan]\nvni_ranges = 1:16777215\n\
          [quotas]\nquota_network = -1\nquota_subnet = -1\nquota_port = -1\n",

@@ -12,6 +12,7 @@ use neutrino_db::{
     Conn, DbResult,
     agents::{self, Agent},
     list::any_of,
+    retrying,
     schema::Agents,
     sea_query::{Expr, ExprTrait},
     time,
@@ -28,7 +29,7 @@ use crate::{
         port::{self, Port},
         segment::{self, Segment},
     },
-    plugin::{Core, retrying},
+    plugin::Core,
     ports::{self, Change},
 };
 

@@ -9,6 +9,7 @@ mod security_groups;
 use std::collections::{HashMap, HashSet};
 
 use neutrino_db::{
+    retrying,
     schema::{PortBindings as B, Ports as P},
     sea_query::{Expr, ExprTrait, Query},
 };
@@ -32,7 +33,7 @@ use crate::{
         segment::Segment,
     },
     networks::Networks,
-    plugin::{Core, Ml2Plugin, retrying},
+    plugin::{Core, Ml2Plugin},
     ports::{self, Change},
     provisioning, views,
 };

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use neutrino_db::{
+    retrying,
     schema::Ports as P,
     sea_query::{Expr, ExprTrait, Query},
 };
@@ -18,7 +19,7 @@ use crate::{
         port::{self, Port},
         subnet,
     },
-    plugin::{Core, Ml2Plugin, retrying},
+    plugin::{Core, Ml2Plugin},
     ports::{self, Change},
     provisioning, views,
 };

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use neutrino_db::{Conn, DbResult, Prepared, Tx};
+use neutrino_db::{Conn, DbResult, Prepared, Tx, retrying};
 use neutrino_types::{
     ApiResult, Context,
     constants::{device_owner, status, vif_type},
@@ -20,7 +20,7 @@ use crate::{
         port::{self, Port},
         segment::Segment,
     },
-    plugin::{Core, Ml2Plugin, retrying},
+    plugin::{Core, Ml2Plugin},
     ports::{self, Change},
 };
 

@@ -37,5 +37,5 @@ use neutrino_types::request;
 pub use config::Ml2Config;
 pub use dhcp::DhcpView;
 pub use notifier::AgentNotifier;
-pub use plugin::{Ml2Plugin, StartError, retrying};
+pub use plugin::{Ml2Plugin, StartError};
 pub use ports::{ChangedPort, GonePort, MadePort};

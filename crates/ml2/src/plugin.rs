@@ -1,6 +1,6 @@
 //! The plugin: what its parts share, how it starts, and its collections.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use neutrino_callbacks::Registry;
 use neutrino_db::{Conn, Db, DbError, quotas};
@@ -25,9 +25,6 @@ use crate::{
     subnets::Subnets,
     views,
 };
-
-/// How often an operation that lost a race is tried again.
-const TRIES: usize = 10;
 
 /// What all parts of the plugin share.
 pub(crate) struct Core {
@@ -191,27 +188,4 @@ impl Core {
     ) -> ApiResult<()> {
         quotas::ensure_each(conn, resource, owners, 1, &self.config.quotas).await
     }
-}
-
-/// Runs `attempt` until it succeeds, fails for good, or has lost [`TRIES`] races.
-///
-/// # Errors
-/// Of the last attempt.
-pub async fn retrying<T, F, A>(mut attempt: F) -> ApiResult<T>
-where
-    F: FnMut() -> A,
-    A: Future<Output = ApiResult<T>>,
-{
-    for _ in 1..TRIES {
-        match attempt().await {
-            Err(e) if e.retriable => {
-                tracing::debug!(
-                    cause = e.cause.as_deref().map(tracing::field::display),
-                    "an operation lost a race and is tried again"
-                );
-            }
-            other => return other,
-        }
-    }
-    attempt().await
 }

@@ -6,12 +6,13 @@ use neutrino_callbacks::{Action, Payload, Phase, Registry, Resource, VETO};
 use neutrino_db::{
     Db, Prepared,
     quotas::{self, QuotaDefaults},
+    retrying,
     security_groups::{self as rows, Group},
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context};
 use serde_json::json;
 
-use crate::{models::distinct, plugin::retrying, views};
+use crate::{models::distinct, views};
 
 const DESCRIPTION: &str = "Default security group";
 

@@ -122,12 +122,23 @@ impl Failure {
     }
 }
 
+/// Module and class of what is to be tried again.
+const RETRY: (&str, &str) = ("oslo_db.exception", "RetryRequest");
+
+impl Failure {
+    /// Whether the same call may succeed when made again: it lost a race or the database.
+    #[must_use]
+    pub fn asks_for_a_retry(&self) -> bool {
+        (self.module.as_str(), self.class.as_str()) == RETRY
+    }
+}
+
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let expected = error.status < 500;
         // Only classes that exist in this module: Python rebuilds them by name.
         let (module, class) = if error.retriable {
-            ("oslo_db.exception", "RetryRequest")
+            RETRY
         } else if ROOT_CLASSES.contains(&error.kind) {
             (NEUTRON_EXCEPTIONS, error.kind)
         } else {

@@ -3,6 +3,7 @@
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use neutrino_conf::{Conf, opts};
+use neutrino_db::{DbOptions, Retries};
 
 use crate::ServerError;
 
@@ -36,6 +37,60 @@ impl std::fmt::Debug for IdentityConfig {
     /// Without the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IdentityConfig").field("bind", &self.bind).finish_non_exhaustive()
+    }
+}
+
+/// `[database]`.
+#[derive(Clone)]
+pub struct DatabaseConfig {
+    /// Which database; holds a password.
+    pub url: String,
+    /// How to connect to it.
+    pub options: DbOptions,
+}
+
+impl DatabaseConfig {
+    /// Reads `[database]`.
+    #[must_use]
+    pub fn from_conf(conf: &Conf) -> Self {
+        use opts::database as of;
+        let mut url = conf.get(&of::CONNECTION);
+        let more = conf.get(&of::CONNECTION_PARAMETERS);
+        if !more.is_empty() {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&more);
+        }
+        let count = |n: i64| usize::try_from(n).ok();
+        let times = |n: i64| u32::try_from(n).ok();
+        let seconds = |n: i64| u64::try_from(n).ok().map(Duration::from_secs);
+        let wait = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let defaults = DbOptions::default();
+        let options = DbOptions {
+            sqlite_readers: count(conf.get(&of::READERS)).unwrap_or(defaults.sqlite_readers),
+            max_pool_size: count(conf.get(&of::MAX_POOL_SIZE)).filter(|n| *n > 0),
+            max_overflow: count(conf.get(&of::MAX_OVERFLOW)),
+            pool_timeout: seconds(conf.get(&of::POOL_TIMEOUT)).unwrap_or(defaults.pool_timeout),
+            connection_recycle_time: seconds(conf.get(&of::CONNECTION_RECYCLE_TIME)),
+            max_retries: times(conf.get(&of::MAX_RETRIES)),
+            retry_interval: seconds(conf.get(&of::RETRY_INTERVAL))
+                .unwrap_or(defaults.retry_interval),
+            retries: Retries {
+                most: times(conf.get(&of::DB_MAX_RETRIES)),
+                first: wait(conf.get(&of::DB_RETRY_INTERVAL)),
+                doubling: conf.get(&of::DB_INC_RETRY_INTERVAL),
+                longest: wait(conf.get(&of::DB_MAX_RETRY_INTERVAL)),
+            },
+            mysql_sql_mode: conf.get(&of::MYSQL_SQL_MODE),
+            mysql_wsrep_sync_wait: conf.get(&of::MYSQL_WSREP_SYNC_WAIT).and_then(times),
+        };
+        Self { url, options }
+    }
+}
+
+impl std::fmt::Debug for DatabaseConfig {
+    /// Without the URL's password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseConfig").field("options", &self.options).finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::Utc;
 use neutrino_api_defs::Offer;
 use neutrino_callbacks::Registry;
 use neutrino_conf::{Conf, opts};
-use neutrino_db::{Db, DbOptions, imports};
+use neutrino_db::{Db, imports};
 use neutrino_ml2::{Ml2Plugin, config::Ml2Config};
 use neutrino_services::{
     AddressGroups, AddressScopes, AgentConfig, AgentVersions, Agents, AvailabilityZones, Changes,
@@ -20,6 +20,7 @@ use neutrino_types::ResourcePlugin;
 
 use crate::{
     ServerError,
+    config::DatabaseConfig,
     rpc::{Bus, RpcNotifier},
 };
 
@@ -93,9 +94,8 @@ impl Parts {
     /// # Errors
     /// [`ServerError`] naming the part.
     pub async fn build(conf: &Conf, bus: &Bus) -> Result<Self, ServerError> {
-        let sqlite_readers = usize::try_from(conf.get(&opts::database::READERS)).unwrap_or(1);
-        let options = DbOptions { sqlite_readers, ..DbOptions::default() };
-        let db = Db::open_with(&conf.get(&opts::database::CONNECTION), options).await?;
+        let database = DatabaseConfig::from_conf(conf);
+        let db = Db::open_with(&database.url, database.options).await?;
         db.upgrade().await?;
         imports::mark_used(&db).await?;
         let registry = Arc::new(Registry::new());

@@ -25,7 +25,7 @@ use crate::{
     middleware::{
         auth,
         error::{answer_method_not_allowed, answer_not_found},
-        proxy, request_id,
+        proxy, request_id, retry,
     },
     parts::Parts,
     versions,
@@ -40,6 +40,7 @@ pub fn router(
     behind_proxy: bool,
 ) -> Router {
     let api = api(parts, authorizer, limits)
+        .route_layer(from_fn_with_state(parts.db.retries(), retry::layer))
         .route("/v2.0", refuse_head(get(versions::v2)))
         .route("/v2.0/", refuse_head(get(versions::v2)))
         .route("/v2.0/{*rest}", any(answer_not_found))

@@ -96,8 +96,21 @@ group! {
 group! {
     /// `[database]`.
     database = "database" {
-        CONNECTION: String = "connection", "SQLAlchemy-style URL of the database: sqlite:////absolute/path.", default("sqlite:////var/lib/neutron/neutron.sqlite"), deprecated(&[("DEFAULT", "sql_connection"), ("DATABASE", "sql_connection")]);
+        CONNECTION: String = "connection", "SQLAlchemy-style URL of the database: mysql+pymysql://user:password@host/name, postgresql://user:password@host/name or sqlite:////absolute/path.", default("sqlite:////var/lib/neutron/neutron.sqlite"), deprecated(&[("DEFAULT", "sql_connection"), ("DATABASE", "sql_connection")]);
+        CONNECTION_PARAMETERS: String = "connection_parameters", "Parameters to add to the URL: name=value&name=value.", default("");
         READERS: i64 = "sqlite_readers", "Most requests that read SQLite at a time; more wait their turn.", default("8"), range(1, 64);
+        MAX_POOL_SIZE: i64 = "max_pool_size", "Connections to the database server that are kept when nobody uses them; 0 for no limit.", default("5"), range(0, 10_000);
+        MAX_OVERFLOW: i64 = "max_overflow", "Connections beyond those, closed after use; -1 for no limit.", default("50"), range(-1, 10_000);
+        POOL_TIMEOUT: i64 = "pool_timeout", "Seconds to wait for a connection.", default("30"), range(1, 3600);
+        CONNECTION_RECYCLE_TIME: i64 = "connection_recycle_time", "Age in seconds at which a connection is replaced; -1 for never.", default("3600"), range(-1, 31_536_000);
+        MAX_RETRIES: i64 = "max_retries", "Tries to connect at start after the first one; -1 for no limit.", default("10"), range(-1, 1_000_000);
+        RETRY_INTERVAL: i64 = "retry_interval", "Seconds between tries to connect at start.", default("10"), range(1, 3600);
+        DB_MAX_RETRIES: i64 = "db_max_retries", "How often a request that lost a race or its connection is tried again; -1 for no limit.", default("20"), range(-1, 1_000_000);
+        DB_RETRY_INTERVAL: f64 = "db_retry_interval", "Longest wait in seconds before the first of those tries. Far less than oslo.db's second: a write takes milliseconds here.", default("0.005"), range(0, 3600);
+        DB_INC_RETRY_INTERVAL: bool = "db_inc_retry_interval", "Double that wait with every try.", default("true");
+        DB_MAX_RETRY_INTERVAL: f64 = "db_max_retry_interval", "What that wait, in seconds, does not grow beyond.", default("2"), range(0, 3600);
+        MYSQL_SQL_MODE: String = "mysql_sql_mode", "sql_mode of sessions of MariaDB and MySQL; blank for the server's.", default("TRADITIONAL");
+        MYSQL_WSREP_SYNC_WAIT: Option<i64> = "mysql_wsrep_sync_wait", "wsrep_sync_wait of sessions of a Galera cluster: 1 makes reads see what other nodes have committed.", range(0, 15);
     }
 }
 

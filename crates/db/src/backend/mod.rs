@@ -8,6 +8,8 @@ pub(crate) mod postgres;
 pub(crate) mod remote;
 pub(crate) mod script;
 pub(crate) mod sqlite;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::{path::Path, sync::Arc};

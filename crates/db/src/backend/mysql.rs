@@ -68,9 +68,13 @@ pub(super) fn greeting(options: &DbOptions) -> String {
         "" => String::new(),
         mode => format!(", SESSION sql_mode = '{}'", mode.replace('\'', "")),
     };
+    let wait = match options.mysql_wsrep_sync_wait {
+        Some(n) => format!(", SESSION wsrep_sync_wait = {n}"),
+        None => String::new(),
+    };
     format!(
         "SET NAMES utf8mb4 COLLATE utf8mb4_bin;\
-         SET SESSION autocommit = 1, SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}{mode} \
+         SET SESSION autocommit = 1, SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}{mode}{wait} \
          /*M!100300 , SESSION idle_transaction_timeout = {IDLE_TIMEOUT} */;\
          SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
     )

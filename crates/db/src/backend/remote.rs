@@ -281,6 +281,8 @@ impl Session {
         let script = script(begin);
         let mut held = match state.held.take() {
             Some(held) => held,
+            // Nothing is tried again there, so it must not be a dead one.
+            None if self.begin == Begin::Auto => self.pool.connect().await?,
             None => self.pool.connection().await?,
         };
         // Until the answer is there. A caller that goes away leaves a connection in the middle of
@@ -316,6 +318,10 @@ impl Session {
 
     /// What an error in `part` of a script leaves of the transaction.
     async fn after_error(&self, fate: Fate, part: Option<Part>, held: &mut Held) -> Phase {
+        if self.begin == Begin::Auto && fate != Fate::Lost {
+            // There is no transaction that could have suffered.
+            return Phase::Open;
+        }
         let Some(Part::Statement(_, guarded)) = part else { return Phase::Aborted };
         match (fate, self.pool.dialect()) {
             (Fate::Kept, Dialect::Postgres) if guarded => match held.link.run(UNDO).await {

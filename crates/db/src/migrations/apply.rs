@@ -174,3 +174,51 @@ fn mark(migration: &Migration, n: i64, refused: bool) -> DbResult<String> {
         );
     Ok(Rendered::new(&mark, Dialect::Mysql)?.sql)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{migrations::ALL, testing};
+
+    #[tokio::test]
+    async fn servers_that_start_at_a_time_upgrade_once() {
+        let db = testing::empty_db().await.expect("database");
+        let (one, two) = tokio::join!(db.upgrade(), db.upgrade());
+        let mut applied = [one.expect("one"), two.expect("two")].concat();
+        applied.sort_unstable();
+        let all: Vec<&str> = ALL.iter().map(|migration| migration.revision).collect();
+        assert_eq!(applied, all);
+        db.require_head().await.expect("newest");
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_was_cut_short_goes_on_where_it_was() {
+        let db = testing::empty_db().await.expect("database");
+        if db.dialect() != Dialect::Mysql {
+            // A migration is one transaction.
+            return;
+        }
+        let first = &ALL[0];
+        let mut done = vec![ddl::revisions_table(), ddl::revision_steps_table()]
+            .into_iter()
+            .chain((first.steps)());
+        let before: Vec<String> =
+            done.by_ref().take(2 + 4).map(|step| step.render(Dialect::Mysql)).collect();
+        let conn = db.auto_commit().await.expect("session");
+        conn.execute_ddl(before).await.expect("what was done");
+        conn.execute_ddl(vec![mark(first, 3, false).expect("mark")]).await.expect("mark");
+        assert_eq!(db.upgrade().await.expect("upgrade").len(), ALL.len());
+    }
+
+    #[tokio::test]
+    async fn tables_of_others_are_not_taken_over() {
+        let db = testing::empty_db().await.expect("database");
+        let tx = db.begin_unordered().await.expect("begin");
+        let theirs = vec!["CREATE TABLE networks (id INTEGER)".to_string()];
+        tx.execute_ddl(theirs).await.expect("theirs");
+        tx.commit().await.expect("commit");
+        for _ in 0..2 {
+            db.upgrade().await.expect_err("there is such a table");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Resource, Subscriber};
 use neutrino_db::{
-    Conn, DbResult,
+    Conn, DbResult, retrying,
     schema::{GeneveEndpoints, GreEndpoints, VxlanEndpoints},
     sea_query::{Alias, Cond, Expr, ExprTrait, Query},
 };
@@ -13,10 +13,7 @@ use neutrino_rpc::shapes::TunnelEndpoint;
 use neutrino_types::{ApiError, ApiResult, NetworkType};
 use serde_json::Value;
 
-use crate::{
-    drivers::types::unsupported,
-    plugin::{Core, retrying},
-};
+use crate::{drivers::types::unsupported, plugin::Core};
 
 /// IANA's port of VXLAN.
 const VXLAN_PORT: u16 = 4789;

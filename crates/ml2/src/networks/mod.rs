@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
-    Conn, Prepared, Tx, agents,
+    Conn, Prepared, Tx, agents, retrying,
     schema::{Networks as N, Ports as P},
     sea_query::{Expr, ExprTrait, Query},
     tags, time,
@@ -29,7 +29,7 @@ use crate::{
         segment::{self, Segment},
         subnet::{self, Subnet},
     },
-    plugin::{Core, check_revision, retrying},
+    plugin::{Core, check_revision},
     ports::Doomed,
     request,
 };

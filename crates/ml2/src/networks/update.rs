@@ -4,6 +4,7 @@ use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
     Prepared, Tx,
     rbac::{self, ObjectType, invalid_shared_setting},
+    retrying,
     schema::{Networks as N, Ports as P, Subnets as S},
     sea_query::{Expr, ExprTrait, Query},
     time,
@@ -20,7 +21,7 @@ use crate::{
         network::{self, ACCESS_EXTERNAL, ACCESS_SHARED, EVERY_PROJECT, Network},
         segment,
     },
-    plugin::{check_revision, retrying},
+    plugin::check_revision,
     request,
 };
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use neutrino_db::Prepared;
+use neutrino_db::{Prepared, retrying};
 use neutrino_types::{
     ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin,
     constants::{device_owner, status, vif_type},
@@ -21,7 +21,7 @@ use crate::{
         port::{self, Port},
         segment::Segment,
     },
-    plugin::{Core, retrying},
+    plugin::Core,
     request, views,
 };
 

@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
-    Conn, Tx,
+    Conn, Tx, retrying,
     schema::{Ports as P, Subnets},
     sea_query::Query,
     tags,
@@ -39,7 +39,7 @@ use crate::{
         segment::Segment,
         subnet::{self, Subnet},
     },
-    plugin::{Core, check_revision, retrying},
+    plugin::{Core, check_revision},
     provisioning, request,
 };
 

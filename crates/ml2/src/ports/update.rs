@@ -1,7 +1,7 @@
 //! Updates of ports.
 
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
-use neutrino_db::{Conn, Prepared, Tx, time};
+use neutrino_db::{Conn, Prepared, Tx, retrying, time};
 use neutrino_types::{
     ApiError, ApiResult, Attrs, Context,
     constants::{device_owner, status, vif_type},
@@ -25,7 +25,7 @@ use crate::{
         segment::Segment,
         subnet,
     },
-    plugin::{Core, check_revision, retrying},
+    plugin::{Core, check_revision},
     provisioning, request,
 };
 

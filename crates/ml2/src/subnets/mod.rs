@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
-    Conn, Prepared, Tx,
+    Conn, Prepared, Tx, retrying,
     schema::{IpAllocations as I, Ports as P, Subnets as S},
     sea_query::{Expr, ExprTrait, Query},
     tags, time,
@@ -33,7 +33,7 @@ use crate::{
         port::{self, FixedIp},
         subnet::{self, Subnet},
     },
-    plugin::{Core, check_revision, retrying},
+    plugin::{Core, check_revision},
     request, views,
 };
 

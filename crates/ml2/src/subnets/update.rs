@@ -2,7 +2,7 @@
 
 use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
-    Prepared, Tx, ip,
+    Prepared, Tx, ip, retrying,
     schema::{
         DnsNameservers as D, IpAllocationPools as Pools, IpAllocations as I, Ports as P,
         SubnetRoutes as H, SubnetServiceTypes as T, Subnets as S,
@@ -20,7 +20,7 @@ use crate::{
         port::delete_rows,
         subnet::{self, Subnet},
     },
-    plugin::{Core, check_revision, retrying},
+    plugin::{Core, check_revision},
     request, views,
 };
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use neutrino_conf::{Conf, opts};
 use neutrino_db::{Db, migrations};
+use neutrino_server::config::DatabaseConfig;
 
 use super::{Failure, service};
 use crate::cli::{Common, DbAction, ImportArgs};
@@ -11,9 +12,9 @@ use crate::cli::{Common, DbAction, ImportArgs};
 /// Opens the configured database and does `action`.
 pub fn run(common: &Common, action: &DbAction) -> Result<ExitCode, Failure> {
     let conf = service::load(common)?;
-    let url = conf.get(&opts::database::CONNECTION);
+    let database = DatabaseConfig::from_conf(&conf);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let db = Db::open_as_is(&url).await?;
+        let db = Db::open_with(&database.url, database.options).await?;
         match action {
             DbAction::Upgrade { .. } => upgrade(&db).await?,
             DbAction::Current => {

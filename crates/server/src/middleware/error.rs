@@ -1,11 +1,15 @@
 //! The one place where an [`ApiError`] becomes an HTTP answer, and is logged.
 
+use std::sync::Arc;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use neutrino_types::ApiError;
 use serde::Serialize;
+
+use super::retry::Lost;
 
 /// Result of a handler.
 pub type HttpResult = Result<Response, HttpError>;
@@ -38,17 +42,24 @@ struct Envelope<'e> {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let error = *self.0;
-        log(&error);
+        if !error.retriable {
+            log(&error);
+        }
         let status =
             StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let error = ErrorBody { kind: error.kind, message: &error.message, detail: "" };
+        let shown = ErrorBody { kind: error.kind, message: &error.message, detail: "" };
         // Two strings and a constant always serialise.
-        let body = serde_json::to_vec(&Envelope { error }).unwrap_or_default();
-        json(status, body)
+        let body = serde_json::to_vec(&Envelope { error: shown }).unwrap_or_default();
+        let mut answer = json(status, body);
+        if error.retriable {
+            answer.extensions_mut().insert(Lost(Arc::new(error)));
+        }
+        answer
     }
 }
 
-fn log(error: &ApiError) {
+/// Logs what the client is told, and what is behind it.
+pub(super) fn log(error: &ApiError) {
     if error.status >= 500 {
         let cause = error.cause.as_deref().map(|e| chain(e)).unwrap_or_default();
         tracing::error!(

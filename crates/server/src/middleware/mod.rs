@@ -5,3 +5,4 @@ pub mod error;
 pub mod path;
 pub mod proxy;
 pub mod request_id;
+pub mod retry;

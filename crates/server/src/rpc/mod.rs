@@ -15,6 +15,7 @@ mod metadata;
 mod notifier;
 mod resources;
 mod resync;
+mod retried;
 mod security_groups;
 mod versions;
 
@@ -22,7 +23,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use neutrino_conf::{Conf, opts};
 use neutrino_rpc::{
-    Dispatcher, Endpoint, RpcClient,
+    Endpoint, RpcClient,
     client::Timeouts,
     topics,
     transport::{
@@ -42,6 +43,7 @@ pub use l3::L3Endpoint;
 pub use metadata::MetadataEndpoint;
 pub use notifier::RpcNotifier;
 pub use resources::ResourcesEndpoint;
+use retried::dispatcher;
 pub use security_groups::SecurityGroupsEndpoint;
 use versions::Versions;
 
@@ -175,6 +177,7 @@ pub async fn start(
     config: &RpcConfig,
     services: Services,
 ) -> Result<RpcHandle, ServerError> {
+    let retries = services.db.retries();
     let versions = Versions::new(services.versions, bus.client.clone(), services.db.clone());
     let reports = Arc::new(ReportsEndpoint::new(
         services.agents,
@@ -187,19 +190,19 @@ pub async fn start(
     // As in Neutron, reports are also served on the plugin's topic.
     let mut endpoints: Vec<Arc<dyn Endpoint>> = vec![l2, groups, Arc::clone(&reports) as _];
     endpoints.extend(services.endpoints);
-    let plugin = Dispatcher::new(endpoints);
+    let plugin = dispatcher(endpoints, retries);
     let listen = |topic, dispatcher| {
         let transport = bus.side.transport();
         async move { transport.listen(topic, &config.host, Arc::new(dispatcher)).await }
     };
     listen(topics::PLUGIN, plugin).await.map_err(ServerError::Rpc)?;
-    listen(topics::L3_PLUGIN, Dispatcher::new(services.l3_endpoints))
+    listen(topics::L3_PLUGIN, dispatcher(services.l3_endpoints, retries))
         .await
         .map_err(ServerError::Rpc)?;
-    listen(topics::SERVER_RESOURCE_VERSIONS, Dispatcher::new(vec![Arc::new(versions)]))
+    listen(topics::SERVER_RESOURCE_VERSIONS, dispatcher(vec![Arc::new(versions)], retries))
         .await
         .map_err(ServerError::Rpc)?;
-    listen(topics::REPORTS, Dispatcher::new(vec![reports])).await.map_err(ServerError::Rpc)?;
+    listen(topics::REPORTS, dispatcher(vec![reports], retries)).await.map_err(ServerError::Rpc)?;
     let listener = match (&bus.side, &config.bus) {
         (ServerSide::Embedded(broker), ServerBus::Embedded(Some(listen))) => Some(
             Listener::bind(Arc::clone(broker), listen.clone()).await.map_err(ServerError::Rpc)?,

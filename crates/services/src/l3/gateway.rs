@@ -7,16 +7,13 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use neutrino_callbacks::{Action, Payload, Resource};
 use neutrino_db::{
-    Conn, Tx,
+    Conn, Tx, retrying,
     routers::{self as rows, Gateway, GatewayIp, Router, ports},
     time,
 };
-use neutrino_ml2::{
-    models::{
-        network,
-        subnet::{self, Subnet},
-    },
-    retrying,
+use neutrino_ml2::models::{
+    network,
+    subnet::{self, Subnet},
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, constants::device_owner, request};
 use serde_json::{Value, json};

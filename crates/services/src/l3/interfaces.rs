@@ -6,18 +6,15 @@
 use neutrino_api_defs::validators::{self, Refusal};
 use neutrino_callbacks::{Action, Payload, Resource};
 use neutrino_db::{
-    Conn, DbError, Tx,
+    Conn, DbError, Tx, retrying,
     routers::{
         self as rows, Router,
         ports::{self, Attached},
     },
 };
-use neutrino_ml2::{
-    models::{
-        port::{self, Port},
-        subnet::{self, Subnet},
-    },
-    retrying,
+use neutrino_ml2::models::{
+    port::{self, Port},
+    subnet::{self, Subnet},
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context};
 use serde_json::{Value, json};

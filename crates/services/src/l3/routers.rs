@@ -7,13 +7,12 @@ use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
     Conn, Tx, agents,
     list::{Column, ListSpec, nothing_computed},
-    quotas,
+    quotas, retrying,
     routers::{self as rows, Route, Router, ports},
     schema::Routers as R,
     sea_query::Expr,
     tags, time,
 };
-use neutrino_ml2::retrying;
 use neutrino_types::{
     ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin, constants::agent_type, request,
 };

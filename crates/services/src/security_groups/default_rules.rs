@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use neutrino_db::{
     Conn,
     list::{Column, ListSpec, nothing_computed, scope},
+    retrying,
     schema::SecurityGroupDefaultRules as D,
     sea_query::{Expr, ExprTrait, Query, SelectStatement},
     security_groups::{self as rows, DefaultRule},
 };
-use neutrino_ml2::{retrying, views::security_group as views};
+use neutrino_ml2::views::security_group as views;
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin, request};
 
 use super::{Core, validate};

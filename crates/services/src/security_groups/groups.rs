@@ -8,13 +8,13 @@ use neutrino_db::{
     Conn,
     list::{Column, ListSpec},
     rbac::{self, ObjectType},
+    retrying,
     schema::SecurityGroups as G,
     sea_query::{Condition, Expr},
     security_groups::{self as rows, Group},
     tags, time,
 };
 use neutrino_ml2::{
-    retrying,
     security_groups::{conflict, vetoed},
     views::security_group as views,
 };

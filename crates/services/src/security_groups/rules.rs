@@ -7,12 +7,12 @@ use neutrino_callbacks::{Action, Payload, Phase, Resource};
 use neutrino_db::{
     Conn, Prepared, address_groups,
     list::{Column, ListSpec},
+    retrying,
     schema::SecurityGroupRules as R,
     sea_query::{Condition, Expr, ExprTrait, Query},
     security_groups::{self as rows, Rule, Traffic},
 };
 use neutrino_ml2::{
-    retrying,
     security_groups::{conflict, vetoed},
     views::security_group as views,
 };

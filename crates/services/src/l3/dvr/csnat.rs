@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use neutrino_db::{
     Tx,
     dvr::{self, Interface},
+    retrying,
     routers::ports,
 };
-use neutrino_ml2::{GonePort, MadePort, retrying};
+use neutrino_ml2::{GonePort, MadePort};
 use neutrino_types::{
     ApiResult, Attrs, Context,
     constants::device_owner::{DVR_INTERFACE, ROUTER_SNAT},

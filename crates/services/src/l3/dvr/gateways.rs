@@ -4,8 +4,9 @@
 use neutrino_db::{
     agents::{self, Agent},
     dvr::{self, Gateways},
+    retrying,
 };
-use neutrino_ml2::{MadePort, l3::router_ports, retrying};
+use neutrino_ml2::{MadePort, l3::router_ports};
 use neutrino_types::{
     ApiResult, Attrs, Context,
     constants::{agent_mode, agent_type, device_owner::AGENT_GATEWAY, vif_type},

@@ -22,7 +22,7 @@ use neutrino_db::{
     Conn, Tx,
     floating_ips::{self as rows, FloatingIp},
     list::{Column, ListSpec, nothing_computed},
-    quotas,
+    quotas, retrying,
     schema::{FloatingIps as F, Networks as N, Subnets},
     sea_query::{Condition, Expr, ExprTrait, Query},
     tags, time,
@@ -30,7 +30,6 @@ use neutrino_db::{
 use neutrino_ml2::{
     GonePort, MadePort,
     models::{network, port::FixedIp},
-    retrying,
 };
 use neutrino_types::{
     ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin,

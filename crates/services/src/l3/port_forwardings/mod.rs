@@ -16,11 +16,11 @@ use neutrino_db::{
     floating_ips::{self, FloatingIp},
     list::{Column, ListSpec, nothing_computed, scope},
     port_forwardings::{self as rows, PortForwarding},
+    retrying,
     schema::{PortForwardings as W, Ports as P},
     sea_query::{Expr, ExprTrait, Func, Query},
     time,
 };
-use neutrino_ml2::retrying;
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, ResourcePlugin, request};
 
 use super::{
