@@ -7,6 +7,7 @@ mod dhcp;
 mod dhcp_client;
 mod footprint;
 mod networks;
+mod outage;
 mod probe;
 mod router_dvr;
 mod router_legacy;
