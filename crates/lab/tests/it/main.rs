@@ -8,6 +8,7 @@ mod dhcp_client;
 mod footprint;
 mod mixed;
 mod networks;
+mod outage;
 mod probe;
 mod router_dvr;
 mod router_legacy;
