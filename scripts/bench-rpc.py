@@ -73,7 +73,8 @@ class Broker:
         queue.bind_to(exchange=exchange, routing_key=key)
 
     def _consume(self, queue, callback):
-        queue.consume(callback=lambda message: (callback(message), message.ack()), consumer_tag=queue.name)
+        self.channel.basic_consume(queue.name, consumer_tag=queue.name, callback=lambda message: (
+            callback(message), self.channel.basic_ack(message.delivery_tag)))
 
     def subscribe(self, topic, host):
         fanout = self._queue(f"{topic}_fanout_{uuid.uuid4().hex}")
@@ -138,10 +139,11 @@ def api(base, verb, path, body=None):
         return json.loads(text) if text else None
 
 
-def agent_starts(broker, kind, host, number):
+def agent_starts(broker, kind, host, size, number):
     for topic in topics_of(kind):
         broker.subscribe(topic, host)
-    address = f"192.0.2.{number + 1}"
+    # Each size of a fleet has addresses of its own.
+    address = f"10.200.{size}.{number + 1}"
     state = {
         "agent_type": "Open vSwitch agent", "binary": "neutron-openvswitch-agent", "host": host,
         "topic": "N/A", "start_flag": True, "uuid": str(uuid.uuid4()),
@@ -169,7 +171,7 @@ def measure(options, agents):
     broker = Broker(options.broker)
     hosts = [f"bench-{agents}-{n}" for n in range(agents)]
     for number, host in enumerate(hosts):
-        agent_starts(broker, options.kind, host, number)
+        agent_starts(broker, options.kind, host, agents, number)
     network = api(options.api, "POST", "/networks", {"network": {"name": "bench"}})["network"]
     api(options.api, "POST", "/subnets", {"subnet": {
         "network_id": network["id"], "ip_version": 4, "cidr": "10.99.0.0/22", "enable_dhcp": False}})

@@ -16,7 +16,7 @@ const OUTAGE: Duration = Duration::from_secs(60);
 /// Agents wait up to 30 seconds between attempts to connect; then they read everything.
 const RECOVERY: Duration = Duration::from_secs(90);
 /// Ten packets a second, from before the outage until after the recovery.
-const PACKETS: u32 = 2400;
+const PACKETS: u32 = 1500;
 
 /// Creates and deletes ports bound to the hosts until the outage is over; those of the second half
 /// stay. Nobody hears of any of them.
@@ -36,6 +36,7 @@ fn use_the_api(cloud: &Cloud, network: &Network, begun: Instant) -> Vec<String> 
             left.push(id);
         }
         count += 1;
+        // The pace of users, not a wait: more would only reach the quota.
         std::thread::sleep(Duration::from_millis(500));
     }
     left
