@@ -204,13 +204,16 @@ impl State {
                     entry.into_iter().for_each(Entry::hear);
                 }
             }
-            // Whether it is, the server says: it may have come back by now.
+            // Whether a distributed one is, the server says: it may have come back by now. Of a
+            // centralised one Neutron's server must not be asked: where an agent serves ports of
+            // its subnets, it answers with the router and binds its ports to that host.
             L3Event::RouterGone { router_id } => {
                 let site = Site::Router(router_id);
                 // The answer about all routers that is under way may name it still.
                 if self.syncing || self.sites.contains_key(&site) {
                     let entry = self.sites.entry(site).or_default();
-                    entry.remove = false;
+                    let known = entry.known.as_ref();
+                    entry.remove = known.is_some_and(|router| !router.view.distributed);
                     entry.hear();
                 }
             }

@@ -127,6 +127,23 @@ async fn a_router_that_goes_while_all_are_asked_for_stays_away() {
 }
 
 #[tokio::test]
+async fn a_centralised_router_that_is_gone_is_not_asked_for() {
+    let now = Instant::now();
+    let mut state = heard(AgentMode::DvrSnat, &[router("a")], &[], now);
+    state.take(now);
+    state.done(&site("a"), served(router("a")), now);
+    state.event(L3Event::RouterGone { router_id: "a".into() });
+    let jobs = state.take(now);
+    assert_eq!(jobs, [Job { site: site("a"), goal: Goal::Remove }]);
+    // It comes back while it is removed.
+    state.event(updated(&["a"]));
+    state.done(&site("a"), Outcome::Removed, now);
+    let Goal::Serve { source: Source::Ask, .. } = &state.take(now)[0].goal else {
+        panic!("what came back is read")
+    };
+}
+
+#[tokio::test]
 async fn a_failing_router_waits_alone() {
     let now = Instant::now();
     let mut state = heard(AgentMode::Legacy, &[router("a"), router("b")], &[], now);
