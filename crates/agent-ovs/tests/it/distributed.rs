@@ -266,7 +266,11 @@ async fn restarts_touch_no_flow(lines: &str) {
     server.kill();
     host.set_patience(Duration::from_millis(20));
     let failed = host.try_start_agent().await;
-    assert!(matches!(failed, Err(AgentError::DvrMac(_))), "no server to get a MAC from");
+    let failed = failed.map(|_| "an agent");
+    assert!(
+        matches!(failed, Err(AgentError::DvrMac(_))),
+        "no server to get a MAC from: {failed:?}"
+    );
     untouched(&host);
     host.set_patience(Duration::from_secs(60));
     server.up().await;

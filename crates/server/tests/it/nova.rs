@@ -184,7 +184,7 @@ async fn floating_ips_change_the_network_of_their_instance() {
     let body = json!({"floating_network_id": public["id"], "port_id": port["id"]});
     let floating = create(&t.client, "floatingips", body).await;
     let changed = event("network-changed", &port, None);
-    assert_eq!(nova.events(1).await, [changed.clone()]);
+    assert_eq!(nova.events(1).await, std::slice::from_ref(&changed));
     let path = format!("/v2.0/floatingips/{}", floating["id"].as_str().expect("id"));
     let leaving = json!({"floatingip": {"port_id": null}});
     assert_eq!(t.client.put(&path, &leaving).await.status, 200);
