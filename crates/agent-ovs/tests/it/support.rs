@@ -442,22 +442,24 @@ impl Host {
     }
 
     pub async fn start_agent(&self) -> Running {
-        let begun = Instant::now();
-        loop {
-            match self.try_start_agent().await {
-                Ok(agent) => return agent,
-                // The former agent's socket is closed by a task of its own.
-                Err(AgentError::Listen { .. }) if begun.elapsed() < WAIT => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                Err(error) => panic!("the agent does not start: {error}"),
-            }
+        match self.try_start_agent().await {
+            Ok(agent) => agent,
+            Err(error) => panic!("the agent does not start: {error}"),
         }
     }
 
     pub async fn try_start_agent(&self) -> Result<Running, AgentError> {
         let patience = Duration::from_secs(10);
-        neutrino_agent_ovs::start(self.config(), &self.rpc, patience).await
+        let begun = Instant::now();
+        loop {
+            match neutrino_agent_ovs::start(self.config(), &self.rpc, patience).await {
+                // The former agent's socket is closed by a task of its own.
+                Err(AgentError::Listen { .. }) if begun.elapsed() < WAIT => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                started => return started,
+            }
+        }
     }
 
     /// Plugs a VIF as os-vif does.
