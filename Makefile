@@ -43,6 +43,7 @@ lint:
 # groups cost an agent, and the DHCP agent with 250 networks.
 bench: build
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-api.sh
+	DATABASE=mariadb OUT=$(TARGET_DIR)/api-bench-mariadb NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-api.sh
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-wiring.sh
 	scripts/bench-firewall.sh
 	NEUTRINO=$(TARGET_DIR)/release/neutrino scripts/bench-dhcp.sh

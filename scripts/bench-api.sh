@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Runs the API load driver against a server of this checkout on loopback, in noauth mode, on a
-# fresh SQLite database. Arguments go to the driver; its JSON lands in files that begin with OUT.
+# fresh database: SQLite, or what DATABASE names (mariadb, postgres), on a private server whose CPU
+# is counted too. Arguments go to the driver; its JSON lands in files that begin with OUT.
 #
 # The driver is not part of this repository: BENCH names it (../shared/bench/api_bench.py).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+if [ -n "${DATABASE:-}" ] && [ -z "${NEUTRINO_TEST_DATABASE:-}" ]; then
+  exec "${CARGO:-cargo}" run -q --locked -p neutrino-service-sandbox --example with-database -- "$DATABASE" "$0" "$@"
+fi
 BENCH=${BENCH:-../shared/bench/api_bench.py}
 OUT=${OUT:-target/api-bench}
 mkdir -p "$(dirname "$OUT")"
@@ -27,7 +31,7 @@ bind_host = 127.0.0.1
 bind_port = $PORT
 state_path = $dir
 [database]
-connection = sqlite:///$dir/neutron.sqlite
+connection = ${NEUTRINO_TEST_DATABASE:-sqlite:///$dir/neutron.sqlite}
 [embedded_bus]
 bind_host = 127.0.0.1
 bind_port = 0
@@ -56,9 +60,14 @@ for _ in $(seq 100); do
   kill -0 "$server" 2>/dev/null || { echo "bench-api: the server ended:" >&2; cat "$dir/server.log" >&2; exit 1; }
   sleep 0.1
 done
+pids=(--pid "$dir/server.pid")
+if [ -n "${NEUTRINO_TEST_DATABASE:-}" ]; then
+  cat "$NEUTRINO_SANDBOX/pid" >"$dir/database.pid" 2>/dev/null || head -1 "$NEUTRINO_SANDBOX/data/postmaster.pid" >"$dir/database.pid"
+  pids+=(--pid "$dir/database.pid")
+fi
 # Lists apart from bulk creation: the driver fills up to 1,000 ports only where fewer are left.
 for parts in basic,bulk list; do
-  TMPDIR=$dir python3 "$BENCH" --endpoint "http://127.0.0.1:$PORT" --pid "$dir/server.pid" --label neutrino \
+  TMPDIR=$dir python3 "$BENCH" --endpoint "http://127.0.0.1:$PORT" "${pids[@]}" --label neutrino \
     --parts "$parts" --out "$OUT.$parts.json" "$@" >"$dir/out"
 done
 grep -E ' (WARN|ERROR) ' "$dir/server.log" | sort | uniq -c | sort -rn | head -20 || true
