@@ -18,6 +18,18 @@ pub enum AuthStrategy {
     Local,
 }
 
+impl AuthStrategy {
+    /// Files that were Neutron's name a Keystone and no strategy, since keystone is its default.
+    fn from_conf(conf: &Conf) -> Self {
+        match conf.get(&opts::default::AUTH_STRATEGY).as_deref() {
+            Some("keystone") => Self::Keystone,
+            Some("noauth") => Self::NoAuth,
+            None if conf.get(&opts::keystone_authtoken::AUTH.auth_url).is_some() => Self::Keystone,
+            _ => Self::Local,
+        }
+    }
+}
+
 /// Options of the built-in identity service.
 #[derive(Clone)]
 pub struct IdentityConfig {
@@ -129,11 +141,7 @@ impl ServerConfig {
             conf.get(&opts::default::BIND_PORT),
             "bind_host",
         )?;
-        let auth_strategy = match conf.get(&opts::default::AUTH_STRATEGY).as_str() {
-            "keystone" => AuthStrategy::Keystone,
-            "noauth" => AuthStrategy::NoAuth,
-            _ => AuthStrategy::Local,
-        };
+        let auth_strategy = AuthStrategy::from_conf(conf);
         let identity = match auth_strategy {
             AuthStrategy::NoAuth | AuthStrategy::Keystone => None,
             AuthStrategy::Local => Some(identity(conf, bind.port())?),
@@ -219,5 +227,21 @@ fn max_limit(text: &str) -> Option<u64> {
                 None
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keystone_is_used_where_one_is_named() {
+        let strategy =
+            |text: &str| AuthStrategy::from_conf(&Conf::parse_str(text).expect("configuration"));
+        let keystone = "[keystone_authtoken]\nauth_url = http://192.0.2.1:5000\n";
+        assert_eq!(strategy(""), AuthStrategy::Local);
+        assert_eq!(strategy(keystone), AuthStrategy::Keystone);
+        let noauth = format!("[DEFAULT]\nauth_strategy = noauth\n{keystone}");
+        assert_eq!(strategy(&noauth), AuthStrategy::NoAuth);
     }
 }

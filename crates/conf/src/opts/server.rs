@@ -50,7 +50,7 @@ group! {
         STATE_PATH: String = "state_path", "Where agents keep files.", default("/var/lib/neutron");
         BIND_HOST: String = "bind_host", "Address the API listens on.", default("0.0.0.0");
         BIND_PORT: i64 = "bind_port", "Port the API listens on.", default("9696"), range(0, 65535);
-        AUTH_STRATEGY: String = "auth_strategy", "How requests are authenticated: keystone validates tokens with the Identity service of [keystone_authtoken]; noauth trusts the X- headers and takes a request without them for admin; local is the identity service built in, see [local_identity].", default("local"), choices(&["keystone", "noauth", "local"]);
+        AUTH_STRATEGY: Option<String> = "auth_strategy", "How requests are authenticated: keystone validates tokens with the Identity service of [keystone_authtoken]; noauth trusts the X- headers and takes a request without them for admin; local is the identity service built in, see [local_identity]. By default keystone where [keystone_authtoken] auth_url is set, else local.", choices(&["keystone", "noauth", "local"]);
         CORE_PLUGIN: String = "core_plugin", "The core plugin; ml2 is the only one.", default("ml2"), choices(&["ml2", "neutron.plugins.ml2.plugin.Ml2Plugin"]);
         BASE_MAC: String = "base_mac", "Pattern of generated MAC addresses: the first three octets stay, the fourth too unless it is 00.", default("fa:16:3e:00:00:00");
         DVR_BASE_MAC: String = "dvr_base_mac", "Pattern of the MAC addresses of hosts' distributed routers, as base_mac; must differ from it.", default("fa:16:3f:00:00:00");
