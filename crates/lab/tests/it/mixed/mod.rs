@@ -11,7 +11,7 @@ use neutrino_lab::{
 use serde_json::{Value, json};
 
 use crate::cloud::{AGENT, Cloud, DHCP_AGENT, HOSTS, Instance, SERVER, SETTLE, SMALL};
-use crate::routing::{L3_AGENT, Net};
+use crate::routing::{IN_SYNC, L3_AGENT, Net};
 
 /// A fleet with a network that has an instance on each host.
 struct Fleet {
@@ -89,7 +89,9 @@ impl Fleet {
                 assert_eq!(self.cloud.flows(instance.host), before, "{}", instance.host);
             }
         }
-        self.cloud.kill_and_start_unwatched(self.network_host, DHCP_AGENT);
+        let synchronised =
+            if ours(self.network_host) { IN_SYNC } else { "Synchronizing state complete" };
+        self.cloud.kill_and_await(self.network_host, DHCP_AGENT, synchronised);
         self.cloud.kill_and_start_unwatched(self.network_host, L3_AGENT);
     }
 
