@@ -154,6 +154,6 @@ fn appctl<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<()> {
 
 /// Runs `ovs-vsctl`.
 pub(crate) fn vsctl<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<()> {
-    process::run(Command::new("ovs-vsctl").arg("--timeout=20").args(arguments))?;
+    process::run(Command::new("ovs-vsctl").args(["--retry", "--timeout=20"]).args(arguments))?;
     Ok(())
 }
