@@ -157,7 +157,8 @@ impl Exception {
             Self::Unsaid => theirs.is_some_and(Value::is_null) && ours.is_some(),
             Self::NoLonger(was, is) => {
                 let is_text = |value: Option<&Value>, text: &str| {
-                    value.is_some_and(|v| v.as_str() == Some(text) || v.to_string() == text)
+                    let written = |v: &Value| serde_json::to_string(v).is_ok_and(|w| w == text);
+                    value.is_some_and(|v| v.as_str() == Some(text) || written(v))
                 };
                 is_text(theirs, was) && is_text(ours, is)
             }
