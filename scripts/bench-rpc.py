@@ -172,14 +172,14 @@ def measure(options, agents):
     hosts = [f"bench-{agents}-{n}" for n in range(agents)]
     for number, host in enumerate(hosts):
         agent_starts(broker, options.kind, host, agents, number)
-    network = api(options.api, "POST", "/networks", {"network": {"name": "bench"}})["network"]
+    network = api(options.api, "POST", "/networks", {"network": {"name": "bench", "project_id": "bench"}})["network"]
     api(options.api, "POST", "/subnets", {"subnet": {
-        "network_id": network["id"], "ip_version": 4, "cidr": "10.99.0.0/22", "enable_dhcp": False}})
+        "project_id": "bench", "network_id": network["id"], "ip_version": 4, "cidr": "10.99.0.0/22", "enable_dhcp": False}})
     ports = []
 
     def create(host):
         made = api(options.api, "POST", "/ports", {"port": {
-            "network_id": network["id"], "binding:host_id": host, "device_owner": "compute:nova",
+            "project_id": "bench", "network_id": network["id"], "binding:host_id": host, "device_owner": "compute:nova",
             "device_id": str(uuid.uuid4())}})["port"]
         ports.append(made["id"])
         broker.pump(QUIET)
