@@ -204,6 +204,22 @@ async fn who_knows_an_older_version_is_answered_in_it() {
     t.stop().await;
 }
 
+/// Statements of a pull of everything: asked until two pulls in a row cost the same, as what was
+/// changed before is read for pushes meanwhile.
+async fn pull_cost(t: &TestServer, agent: &Agent, kind: &str, version: &str) -> u64 {
+    let mut last = None;
+    for _ in 0..200 {
+        let before = t.server.parts.db.counts();
+        bulk_pull(agent, kind, version, json!({})).await;
+        let cost = Some((t.server.parts.db.counts() - before).total());
+        if cost == last {
+            break;
+        }
+        last = cost;
+    }
+    last.expect("a pull")
+}
+
 #[tokio::test]
 async fn many_objects_cost_the_statements_of_one() {
     let t = TestServer::start_with("[quotas]\nquota_port = -1\n").await;
@@ -229,9 +245,7 @@ async fn many_objects_cost_the_statements_of_one() {
             ("AddressGroup", "1.2"),
             ("PortForwarding", "1.3"),
         ] {
-            let before = t.server.parts.db.counts();
-            bulk_pull(&agent, kind, version, json!({})).await;
-            of_kinds.push((t.server.parts.db.counts() - before).total());
+            of_kinds.push(pull_cost(&t, &agent, kind, version).await);
         }
         costs.push(of_kinds);
     }
