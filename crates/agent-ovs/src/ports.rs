@@ -20,6 +20,12 @@ use crate::{config::Config, local_vlans::NetworkKey, observe::Vif};
 /// Shortest and longest pause before a device the server failed on is asked for again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
+/// Pause before a device is asked for again that the server knows no bound port for; doubles.
+const DOUBT: Duration = Duration::from_secs(1);
+/// How often it is. Whoever plugs a device may be a little faster than the server, which binds it and
+/// tells nobody (a distributed router's port); what stays unknown that long is nobody's.
+const DOUBTS: u32 = 6;
+
 /// How a bound port is to be wired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wiring {
@@ -70,6 +76,10 @@ pub struct Record {
     /// Do not ask or report before; set after a failure.
     retry_at: Option<Instant>,
     failures: u32,
+    /// When to ask again though the server has answered.
+    doubt_at: Option<Instant>,
+    /// How often that was done.
+    doubts: u32,
 }
 
 impl Record {
@@ -83,6 +93,8 @@ impl Record {
             reported: None,
             retry_at: None,
             failures: 0,
+            doubt_at: None,
+            doubts: 0,
         }
     }
 
@@ -112,6 +124,39 @@ impl Record {
 
     fn may_try(&self, now: Instant) -> bool {
         self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// Whether the server is to be asked now.
+    fn to_ask(&self, now: Instant) -> bool {
+        let doubted = self.doubt_at.is_some_and(|at| at <= now);
+        !self.asked
+            && self.vif.port.ofport.is_some()
+            && self.may_try(now)
+            && (self.dirty || doubted)
+    }
+
+    /// Takes over the server's answer.
+    fn judge(&mut self, config: &Config, details: &DeviceDetails, now: Instant) {
+        self.doubt_at = None;
+        if details.port_id.is_some() || details.no_active_binding {
+            self.doubts = 0;
+            self.verdict = judge(config, details);
+            return;
+        }
+        if self.doubts == 0 {
+            tracing::warn!(device = details.device, "device has no port bound here, isolating it");
+        }
+        self.verdict = Verdict::Refused;
+        if self.doubts < DOUBTS {
+            self.doubt_at = Some(now + DOUBT.saturating_mul(1 << self.doubts));
+            self.doubts += 1;
+        }
+    }
+
+    /// The server said of itself that the port is not for this host.
+    fn refuse(&mut self) {
+        self.verdict = Verdict::Refused;
+        self.doubt_at = None;
     }
 
     /// The network this VIF keeps present on the host.
@@ -261,7 +306,7 @@ impl Ports {
     /// A port was deleted at the server; its VIF must not talk while it is still plugged.
     pub fn deleted(&mut self, port_id: &str) {
         if let Some(record) = self.records.get_mut(port_id) {
-            record.verdict = Verdict::Refused;
+            record.refuse();
             // An answer under way may be older than the deletion.
             record.dirty = record.asked;
         }
@@ -272,7 +317,7 @@ impl Ports {
     pub fn deactivated(&mut self, port_id: &str) {
         if let Some(record) = self.records.get_mut(port_id) {
             tracing::info!(port_id, "binding deactivated, unplugging the port");
-            record.verdict = Verdict::Refused;
+            record.refuse();
             record.dirty = false;
             record.evict = true;
         }
@@ -290,9 +335,9 @@ impl Ports {
     pub fn ask(&mut self, limit: usize, now: Instant) -> Vec<String> {
         let mut out = Vec::new();
         for (id, record) in &mut self.records {
-            let ready = record.vif.port.ofport.is_some() && record.may_try(now);
-            if out.len() < limit && record.dirty && !record.asked && ready {
+            if out.len() < limit && record.to_ask(now) {
                 record.dirty = false;
+                record.doubt_at = None;
                 record.asked = true;
                 out.push(id.clone());
             }
@@ -321,7 +366,7 @@ impl Ports {
                 continue;
             }
             // A notification that came meanwhile left the record dirty: the next answer counts.
-            record.verdict = judge(config, &details);
+            record.judge(config, &details, now);
         }
         for id in devices {
             if let Some(record) = self.records.get_mut(id).filter(|r| r.asked) {
@@ -390,8 +435,9 @@ impl Ports {
     #[must_use]
     pub fn next_retry(&self, now: Instant) -> Option<Instant> {
         let records = self.records.values().filter(|r| !r.settled()).filter_map(|r| r.retry_at);
+        let doubts = self.records.values().filter_map(|r| r.doubt_at);
         let gone = self.gone.values().filter_map(|at| *at);
-        records.chain(gone).filter(|at| *at > now).min()
+        records.chain(doubts).chain(gone).filter(|at| *at > now).min()
     }
 
     /// Whether the server has said everything and was told everything.
@@ -410,15 +456,11 @@ pub fn is_filtered(details: &DeviceDetails) -> bool {
         && !details.device_owner.starts_with(device_owner::NETWORK_PREFIX)
 }
 
-/// What the answer means for the port.
+/// What the answer means for a port the server knows.
 fn judge(config: &Config, details: &DeviceDetails) -> Verdict {
     if details.no_active_binding {
         // The target of a live migration looks like this until it takes over.
         tracing::info!(device = details.device, "binding is not active here, port isolated");
-        return Verdict::Refused;
-    }
-    if details.port_id.is_none() {
-        tracing::warn!(device = details.device, "device has no port bound here, isolating it");
         return Verdict::Refused;
     }
     if !details.admin_state_up {

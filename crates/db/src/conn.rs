@@ -5,8 +5,9 @@
 
 use std::{
     ops::Deref,
+    pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -244,11 +245,26 @@ impl Conn {
 /// There is one at a time, over all servers on the database (but see
 /// [`crate::Db::begin_unordered`]); a server hands it out in the order it was asked for. It begins
 /// at the first statement.
-pub struct Tx(Conn);
+pub struct Tx {
+    conn: Conn,
+    /// A mutex, so that a shared transaction can be held across threads; never contended.
+    then: Mutex<Vec<Then>>,
+}
+
+/// What follows a commit.
+type Then = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Tx {
     pub(crate) fn new(conn: Conn) -> Self {
-        Self(conn)
+        Self { conn, then: Mutex::default() }
+    }
+
+    /// Runs `then` once the transaction is committed, before [`Tx::commit`] returns and in the
+    /// order of these calls: for who takes part in a transaction that somebody else commits. A
+    /// transaction that is rolled back forgets it.
+    pub fn on_commit(&mut self, then: impl Future<Output = ()> + Send + 'static) {
+        let all = self.then.get_mut().unwrap_or_else(PoisonError::into_inner);
+        all.push(Box::pin(then));
     }
 
     /// Makes everything done in this transaction permanent and visible.
@@ -257,8 +273,12 @@ impl Tx {
     /// [`DbError::CommitUnknown`] when the connection was lost before the answer; what the database
     /// refused, in which case nothing is kept.
     pub async fn commit(self) -> DbResult<()> {
-        self.0.session.end(true).await?;
+        let Self { conn, then } = self;
+        conn.session.end(true).await?;
         retry::committed();
+        for then in then.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            then.await;
+        }
         Ok(())
     }
 }
@@ -267,12 +287,12 @@ impl Deref for Tx {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
-        &self.0
+        &self.conn
     }
 }
 
 impl std::ops::DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.0
+        &mut self.conn
     }
 }

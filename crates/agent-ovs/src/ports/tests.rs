@@ -184,3 +184,34 @@ async fn activated_binding_is_asked_for_and_wired() {
     assert_eq!(ports.to_report_up(now).len(), 1);
     assert!(ports.iter().all(|r| !r.evict));
 }
+
+#[tokio::test]
+async fn device_without_port_is_doubted_a_bounded_number_of_times() {
+    let unknown = |id: &str| DeviceDetails { device: id.into(), ..DeviceDetails::default() };
+    let mut now = Instant::now();
+    let mut ports = Ports::default();
+    ports.observe(plugged("p", 1, Some(3)));
+    let mut pauses = Vec::new();
+    assert_eq!(ports.ask(10, now), ["p"]);
+    loop {
+        ports.answered(&config(), &["p".into()], vec![unknown("p")], now);
+        assert!(ports.settled(), "nobody waits for it");
+        assert!(ports.ask(10, now).is_empty());
+        let Some(at) = ports.next_retry(now) else { break };
+        pauses.push((at - now).as_secs());
+        now = at;
+        assert_eq!(ports.ask(10, now), ["p"]);
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32]);
+    // The server binds it and says so, or is asked again for another reason.
+    ports.touch("p");
+    assert_eq!(ports.ask(10, now), ["p"]);
+    ports.answered(&config(), &["p".into()], vec![details("p")], now);
+    assert_eq!(ports.to_report_up(now).len(), 1);
+    // What is deleted is not doubted.
+    ports.touch("p");
+    ports.ask(10, now);
+    ports.answered(&config(), &["p".into()], vec![unknown("p")], now);
+    ports.deleted("p");
+    assert_eq!(ports.next_retry(now), None);
+}

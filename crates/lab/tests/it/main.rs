@@ -5,6 +5,7 @@ mod boot;
 mod cloud;
 mod dhcp;
 mod dhcp_client;
+mod evidence;
 mod footprint;
 mod mixed;
 mod networks;

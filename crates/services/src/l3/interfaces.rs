@@ -90,9 +90,8 @@ pub(super) async fn add(
             (port, subnets)
         }
         Candidate::Prefix(port, ips, subnet) => {
-            let changes = Attrs::from_iter([("fixed_ips".to_string(), Value::Array(ips))]);
-            let ports = inner.ml2.service_ports();
-            (ports.update(&ctx.elevated(), &port, changes, None).await?, vec![*subnet])
+            let subnets = vec![*subnet];
+            (add_prefix(inner, &port, ips, &subnets, &payload).await?, subnets)
         }
     };
     let answer = answer(router_id, &port, &subnets, subnets.last());
@@ -147,10 +146,32 @@ async fn add_port(
     }
 }
 
+/// Gives the router's port all of `ips`; answers it as the API shows it.
+async fn add_prefix(
+    inner: &Inner,
+    port: &str,
+    ips: Vec<Value>,
+    subnets: &[Subnet],
+    payload: &Payload<'_>,
+) -> ApiResult<Attrs> {
+    let admin = payload.ctx.elevated();
+    let changes = Attrs::from_iter([("fixed_ips".to_string(), Value::Array(ips))]);
+    let (changed, shown) = retrying(|| async {
+        let mut tx = inner.db.begin().await?;
+        let changed = inner.ml2.update_port_in(&mut tx, &admin, port, changes.clone(), None);
+        let changed = changed.await?;
+        let shown = commit(inner, tx, payload, changed.port(), subnets).await?;
+        Ok((changed, shown))
+    })
+    .await?;
+    changed.committed(&admin).await?;
+    Ok(shown)
+}
+
 /// Makes `port` the router's and commits; answers it as the API shows it.
 async fn attach(
     inner: &Inner,
-    mut tx: Tx,
+    tx: Tx,
     (router, subnets): (&Router, &[Subnet]),
     port: &Port,
     payload: &Payload<'_>,
@@ -163,8 +184,19 @@ async fn attach(
         DbError::ForeignKey { .. } => ApiError::resource_not_found("router", &router.id),
         other => other.into(),
     })?;
+    commit(inner, tx, payload, port, subnets).await
+}
+
+/// Asks subscribers within the transaction and commits; answers `port` as the API shows it.
+async fn commit(
+    inner: &Inner,
+    mut tx: Tx,
+    payload: &Payload<'_>,
+    port: &Port,
+    subnets: &[Subnet],
+) -> ApiResult<Attrs> {
     let shown = inner.ml2.show_port(port.clone());
-    let answer = answer(&router.id, &shown, subnets, subnets.last());
+    let answer = answer(payload.id, &shown, subnets, subnets.last());
     let event = event(&answer, &shown);
     let payload = payload.current(&event);
     inner.registry.precommit(&mut tx, Resource::RouterInterface, Action::Create, &payload).await?;

@@ -63,9 +63,7 @@ impl Fleet {
     /// Kills the server and starts it again, then each agent; what is there stays reachable.
     fn restarts_recover(&self) {
         let [near, far, third] = &self.instances;
-        let ours = |host: &str| {
-            self.cloud.lab.spec().host(host).expect("host").agents_by == Implementation::Neutrino
-        };
+        let ours = |host: &str| self.cloud.is_ours(host);
         let ping = self.cloud.start_ping(near, far, 100, SMALL);
         for action in [ServiceAction::Signal(libc::SIGKILL), ServiceAction::Start] {
             for service in self.server() {

@@ -9,7 +9,7 @@ use neutrino_db::{
     retrying,
     routers::ports,
 };
-use neutrino_ml2::{GonePort, MadePort};
+use neutrino_ml2::{ChangedPort, GonePort, MadePort};
 use neutrino_types::{
     ApiResult, Attrs, Context,
     constants::device_owner::{DVR_INTERFACE, ROUTER_SNAT},
@@ -90,30 +90,25 @@ fn fixed_ips(subnets: &[String]) -> Value {
     subnets.iter().map(|subnet| json!({ "subnet_id": subnet })).collect()
 }
 
-/// Ports that came and went in a transaction.
+/// Ports that came, changed and went in a transaction.
 #[derive(Default)]
 struct Done {
     made: Vec<MadePort>,
+    changed: Vec<ChangedPort>,
     gone: Vec<GonePort>,
-    /// Left to be done: ports that get other subnets.
-    change: Vec<(String, Vec<String>)>,
 }
 
 impl Inner {
-    /// Makes what a router with a gateway lacks. Decided and done in one transaction: of several
-    /// servers, or several changes at once, one finds nothing to do.
-    pub(super) async fn create_csnat(&self, router: &str) -> ApiResult<()> {
-        let done = retrying(|| async {
-            let tx = self.db.begin().await?;
-            // Gateway or interface may be gone by now.
-            if !dvr::has_centre(&tx, router).await? {
-                return Ok(Done::default());
-            }
-            let interfaces = dvr::interfaces(&tx, &[router], DVR_INTERFACE).await?;
-            let there = dvr::interfaces(&tx, &[router], ROUTER_SNAT).await?;
-            self.apply(tx, router, missing(&interfaces, &there)).await
-        });
-        self.finish(done.await?).await
+    /// Makes what a router with a gateway lacks, in the transaction that brought the gateway or the
+    /// interface: an agent never reads of one without the other. Neutron's agents take what an
+    /// interface comes with once, and never look for more.
+    pub(super) async fn create_csnat(&self, tx: &mut Tx, router: &str) -> ApiResult<()> {
+        if !dvr::has_centre(tx, router).await? {
+            return Ok(());
+        }
+        let interfaces = dvr::interfaces(tx, &[router], DVR_INTERFACE).await?;
+        let there = dvr::interfaces(tx, &[router], ROUTER_SNAT).await?;
+        self.apply(tx, router, missing(&interfaces, &there)).await
     }
 
     /// Removes what a router's interfaces on `subnets` (all, if none are named) had.
@@ -122,17 +117,22 @@ impl Inner {
         router: &str,
         subnets: Option<&[String]>,
     ) -> ApiResult<()> {
-        let done = retrying(|| async {
-            let tx = self.db.begin().await?;
+        retrying(|| async {
+            let mut tx = self.db.begin().await?;
             let there = dvr::interfaces(&tx, &[router], ROUTER_SNAT).await?;
-            self.apply(tx, router, left_over(&there, subnets)).await
-        });
-        self.finish(done.await?).await
+            let plan = left_over(&there, subnets);
+            if plan == Plan::default() {
+                return Ok(());
+            }
+            self.apply(&mut tx, router, plan).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 
-    async fn apply(&self, mut tx: Tx, router: &str, plan: Plan) -> ApiResult<Done> {
+    async fn apply(&self, tx: &mut Tx, router: &str, plan: Plan) -> ApiResult<()> {
         let ctx = Context::admin();
-        let mut done = Done { change: plan.change, ..Done::default() };
+        let mut done = Done::default();
         for (network, subnets) in &plan.create {
             let item = json!({
                 // Nobody's: projects do not see it.
@@ -141,31 +141,39 @@ impl Inner {
                 "device_id": router, "device_owner": ROUTER_SNAT,
             });
             let item = item.as_object().cloned().unwrap_or_default();
-            let made = self.ml2.create_port_in(&mut tx, &ctx, item).await?;
+            let made = self.ml2.create_port_in(tx, &ctx, item).await?;
             let row = ports::insert(router, &made.port().id, ROUTER_SNAT);
             tx.execute_batch(vec![row]).await?;
             done.made.push(made);
         }
-        for port in &plan.delete {
-            done.gone.push(self.ml2.delete_port_in(&mut tx, &ctx, port).await?);
-        }
-        if !done.made.is_empty() || !done.gone.is_empty() {
-            tx.commit().await?;
-        }
-        Ok(done)
-    }
-
-    async fn finish(&self, done: Done) -> ApiResult<()> {
-        let (ctx, service) = (Context::admin(), self.ml2.service_ports());
-        for made in done.made {
-            made.committed(&ctx).await?;
-        }
-        for gone in done.gone {
-            gone.committed(&ctx).await;
-        }
-        for (port, subnets) in &done.change {
+        for (port, subnets) in &plan.change {
             let changes = Attrs::from_iter([("fixed_ips".to_string(), fixed_ips(subnets))]);
-            service.update(&ctx, port, changes, None).await?;
+            done.changed.push(self.ml2.update_port_in(tx, &ctx, port, changes, None).await?);
+        }
+        for port in &plan.delete {
+            done.gone.push(self.ml2.delete_port_in(tx, &ctx, port).await?);
+        }
+        let router = router.to_string();
+        tx.on_commit(async move {
+            if let Err(error) = done.announce(&ctx).await {
+                tracing::error!(router, %error, "ports of its centralised part are not all told of");
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Done {
+    /// After the commit: drivers and subscribers.
+    async fn announce(self, ctx: &Context) -> ApiResult<()> {
+        for made in self.made {
+            made.committed(ctx).await?;
+        }
+        for changed in self.changed {
+            changed.committed(ctx).await?;
+        }
+        for gone in self.gone {
+            gone.committed(ctx).await;
         }
         Ok(())
     }

@@ -62,8 +62,8 @@ impl Dvr {
         let this = Arc::new(Events(self.clone()));
         for (resource, actions) in [
             (Resource::Router, &[Update][..]),
-            (Resource::RouterInterface, &[Create, Delete]),
-            (Resource::RouterGateway, &[Create, Delete]),
+            (Resource::RouterInterface, &[Delete]),
+            (Resource::RouterGateway, &[Delete]),
             (Resource::FloatingIp, &[Create, Update, Delete]),
             (Resource::Port, &[Create, Update, Delete]),
             (Resource::Network, &[Delete]),
@@ -73,7 +73,13 @@ impl Dvr {
                 registry.subscribe_at(resource, Phase::After, *action, PRIORITY, this.clone());
             }
         }
-        registry.subscribe_at(Resource::Router, Phase::Precommit, Update, PRIORITY, this);
+        for (resource, action) in [
+            (Resource::Router, Update),
+            (Resource::RouterInterface, Create),
+            (Resource::RouterGateway, Create),
+        ] {
+            registry.subscribe_at(resource, Phase::Precommit, action, PRIORITY, this.clone());
+        }
     }
 }
 
@@ -108,10 +114,6 @@ fn is_distributed(router: Option<&Attrs>) -> bool {
     router.and_then(|r| request::flag(r, "distributed")).unwrap_or(false)
 }
 
-fn has_gateway(router: Option<&Attrs>) -> bool {
-    router.and_then(|r| r.get("external_gateway_info")).is_some_and(Value::is_object)
-}
-
 /// The external network of a router's gateway.
 fn gateway_network(router: Option<&Attrs>) -> Option<&str> {
     router?.get("external_gateway_info")?.get("network_id")?.as_str()
@@ -123,19 +125,25 @@ impl Subscriber for Events {
         "distributed routers"
     }
 
-    /// A router becomes distributed, or stops to be: its interfaces' bindings follow.
+    /// A router becomes distributed, or stops to be: its interfaces' bindings follow. What brings
+    /// one a centralised part brings the ports of that.
     async fn precommit(
         &self,
         tx: &mut Tx,
-        _: Resource,
+        resource: Resource,
         _: Action,
         payload: &Payload<'_>,
     ) -> ApiResult<()> {
-        let (was, is) = (is_distributed(payload.original), is_distributed(payload.current));
-        if was != is {
-            self.0.0.ml2.rebind_router(tx, payload.id).await?;
+        let inner = &*self.0.0;
+        let was = is_distributed(payload.original);
+        if resource != Resource::Router {
+            return if was { inner.create_csnat(tx, payload.id).await } else { Ok(()) };
         }
-        Ok(())
+        let is = is_distributed(payload.current);
+        if was != is {
+            inner.ml2.rebind_router(tx, payload.id).await?;
+        }
+        if is && !was { inner.create_csnat(tx, payload.id).await } else { Ok(()) }
     }
 
     async fn after(
@@ -163,8 +171,11 @@ impl Subscriber for Events {
                 (Resource::Port, _) => inner.port_changed(payload).await?,
                 (Resource::FloatingIp, _) => inner.floating_ip_changed(payload).await?,
                 (Resource::Router, _) => inner.router_changed(payload).await?,
-                (Resource::RouterInterface | Resource::RouterGateway, _) => {
-                    inner.connection_changed(resource, action, payload).await?;
+                (Resource::RouterInterface, _) if is_distributed(payload.original) => {
+                    inner.interface_removed(payload).await?;
+                }
+                (Resource::RouterGateway, _) if is_distributed(payload.original) => {
+                    inner.gateway_removed(payload).await?;
                 }
                 (Resource::Network, _) => inner.network_deleted(payload).await,
                 (Resource::Agent, _) => inner.agent_deleted(payload).await?,
@@ -176,33 +187,10 @@ impl Subscriber for Events {
 }
 
 impl Inner {
-    /// An interface or the gateway of a router came or went.
-    async fn connection_changed(
-        &self,
-        resource: Resource,
-        action: Action,
-        payload: &Payload<'_>,
-    ) -> ApiResult<()> {
-        let router = payload.original.or(payload.current);
-        if !is_distributed(router) {
-            return Ok(());
-        }
-        match (resource, action) {
-            (Resource::RouterInterface, Action::Create) if !has_gateway(router) => Ok(()),
-            (_, Action::Create) => self.create_csnat(payload.id).await,
-            (Resource::RouterInterface, _) => self.interface_removed(payload).await,
-            _ => self.gateway_removed(payload).await,
-        }
-    }
-
-    /// A router became distributed, or stopped to be.
+    /// A router stopped to be distributed, perhaps.
     async fn router_changed(&self, payload: &Payload<'_>) -> ApiResult<()> {
         let (was, is) = (is_distributed(payload.original), is_distributed(payload.current));
-        match (was, is) {
-            (false, true) if has_gateway(payload.current) => self.create_csnat(payload.id).await,
-            (true, false) => self.delete_csnat(payload.id, None).await,
-            _ => Ok(()),
-        }
+        if was && !is { self.delete_csnat(payload.id, None).await } else { Ok(()) }
     }
 
     /// The gateway of a router is gone; with the last one of its network go the ports of hosts
