@@ -222,6 +222,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_follows_a_commit_sees_it_and_no_other() {
+        let db = testing::db().await.expect("open");
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        for (project, commits) in [("a", true), ("b", false)] {
+            let mut tx = db.begin().await.expect("begin");
+            for n in [1, 2] {
+                let (db, seen) = (db.clone(), Arc::clone(&seen));
+                tx.on_commit(async move {
+                    // Turns at writing are free again, too.
+                    drop(db.begin().await.expect("begin"));
+                    let limit = limit_of(&db, project).await;
+                    seen.lock().expect("alone").push((n, limit));
+                });
+            }
+            tx.execute(&insert(project, 7)).await.expect("insert");
+            if commits {
+                tx.commit().await.expect("commit");
+            }
+        }
+        assert_eq!(*seen.lock().expect("alone"), [(1, Some(7)), (2, Some(7))]);
+    }
+
+    #[tokio::test]
     async fn committed_is_kept_and_dropped_is_not() {
         let db = testing::db().await.expect("open");
         let tx = db.begin().await.expect("begin");

@@ -199,7 +199,11 @@ async fn commit(
     let answer = answer(payload.id, &shown, subnets, subnets.last());
     let event = event(&answer, &shown);
     let payload = payload.current(&event);
-    inner.registry.precommit(&mut tx, Resource::RouterInterface, Action::Create, &payload).await?;
+    let asked =
+        inner.registry.precommit(&mut tx, Resource::RouterInterface, Action::Create, &payload);
+    asked
+        .await
+        .map_err(|error| if error.retriable { error } else { attachment_conflict(error) })?;
     tx.commit().await?;
     Ok(shown)
 }

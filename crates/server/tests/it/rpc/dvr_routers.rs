@@ -283,6 +283,28 @@ async fn the_centralised_part_has_a_port_on_every_subnet_while_there_is_a_gatewa
     c.t.stop().await;
 }
 
+/// No agent ever reads of an interface whose port of the centralised part is still to come.
+#[tokio::test]
+async fn an_interface_and_its_port_of_the_centralised_part_come_together_or_not_at_all() {
+    let c = Cloud::start().await;
+    let body = json!({ "name": "full" });
+    let full = create(&c.t.client, "networks", body).await;
+    let body = json!({ "network_id": full["id"], "ip_version": 4, "cidr": "10.0.0.0/30" });
+    let subnet = create(&c.t.client, "subnets", body).await;
+    let last = create(&c.t.client, "ports", json!({ "network_id": full["id"] })).await;
+    let router = c.router(true).await;
+    let path = format!("/v2.0/routers/{}/add_router_interface", text(&router, "id"));
+    let body = json!({ "subnet_id": subnet["id"] });
+    let refused = c.t.client.put(&path, &body).await;
+    assert_eq!(refused.status, 409, "{}", refused.json());
+    assert_eq!(refused.json()["NeutronError"]["type"], "RouterInterfaceAttachmentConflict");
+    assert_eq!((c.ports(SNAT).await.len(), c.ports(DVR).await.len()), (0, 0));
+    c.delete("ports", &last).await;
+    c.put(&path, body).await;
+    assert_eq!((c.ports(SNAT).await.len(), c.ports(DVR).await.len()), (1, 1));
+    c.t.stop().await;
+}
+
 #[tokio::test]
 async fn v6_subnets_of_a_network_share_a_port_of_the_centralised_part() {
     let c = Cloud::start().await;
