@@ -19,12 +19,15 @@ pub const DEFAULT_PORT: u16 = 3306;
 /// Socket of local clients, below the directory; `root` needs no password there.
 pub const SOCKET: &str = "socket";
 
+/// What the server makes of `log-error`, below the directory.
+pub(crate) const LOG: &str = "log.err";
+
 const KIND: Kind = Kind {
     name: "mariadbd",
     stop: Signal::SIGTERM,
     // It speaks first, once it serves: the fifth byte is the version of the protocol.
     is_ready: |_, _, port| first_bytes(port, b"", 5).is_some_and(|bytes| bytes[4] == 10),
-    log: "log",
+    log: LOG,
 };
 
 /// What a server is to be.
@@ -46,20 +49,25 @@ impl Settings {
     /// Files and command lines of the server.
     #[must_use]
     pub fn launch(&self) -> Launch {
+        self.launch_as("root", "")
+    }
+
+    /// The same with `more` lines of configuration, run as `user` where the caller is root.
+    pub(crate) fn launch_as(&self, user: &'static str, more: &str) -> Launch {
         let path = |name: &str| self.dir.join(name);
         let defaults = format!("--defaults-file={}", path("my.cnf").display());
         let program = |name: &str, more: &[&str]| {
             let mut words = vec![name.to_owned(), defaults.clone()];
-            words.extend(is_root().then(|| "--user=root".to_owned()));
+            words.extend(is_root().then(|| format!("--user={user}")));
             words.extend(more.iter().map(|&word| word.to_owned()));
             CommandLine::new([], words)
         };
         let install = ["--auth-root-authentication-method=normal", "--skip-test-db"];
         Launch {
             dir: self.dir.clone(),
-            owner: None,
+            owner: (is_root() && user != "root").then_some(user),
             files: vec![
-                (path("my.cnf"), self.configuration()),
+                (path("my.cnf"), self.configuration() + more),
                 (path("init.sql"), self.initial_statements()),
             ],
             prepare: Some(program("mariadb-install-db", &install)),
@@ -77,7 +85,7 @@ impl Settings {
              datadir = {dir}/data\n\
              socket = {dir}/{SOCKET}\n\
              pid-file = {dir}/pid\n\
-             log-error = {dir}/log\n\
+             log-error = {dir}/{LOG}\n\
              bind-address = {listen}\n\
              port = {port}\n\
              skip-name-resolve\n\
@@ -121,6 +129,14 @@ impl Mariadb {
     /// # Errors
     /// When MariaDB is not installed or does not come up.
     pub fn start() -> Result<Self> {
+        Self::start_with("")
+    }
+
+    /// As [`Mariadb::start`], with `more` lines for the server's section of `my.cnf`.
+    ///
+    /// # Errors
+    /// As [`Mariadb::start`].
+    pub fn start_with(more: &str) -> Result<Self> {
         let port = Port::take()?;
         let place = Place::new("mariadb")?;
         let settings = Settings {
@@ -130,7 +146,7 @@ impl Mariadb {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
         };
-        let server = Server::start(KIND, place, port.number(), settings.launch())?;
+        let server = Server::start(KIND, place, port.number(), settings.launch_as("root", more))?;
         Ok(Self { server, _port: port })
     }
 

@@ -291,7 +291,7 @@ impl Session {
         let mut done = Vec::new();
         let mut outcome = exchange(&mut held, &script, each, &mut done, limit).await;
         let unbegun = begin.is_some_and(|begin| begin != Begin::Auto) && done.is_empty();
-        if unbegun && let Err((_, Fate::Lost)) = &outcome {
+        if unbegun && let Err((_, Fate::Lost | Fate::Unready)) = &outcome {
             // It was dead before; nothing of the transaction has happened.
             self.pool.forget_older(&held);
             held = self.pool.connect().await?;
@@ -308,7 +308,7 @@ impl Session {
                 let part = script.part(done.len());
                 state.phase = self.after_error(fate, part, &mut held).await;
                 match fate {
-                    Fate::Lost => self.pool.forget_older(&held),
+                    Fate::Lost | Fate::Unready => self.pool.forget_older(&held),
                     Fate::Kept | Fate::Aborted => state.held = Some(held),
                 }
                 Err(error)
@@ -318,7 +318,7 @@ impl Session {
 
     /// What an error in `part` of a script leaves of the transaction.
     async fn after_error(&self, fate: Fate, part: Option<Part>, held: &mut Held) -> Phase {
-        if self.begin == Begin::Auto && fate != Fate::Lost {
+        if self.begin == Begin::Auto && matches!(fate, Fate::Kept | Fate::Aborted) {
             // There is no transaction that could have suffered.
             return Phase::Open;
         }
@@ -359,7 +359,12 @@ impl Session {
                 self.pool.forget_older(&held);
                 Err(DbError::CommitUnknown { source: Box::new(error) })
             }
-            Err((error, _)) => {
+            Err((error, Fate::Unready)) => {
+                // Closed without waiting, which rolls back.
+                self.pool.forget_older(&held);
+                Err(error)
+            }
+            Err((error, Fate::Kept | Fate::Aborted)) => {
                 state.held = Some(held);
                 Err(error)
             }
