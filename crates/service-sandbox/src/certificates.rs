@@ -27,6 +27,15 @@ pub struct Identity {
     pub key: PathBuf,
 }
 
+/// What a server needs to speak TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The authority its clients' certificates are of.
+    pub authority: PathBuf,
+    /// Its own certificate.
+    pub identity: Identity,
+}
+
 impl Authority {
     /// Makes one called `name` in `dir`, which exists.
     ///

@@ -4,14 +4,13 @@ use std::{
     net::Ipv4Addr,
     ops::{Deref, DerefMut},
     path::Path,
-    process::Command,
 };
 
-use neutrino_linux::process::{self, Signal};
+use neutrino_linux::process::Signal;
 
 use crate::{
     PASSWORD, Port, Result, USER,
-    mariadb::{LOG, SOCKET, Settings},
+    mariadb::{LOG, SOCKET, Settings, client},
     server::{Kind, Place, Server},
 };
 
@@ -141,13 +140,6 @@ impl Node {
     pub fn sql(&self, statements: &str) -> Result<String> {
         client(&self.dir().join(SOCKET), statements)
     }
-}
-
-fn client(socket: &Path, statements: &str) -> Result<String> {
-    let mut command = Command::new("mariadb");
-    // The client would wait for a server that is there and does not answer.
-    command.args(["--no-defaults", "--connect-timeout=2", "-N", "-u", "root", "-S"]).arg(socket);
-    Ok(process::run(command.args(["-e", statements]))?)
 }
 
 fn configuration(number: usize, ports: &Ports, members: &str) -> String {

@@ -3,13 +3,15 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     ops::{Deref, DerefMut},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
-use neutrino_linux::process::Signal;
+use neutrino_linux::process::{self, Signal};
 
 use crate::{
     CommandLine, Launch, PASSWORD, Port, Result, USER,
+    certificates::Tls,
     launch::is_root,
     server::{Kind, Place, Server, first_bytes},
 };
@@ -116,6 +118,14 @@ impl Settings {
     }
 }
 
+/// Runs `statements` as the administrator of the server whose socket this is.
+pub(crate) fn client(socket: &Path, statements: &str) -> Result<String> {
+    let mut command = Command::new("mariadb");
+    // The client would wait for a server that is there and does not answer.
+    command.args(["--no-defaults", "--connect-timeout=2", "-N", "-u", "root", "-S"]).arg(socket);
+    Ok(process::run(command.args(["-e", statements]))?)
+}
+
 /// A private MariaDB server; ended and removed when dropped.
 #[derive(Debug)]
 pub struct Mariadb {
@@ -132,11 +142,22 @@ impl Mariadb {
         Self::start_with("")
     }
 
-    /// As [`Mariadb::start`], with `more` lines for the server's section of `my.cnf`.
+    /// Starts a server that takes clients over TLS only.
     ///
     /// # Errors
     /// As [`Mariadb::start`].
-    pub fn start_with(more: &str) -> Result<Self> {
+    pub fn start_with_tls(tls: &Tls) -> Result<Self> {
+        let Tls { authority, identity } = tls;
+        Self::start_with(&format!(
+            "ssl-ca = {}\nssl-cert = {}\nssl-key = {}\nrequire-secure-transport = ON\n",
+            authority.display(),
+            identity.certificate.display(),
+            identity.key.display(),
+        ))
+    }
+
+    /// Starts a server with `more` lines of configuration.
+    fn start_with(more: &str) -> Result<Self> {
         let port = Port::take()?;
         let place = Place::new("mariadb")?;
         let settings = Settings {
@@ -154,6 +175,14 @@ impl Mariadb {
     #[must_use]
     pub fn url(&self) -> String {
         format!("mysql+pymysql://{USER}:{PASSWORD}@127.0.0.1:{}/{USER}", self.port())
+    }
+
+    /// Runs `statements` as the administrator; answers the rows, without headings.
+    ///
+    /// # Errors
+    /// When a statement is refused.
+    pub fn sql(&self, statements: &str) -> Result<String> {
+        client(&self.dir().join(SOCKET), statements)
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     errors::{Fate, fault},
     link::{Each, Link},
     script::{Begin, Part, Script, UNDO},
+    tls,
 };
 use crate::{
     Dialect,
@@ -132,6 +133,9 @@ impl Pool {
     }
 
     fn unconnected(&self, error: sqlx::Error) -> DbError {
+        if let Some((reason, advice)) = tls::advice(&error, self.dialect()) {
+            return DbError::Tls { server: self.server.shown().to_owned(), reason, advice };
+        }
         match fault(error, "") {
             (error @ (DbError::ConnectionLost { .. } | DbError::Busy { .. }), _) => error,
             (DbError::Other { source, .. }, _) => DbError::Other {

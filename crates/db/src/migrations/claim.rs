@@ -61,10 +61,11 @@ impl Claim {
 
     async fn insert(&self, conn: &Conn) -> DbResult<bool> {
         let mut insert = Query::insert();
-        insert
-            .into_table(S::Table)
-            .columns([S::Revision, S::Step, S::Refused])
-            .values_panic([CLAIM.into(), self.mine.into(), false.into()]);
+        insert.into_table(S::Table).columns([S::Revision, S::Step, S::Refused]).values_panic([
+            CLAIM.into(),
+            self.mine.into(),
+            false.into(),
+        ]);
         match conn.execute(&insert).await {
             Ok(_) => Ok(true),
             Err(DbError::UniqueViolation { .. } | DbError::Deadlock { .. }) => Ok(false),

@@ -173,9 +173,8 @@ async fn a_node_that_does_not_serve_has_done_nothing(cluster: &Cluster) {
     let again = {
         let b = b.clone();
         tokio::spawn(async move {
-            let done: neutrino_types::ApiResult<()> = Retries::default()
-                .run(|| async { Ok(add_one(&b, "both").await?) })
-                .await;
+            let done: neutrino_types::ApiResult<()> =
+                Retries::default().run(|| async { Ok(add_one(&b, "both").await?) }).await;
             done.expect("once the node serves");
         })
     };

@@ -4,6 +4,7 @@ mod ddl;
 mod galera;
 mod indices;
 mod plan;
+mod tls;
 
 /// Whether this run is one more, on another backend: what starts servers of its own has been tested.
 fn is_repeated() -> bool {
