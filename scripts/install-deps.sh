@@ -58,6 +58,7 @@ mariadb:mariadb-client
 psql:postgresql-client
 rabbitmqctl:rabbitmq-server
 python3:python3
+openssl:openssl
 cc:gcc
 "
 

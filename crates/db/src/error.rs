@@ -51,6 +51,16 @@ pub enum DbError {
         /// The backend's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Encryption failed, or one side insists on it; trying again does not help.
+    #[error("connecting to '{server}': {reason}; {advice}")]
+    Tls {
+        /// The URL without its password.
+        server: String,
+        /// What failed.
+        reason: String,
+        /// What an operator does about it.
+        advice: String,
+    },
     /// The connection was lost while committing.
     #[error("whether the transaction was committed is unknown: {source}")]
     CommitUnknown {

@@ -3,9 +3,15 @@
 //! Nothing here compares clocks: a lease is taken from its holder by whoever names the row it has
 //! seen, and only if it is still that row.
 
+use std::time::Duration;
+
 use sea_query::{Expr, ExprTrait, Query};
 
 use crate::{Conn, Db, DbError, DbResult, Prepared, schema::Leases as L};
+
+/// Tries more where others wrote the same row at the same time, and the time between.
+const RACES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Who holds a lease, and until when by the holder's own clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,14 +64,28 @@ pub async fn replace(db: &Db, name: &str, seen: Option<&Lease>, new: &Lease) -> 
             Prepared::new(&update)
         }
     };
-    let tx = db.begin_unordered().await?;
-    let changed = match tx.execute_batch(vec![statement]).await {
-        Ok(changed) => changed,
-        Err(DbError::UniqueViolation { .. }) => return Ok(false),
-        Err(error) => return Err(error),
+    match run(db, &statement).await {
+        Err(DbError::UniqueViolation { .. }) => Ok(false),
+        changed => Ok(changed? > 0),
+    }
+}
+
+/// Runs one statement in a transaction of its own; answers how many rows it changed. Servers on
+/// several nodes of a cluster learn only at the commit that another one was faster.
+async fn run(db: &Db, statement: &Prepared) -> DbResult<u64> {
+    let once = async || {
+        let tx = db.begin_unordered().await?;
+        let changed = tx.execute_batch(vec![statement.clone()]).await?;
+        tx.commit().await?;
+        Ok(changed.first().copied().unwrap_or_default())
     };
-    tx.commit().await?;
-    Ok(changed.first().is_some_and(|rows| *rows > 0))
+    let mut outcome = once().await;
+    for _ in 0..RACES {
+        let Err(DbError::Deadlock { .. }) = &outcome else { break };
+        tokio::time::sleep(PAUSE).await;
+        outcome = once().await;
+    }
+    outcome
 }
 
 /// Gives the lease up if `holder` has it.
@@ -78,7 +98,5 @@ pub async fn release(db: &Db, name: &str, holder: &str) -> DbResult<()> {
         .from_table(L::Table)
         .and_where(Expr::col(L::Name).eq(name))
         .and_where(Expr::col(L::Holder).eq(holder));
-    let tx = db.begin_unordered().await?;
-    tx.execute_batch(vec![Prepared::new(&delete)]).await?;
-    tx.commit().await
+    run(db, &Prepared::new(&delete)).await.map(|_| ())
 }

@@ -157,6 +157,27 @@ fn decoded(text: &str) -> Result<String, String> {
     String::from_utf8(out).map_err(|_| "a part is no UTF-8 once decoded".into())
 }
 
+/// Sees that the file that parameter `key` names can be read: later its lack would be mistaken for
+/// the server's.
+///
+/// # Errors
+/// Why it cannot, naming the parameter.
+pub(crate) fn readable(key: &str, path: &str) -> Result<(), String> {
+    std::fs::File::open(path).map(|_| ()).map_err(|error| format!("{key}: {path}: {error}"))
+}
+
+/// Parameter `key` as SQLAlchemy and PyMySQL read truth.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn truth(key: &str, value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" | "t" | "1" | "required" => Ok(true),
+        "false" | "no" | "off" | "n" | "f" | "0" | "none" => Ok(false),
+        _ => Err(format!("{key}: '{value}' is neither true nor false")),
+    }
+}
+
 /// `url` without the password it may carry.
 pub(crate) fn redacted(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {

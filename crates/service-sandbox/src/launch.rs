@@ -36,6 +36,12 @@ impl CommandLine {
         Self(self.0.iter().cloned().chain(more.iter().map(|&word| word.to_owned())).collect())
     }
 
+    /// The same without the arguments that begin with `prefix`.
+    pub(crate) fn without(mut self, prefix: &str) -> Self {
+        self.0.retain(|word| !word.starts_with(prefix));
+        self
+    }
+
     /// Program and arguments.
     #[must_use]
     pub fn words(&self) -> &[String] {

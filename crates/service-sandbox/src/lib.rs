@@ -17,7 +17,9 @@
 //! # Ok::<(), neutrino_service_sandbox::SandboxError>(())
 //! ```
 
+pub mod certificates;
 mod daemon;
+pub mod galera;
 mod guard;
 mod launch;
 pub mod mariadb;
@@ -28,6 +30,8 @@ mod server;
 
 use std::io;
 
+pub use certificates::Authority;
+pub use galera::Galera;
 pub use guard::{GUARD_MARK, Guard};
 pub use launch::{CommandLine, Launch};
 pub use mariadb::Mariadb;

@@ -3,13 +3,15 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     ops::{Deref, DerefMut},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
-use neutrino_linux::process::Signal;
+use neutrino_linux::process::{self, Signal};
 
 use crate::{
     CommandLine, Launch, PASSWORD, Port, Result, USER,
+    certificates::Tls,
     launch::is_root,
     server::{Kind, Place, Server, first_bytes},
 };
@@ -19,12 +21,15 @@ pub const DEFAULT_PORT: u16 = 3306;
 /// Socket of local clients, below the directory; `root` needs no password there.
 pub const SOCKET: &str = "socket";
 
+/// What the server makes of `log-error`, below the directory.
+pub(crate) const LOG: &str = "log.err";
+
 const KIND: Kind = Kind {
     name: "mariadbd",
     stop: Signal::SIGTERM,
     // It speaks first, once it serves: the fifth byte is the version of the protocol.
     is_ready: |_, _, port| first_bytes(port, b"", 5).is_some_and(|bytes| bytes[4] == 10),
-    log: "log",
+    log: LOG,
 };
 
 /// What a server is to be.
@@ -46,20 +51,25 @@ impl Settings {
     /// Files and command lines of the server.
     #[must_use]
     pub fn launch(&self) -> Launch {
+        self.launch_as("root", "")
+    }
+
+    /// The same with `more` lines of configuration, run as `user` where the caller is root.
+    pub(crate) fn launch_as(&self, user: &'static str, more: &str) -> Launch {
         let path = |name: &str| self.dir.join(name);
         let defaults = format!("--defaults-file={}", path("my.cnf").display());
         let program = |name: &str, more: &[&str]| {
             let mut words = vec![name.to_owned(), defaults.clone()];
-            words.extend(is_root().then(|| "--user=root".to_owned()));
+            words.extend(is_root().then(|| format!("--user={user}")));
             words.extend(more.iter().map(|&word| word.to_owned()));
             CommandLine::new([], words)
         };
         let install = ["--auth-root-authentication-method=normal", "--skip-test-db"];
         Launch {
             dir: self.dir.clone(),
-            owner: None,
+            owner: (is_root() && user != "root").then_some(user),
             files: vec![
-                (path("my.cnf"), self.configuration()),
+                (path("my.cnf"), self.configuration() + more),
                 (path("init.sql"), self.initial_statements()),
             ],
             prepare: Some(program("mariadb-install-db", &install)),
@@ -77,7 +87,7 @@ impl Settings {
              datadir = {dir}/data\n\
              socket = {dir}/{SOCKET}\n\
              pid-file = {dir}/pid\n\
-             log-error = {dir}/log\n\
+             log-error = {dir}/{LOG}\n\
              bind-address = {listen}\n\
              port = {port}\n\
              skip-name-resolve\n\
@@ -108,6 +118,14 @@ impl Settings {
     }
 }
 
+/// Runs `statements` as the administrator of the server whose socket this is.
+pub(crate) fn client(socket: &Path, statements: &str) -> Result<String> {
+    let mut command = Command::new("mariadb");
+    // The client would wait for a server that is there and does not answer.
+    command.args(["--no-defaults", "--connect-timeout=2", "-N", "-u", "root", "-S"]).arg(socket);
+    Ok(process::run(command.args(["-e", statements]))?)
+}
+
 /// A private MariaDB server; ended and removed when dropped.
 #[derive(Debug)]
 pub struct Mariadb {
@@ -121,6 +139,25 @@ impl Mariadb {
     /// # Errors
     /// When MariaDB is not installed or does not come up.
     pub fn start() -> Result<Self> {
+        Self::start_with("")
+    }
+
+    /// Starts a server that takes clients over TLS only.
+    ///
+    /// # Errors
+    /// As [`Mariadb::start`].
+    pub fn start_with_tls(tls: &Tls) -> Result<Self> {
+        let Tls { authority, identity } = tls;
+        Self::start_with(&format!(
+            "ssl-ca = {}\nssl-cert = {}\nssl-key = {}\nrequire-secure-transport = ON\n",
+            authority.display(),
+            identity.certificate.display(),
+            identity.key.display(),
+        ))
+    }
+
+    /// Starts a server with `more` lines of configuration.
+    fn start_with(more: &str) -> Result<Self> {
         let port = Port::take()?;
         let place = Place::new("mariadb")?;
         let settings = Settings {
@@ -130,7 +167,7 @@ impl Mariadb {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
         };
-        let server = Server::start(KIND, place, port.number(), settings.launch())?;
+        let server = Server::start(KIND, place, port.number(), settings.launch_as("root", more))?;
         Ok(Self { server, _port: port })
     }
 
@@ -138,6 +175,14 @@ impl Mariadb {
     #[must_use]
     pub fn url(&self) -> String {
         format!("mysql+pymysql://{USER}:{PASSWORD}@127.0.0.1:{}/{USER}", self.port())
+    }
+
+    /// Runs `statements` as the administrator; answers the rows, without headings.
+    ///
+    /// # Errors
+    /// When a statement is refused.
+    pub fn sql(&self, statements: &str) -> Result<String> {
+        client(&self.dir().join(SOCKET), statements)
     }
 }
 

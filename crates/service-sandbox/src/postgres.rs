@@ -11,6 +11,7 @@ use neutrino_linux::process::Signal;
 
 use crate::{
     CommandLine, Launch, PASSWORD, Port, Result, USER,
+    certificates::Tls,
     launch::is_root,
     server::{Kind, Place, Server},
 };
@@ -57,6 +58,11 @@ impl Settings {
     /// Files and command lines of the server.
     #[must_use]
     pub fn launch(&self) -> Launch {
+        self.launch_with(None)
+    }
+
+    /// The same with TLS, and clients from elsewhere only so.
+    pub(crate) fn launch_with(&self, tls: Option<&Tls>) -> Launch {
         let path = |name: &str| self.dir.join(name);
         let script = path("prepare.sh");
         let prepare = ["sh".to_owned(), script.display().to_string()];
@@ -65,9 +71,9 @@ impl Settings {
             owner: is_root().then_some(SYSTEM_USER),
             files: vec![
                 (path("password"), self.password.clone()),
-                (path("pg_hba.conf"), HBA.to_owned()),
-                (path("postgresql.conf"), self.configuration()),
-                (script, self.preparation()),
+                (path("pg_hba.conf"), if tls.is_some() { HBA_TLS } else { HBA }.to_owned()),
+                (path("postgresql.conf"), self.configuration() + &self.tls_configuration(tls)),
+                (script, self.preparation(tls)),
             ],
             prepare: Some(unprivileged(prepare.into())),
             helper: None,
@@ -103,14 +109,31 @@ impl Settings {
         )
     }
 
+    fn tls_configuration(&self, tls: Option<&Tls>) -> String {
+        let Some(tls) = tls else { return String::new() };
+        format!(
+            "ssl = on\n\
+             ssl_ca_file = '{}'\n\
+             ssl_cert_file = '{}'\n\
+             ssl_key_file = '{}/server.key'\n",
+            tls.authority.display(),
+            tls.identity.certificate.display(),
+            self.dir.display(),
+        )
+    }
+
     /// The script that makes the data and the user's database.
-    fn preparation(&self) -> String {
+    fn preparation(&self, tls: Option<&Tls>) -> String {
         let Self { dir, user, .. } = self;
         let dir = dir.display();
+        // A key that others may read is refused.
+        let key = tls.map_or_else(String::new, |tls| {
+            format!("install -m 600 '{}' '{dir}/server.key'\n", tls.identity.key.display())
+        });
         // The programs must not find the caller's standard input.
         format!(
             "set -e\n\
-             {PROGRAMS}/initdb --no-sync --pgdata '{dir}/data' --username '{user}' \
+             {key}{PROGRAMS}/initdb --no-sync --pgdata '{dir}/data' --username '{user}' \
              --pwfile '{dir}/password' --auth md5 \
              --encoding UTF8 --locale C.UTF-8\n\
              echo 'CREATE DATABASE \"{user}\"' | {PROGRAMS}/postgres --single \
@@ -124,6 +147,13 @@ impl Settings {
 const HBA: &str = "\
 local all all trust
 host all all all md5
+";
+
+/// The same over TLS only, and to the database `postgres` only with a client certificate.
+const HBA_TLS: &str = "\
+local all all trust
+hostssl postgres all all md5 clientcert=verify-ca
+hostssl all all all md5
 ";
 
 /// `words`, as the server's own user where the caller is root.
@@ -148,6 +178,19 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed or does not come up.
     pub fn start() -> Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// Starts a server that takes clients over TLS only, and those of its database `postgres` only
+    /// with a certificate of their own.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn start_with_tls(tls: &Tls) -> Result<Self> {
+        Self::start_with(Some(tls))
+    }
+
+    fn start_with(tls: Option<&Tls>) -> Result<Self> {
         let port = Port::take()?;
         let place = Place::new("postgres")?;
         let settings = Settings {
@@ -157,7 +200,7 @@ impl Postgres {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
         };
-        let server = Server::start(KIND, place, port.number(), settings.launch())?;
+        let server = Server::start(KIND, place, port.number(), settings.launch_with(tls))?;
         Ok(Self { server, _port: port })
     }
 

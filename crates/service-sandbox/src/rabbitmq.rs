@@ -10,6 +10,7 @@ use neutrino_linux::process::{self, Signal};
 
 use crate::{
     CommandLine, Launch, PASSWORD, Port, Result, USER,
+    certificates::Tls,
     server::{Kind, Place, Server, first_bytes},
 };
 
@@ -28,6 +29,14 @@ const KIND: Kind = Kind {
     is_ready: |_, _, port| first_bytes(port, GREETING, ANSWER.len()).as_deref() == Some(ANSWER),
     log: "log/rabbit.log",
 };
+
+/// The node answers what is no TLS with an alert.
+const TLS_KIND: Kind = Kind {
+    is_ready: |_, _, port| first_bytes(port, GREETING, 1).as_deref() == Some(ALERT),
+    ..KIND
+};
+/// How a TLS alert begins.
+const ALERT: &[u8] = &[21];
 
 /// What a node is to be.
 #[derive(Clone, Debug)]
@@ -52,13 +61,34 @@ impl Settings {
     /// Files and command lines of the node.
     #[must_use]
     pub fn launch(&self) -> Launch {
+        let address = SocketAddr::new(self.listen, self.port);
+        self.launch_listening(&format!("listeners.tcp.1 = {address}\n"))
+    }
+
+    fn launch_with_tls(&self, tls: &Tls) -> Launch {
+        self.launch_listening(&format!(
+            "listeners.tcp = none\n\
+             listeners.ssl.1 = {}\n\
+             ssl_options.cacertfile = {}\n\
+             ssl_options.certfile = {}\n\
+             ssl_options.keyfile = {}\n\
+             ssl_options.verify = verify_peer\n\
+             ssl_options.fail_if_no_peer_cert = true\n",
+            SocketAddr::new(self.listen, self.port),
+            tls.authority.display(),
+            tls.identity.certificate.display(),
+            tls.identity.key.display(),
+        ))
+    }
+
+    fn launch_listening(&self, listeners: &str) -> Launch {
         let file = |name: &str, text: String| (self.dir.join(name), text);
         let epmd = ["epmd", "-port", &self.epmd_port.to_string(), "-address", "127.0.0.1"];
         Launch {
             dir: self.dir.clone(),
             owner: None,
             files: vec![
-                file("rabbitmq.conf", self.configuration()),
+                file("rabbitmq.conf", listeners.to_owned() + &self.configuration()),
                 file("enabled_plugins", "[].\n".to_owned()),
                 // Instead of the system's, which would override the environment below.
                 file("rabbitmq-env.conf", String::new()),
@@ -76,18 +106,16 @@ impl Settings {
     }
 
     fn configuration(&self) -> String {
-        let Self { listen, port, user, password, .. } = self;
+        let Self { user, password, .. } = self;
         // The limits let a node run on a machine that is full of tests.
         format!(
-            "listeners.tcp.1 = {}\n\
-             loopback_users = none\n\
+            "loopback_users = none\n\
              default_user = {user}\n\
              default_pass = {password}\n\
              log.file = rabbit.log\n\
              log.console = false\n\
              vm_memory_high_watermark.absolute = 1GB\n\
              disk_free_limit.absolute = 50MB\n",
-            SocketAddr::new(*listen, *port),
         )
     }
 
@@ -134,6 +162,18 @@ impl Rabbitmq {
     /// # Errors
     /// When RabbitMQ is not installed or does not come up.
     pub fn start() -> Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// Starts an empty node that takes clients over TLS only, with a certificate of their own.
+    ///
+    /// # Errors
+    /// As [`Rabbitmq::start`].
+    pub fn start_with_tls(tls: &Tls) -> Result<Self> {
+        Self::start_with(Some(tls))
+    }
+
+    fn start_with(tls: Option<&Tls>) -> Result<Self> {
         let ports = [Port::take()?, Port::take()?, Port::take()?];
         let [port, epmd_port, distribution_port] = ports.each_ref().map(Port::number);
         let place = Place::new("rabbitmq")?;
@@ -146,7 +186,11 @@ impl Rabbitmq {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
         };
-        let server = Server::start(KIND, place, port, settings.launch())?;
+        let (kind, launch) = match tls {
+            Some(tls) => (TLS_KIND, settings.launch_with_tls(tls)),
+            None => (KIND, settings.launch()),
+        };
+        let server = Server::start(kind, place, port, launch)?;
         Ok(Self { server, settings, _ports: ports })
     }
 

@@ -12,7 +12,7 @@ use std::{
 use neutrino_linux::process::Signal;
 
 use crate::{
-    Guard, Launch, Result, SandboxError,
+    CommandLine, Guard, Launch, Result, SandboxError,
     daemon::{Daemon, GRACE, TICK, working_in},
     io_error,
 };
@@ -129,6 +129,11 @@ impl Server {
             std::thread::sleep(TICK);
         };
         Err(SandboxError::NotUp { name: self.kind.name, state, log: self.last_words() })
+    }
+
+    /// Replaces the command line it is started with from now on.
+    pub(crate) fn next_line(&mut self, line: CommandLine) {
+        self.launch.server = line;
     }
 
     /// Ends it in its own way, without waiting for clients, and starts it again.

@@ -14,6 +14,8 @@ pub(super) enum Fate {
     Aborted,
     /// The connection is of no more use.
     Lost,
+    /// The same, and what was asked for is known not to have been done, be it COMMIT.
+    Unready,
 }
 
 /// The error of statement `sql` and what it leaves.
@@ -30,6 +32,9 @@ pub(super) fn fault(error: sqlx::Error, sql: &str) -> (DbError, Fate) {
             Some(Known::Kept(error)) => (error, Fate::Kept),
             Some(Known::Aborted(error)) => (error, Fate::Aborted),
             Some(Known::Lost) => (DbError::ConnectionLost { source: Box::new(error) }, Fate::Lost),
+            Some(Known::Unready) => {
+                (DbError::ConnectionLost { source: Box::new(error) }, Fate::Unready)
+            }
             None => (other(error, sql), Fate::Aborted),
         };
     }
@@ -57,6 +62,7 @@ enum Known {
     Kept(DbError),
     Aborted(DbError),
     Lost,
+    Unready,
 }
 
 const LOCK: &str = "a lock in the database";
@@ -84,9 +90,12 @@ fn of_mysql(number: u16, message: &str, sql: &str) -> Option<Known> {
         1040 | 1203 => {
             Known::Aborted(DbError::Busy { what: "a connection of the database server" })
         }
-        // Shutdown, killed, network errors, idle for too long; 1047 is a Galera node without a
-        // cluster: another one may serve.
-        1047 | 1053 | 1152..=1161 | 1184 | 1317 | 1927 | 2006 | 2013 | 2055 | 4031 => Known::Lost,
+        // A Galera node without its cluster looks at no statement; another one may serve.
+        1047 => Known::Unready,
+        // A commit that a Galera node could not send around: others may have got it.
+        1180 => Known::Lost,
+        // Shutdown, killed, network errors, idle for too long.
+        1053 | 1152..=1161 | 1184 | 1317 | 1927 | 2006 | 2013 | 2055 | 4031 => Known::Lost,
         _ => return None,
     })
 }

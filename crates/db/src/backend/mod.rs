@@ -10,6 +10,7 @@ pub(crate) mod script;
 pub(crate) mod sqlite;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod worker;
 
 use std::{path::Path, sync::Arc};

@@ -6,7 +6,10 @@ use sqlx::{
 };
 
 use super::{IDLE_TIMEOUT, LOCK_TIMEOUT};
-use crate::{options::DbOptions, url::Parts};
+use crate::{
+    options::DbOptions,
+    url::{Parts, readable, truth},
+};
 
 /// The options of sqlx for the URL `parts`, whose query is as PyMySQL takes it.
 pub(crate) fn options(parts: &Parts) -> Result<MySqlConnectOptions, String> {
@@ -17,8 +20,6 @@ pub(crate) fn options(parts: &Parts) -> Result<MySqlConnectOptions, String> {
         .host(parts.host.as_deref().unwrap_or("localhost"))
         .port(parts.port.unwrap_or(3306))
         .database(&parts.database)
-        // No encryption unless asked for, as PyMySQL.
-        .ssl_mode(MySqlSslMode::Disabled)
         .disable_statement_logging()
         .statement_cache_capacity(0)
         // The session is set up by `greeting`.
@@ -32,33 +33,81 @@ pub(crate) fn options(parts: &Parts) -> Result<MySqlConnectOptions, String> {
     if let Some(password) = &parts.password {
         out = out.password(password);
     }
-    let mut mode = None;
-    let mut checks_host = true;
+    let mut tls = Tls::default();
     for (key, value) in &parts.query {
         match key.as_str() {
             "charset" if value.starts_with("utf8") => {}
             "charset" => return Err(format!("charset {value}: only utf8mb4 is used")),
-            "unix_socket" => out = out.socket(value),
-            "ssl_ca" => {
-                out = out.ssl_ca(value);
-                mode = Some(MySqlSslMode::VerifyIdentity);
+            "unix_socket" => {
+                out = out.socket(value);
+                tls.local = true;
             }
-            "ssl_cert" => out = out.ssl_client_cert(value),
-            "ssl_key" => out = out.ssl_client_key(value),
-            "ssl_check_hostname" => checks_host = value != "false",
-            "ssl" if value == "true" => mode = mode.or(Some(MySqlSslMode::Required)),
+            "ssl_ca" | "ssl_cert" | "ssl_key" => {
+                readable(key, value)?;
+                tls.asked = true;
+                match key.as_str() {
+                    "ssl_ca" => tls.ca = Some(value),
+                    "ssl_cert" => tls.cert = Some(value),
+                    _ => tls.key = Some(value),
+                }
+            }
+            "ssl_capath" => return Err("ssl_capath: put the certificates in ssl_ca".into()),
+            "ssl_check_hostname" => tls.checks_host = Some(truth(key, value)?),
+            "ssl_verify_cert" => tls.verifies = Some(truth(key, value)?),
+            "ssl_verify_identity" => tls.verifies_host = truth(key, value)?,
+            "ssl_disabled" => tls.disabled = truth(key, value)?,
+            "ssl" => tls.asked |= truth(key, value)?,
             // Settings of the Python driver that have no counterpart, SQLAlchemy plugins.
             key => tracing::debug!(key, "a parameter of the database URL has no effect"),
         }
     }
-    match mode {
-        Some(MySqlSslMode::VerifyIdentity) if !checks_host => {
-            out = out.ssl_mode(MySqlSslMode::VerifyCa);
-        }
-        Some(mode) => out = out.ssl_mode(mode),
-        None => {}
+    out = out.ssl_mode(tls.mode());
+    if let Some(ca) = tls.ca {
+        out = out.ssl_ca(ca);
+    }
+    if let Some(cert) = tls.cert.or(tls.key) {
+        // The key may be in the certificate's file, as OpenSSL finds it.
+        out = out.ssl_client_cert(cert).ssl_client_key(tls.key.unwrap_or(cert));
     }
     Ok(out)
+}
+
+/// What the query says of TLS.
+#[derive(Default)]
+struct Tls<'a> {
+    ca: Option<&'a str>,
+    cert: Option<&'a str>,
+    key: Option<&'a str>,
+    checks_host: Option<bool>,
+    verifies: Option<bool>,
+    verifies_host: bool,
+    asked: bool,
+    disabled: bool,
+    local: bool,
+}
+
+impl Tls<'_> {
+    /// What PyMySQL 1.2 does: encrypts where the server can, insists where anything of TLS is said,
+    /// checks the certificate where an authority is named, and its name unless told otherwise.
+    fn mode(&self) -> MySqlSslMode {
+        if self.disabled {
+            return MySqlSslMode::Disabled;
+        }
+        if self.verifies_host {
+            return MySqlSslMode::VerifyIdentity;
+        }
+        match (self.verifies, self.ca.is_some()) {
+            // ssl_verify_cert is of the certificate, and of no name.
+            (Some(true), _) if self.checks_host == Some(true) => MySqlSslMode::VerifyIdentity,
+            (Some(true), _) => MySqlSslMode::VerifyCa,
+            (Some(false), _) => MySqlSslMode::Required,
+            (None, true) if self.checks_host == Some(false) => MySqlSslMode::VerifyCa,
+            (None, true) => MySqlSslMode::VerifyIdentity,
+            (None, false) if self.asked => MySqlSslMode::Required,
+            (None, false) if self.local => MySqlSslMode::Disabled,
+            (None, false) => MySqlSslMode::Preferred,
+        }
+    }
 }
 
 /// What a session is set to. The comment is read by MariaDB only, which then ends the transactions
@@ -78,4 +127,41 @@ pub(super) fn greeting(options: &DbOptions) -> String {
          /*M!100300 , SESSION idle_transaction_timeout = {IDLE_TIMEOUT} */;\
          SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_as_strict_as_pymysql() {
+        use MySqlSslMode::{Disabled, Preferred, Required, VerifyCa, VerifyIdentity};
+        let file = ("ssl_ca", "/dev/null");
+        let mode = |query: &[(&str, &str)]| {
+            let query = query.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+            let parts = Parts { database: "neutron".into(), query, ..Parts::default() };
+            options(&parts).map(|options| format!("{:?}", options.get_ssl_mode()))
+        };
+        for (query, wanted) in [
+            (&[][..], Preferred),
+            (&[("unix_socket", "/s")], Disabled),
+            (&[("ssl_disabled", "1"), file], Disabled),
+            (&[("ssl", "true")], Required),
+            (&[("ssl_cert", "/dev/null")], Required),
+            (&[file], VerifyIdentity),
+            (&[file, ("ssl_check_hostname", "False")], VerifyCa),
+            (&[("ssl_verify_cert", "true"), file], VerifyCa),
+            (&[("ssl_verify_cert", "true"), ("ssl_verify_identity", "true")], VerifyIdentity),
+        ] {
+            assert_eq!(mode(query), Ok(format!("{wanted:?}")), "{query:?}");
+        }
+        for (query, named) in [
+            (("ssl_ca", "/none.pem"), "ssl_ca: /none.pem"),
+            (("ssl_capath", "/etc"), "ssl_ca"),
+            (("ssl_check_hostname", "perhaps"), "ssl_check_hostname"),
+        ] {
+            let error = mode(&[query]).expect_err(named);
+            assert!(error.contains(named), "{error}");
+        }
+    }
 }

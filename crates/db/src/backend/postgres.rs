@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 use super::{IDLE_TIMEOUT, LOCK_TIMEOUT};
-use crate::url::Parts;
+use crate::url::{Parts, readable};
 
 /// The options of sqlx for the URL `parts`, whose query is as libpq takes it.
 pub(crate) fn options(parts: &Parts) -> Result<PgConnectOptions, String> {
@@ -27,6 +27,7 @@ pub(crate) fn options(parts: &Parts) -> Result<PgConnectOptions, String> {
         out = out.password(password);
     }
     let mut database = parts.database.as_str();
+    let (mut mode, mut authority) = (None, None);
     for (key, value) in &parts.query {
         match key.as_str() {
             // A directory of sockets, or a host.
@@ -37,13 +38,23 @@ pub(crate) fn options(parts: &Parts) -> Result<PgConnectOptions, String> {
             "password" => out = out.password(value),
             "dbname" => database = value,
             "sslmode" => {
-                let mode: PgSslMode =
-                    value.parse().map_err(|_| format!("there is no sslmode '{value}'"))?;
-                out = out.ssl_mode(mode);
+                mode = Some(value.parse().map_err(|_| format!("there is no sslmode '{value}'"))?);
             }
-            "sslrootcert" => out = out.ssl_root_cert(value),
-            "sslcert" => out = out.ssl_client_cert(value),
-            "sslkey" => out = out.ssl_client_key(value),
+            // The system's are trusted by sqlx in any case.
+            "sslrootcert" if value == "system" => authority = Some(PgSslMode::VerifyFull),
+            "sslrootcert" => {
+                readable(key, value)?;
+                out = out.ssl_root_cert(value);
+                authority = Some(PgSslMode::VerifyCa);
+            }
+            "sslcert" => {
+                readable(key, value)?;
+                out = out.ssl_client_cert(value);
+            }
+            "sslkey" => {
+                readable(key, value)?;
+                out = out.ssl_client_key(value);
+            }
             "application_name" => out = out.application_name(value),
             // Settings of the Python driver that have no counterpart, SQLAlchemy plugins.
             key => tracing::debug!(key, "a parameter of the database URL has no effect"),
@@ -52,6 +63,13 @@ pub(crate) fn options(parts: &Parts) -> Result<PgConnectOptions, String> {
     if database.is_empty() {
         return Err("it names no database".into());
     }
+    out = out.ssl_mode(match (mode.unwrap_or(PgSslMode::Prefer), authority) {
+        // An authority is named to be asked.
+        (PgSslMode::Require, Some(strictness)) => strictness,
+        // Whether the server insists shows only later; it takes TLS gladly either way.
+        (PgSslMode::Allow, _) => PgSslMode::Prefer,
+        (mode, _) => mode,
+    });
     Ok(out.database(database))
 }
 

@@ -16,6 +16,7 @@ use super::{
     errors::{Fate, fault},
     link::{Each, Link},
     script::{Begin, Part, Script, UNDO},
+    tls,
 };
 use crate::{
     Dialect,
@@ -132,6 +133,9 @@ impl Pool {
     }
 
     fn unconnected(&self, error: sqlx::Error) -> DbError {
+        if let Some((reason, advice)) = tls::advice(&error, self.dialect()) {
+            return DbError::Tls { server: self.server.shown().to_owned(), reason, advice };
+        }
         match fault(error, "") {
             (error @ (DbError::ConnectionLost { .. } | DbError::Busy { .. }), _) => error,
             (DbError::Other { source, .. }, _) => DbError::Other {
@@ -291,7 +295,7 @@ impl Session {
         let mut done = Vec::new();
         let mut outcome = exchange(&mut held, &script, each, &mut done, limit).await;
         let unbegun = begin.is_some_and(|begin| begin != Begin::Auto) && done.is_empty();
-        if unbegun && let Err((_, Fate::Lost)) = &outcome {
+        if unbegun && let Err((_, Fate::Lost | Fate::Unready)) = &outcome {
             // It was dead before; nothing of the transaction has happened.
             self.pool.forget_older(&held);
             held = self.pool.connect().await?;
@@ -308,7 +312,7 @@ impl Session {
                 let part = script.part(done.len());
                 state.phase = self.after_error(fate, part, &mut held).await;
                 match fate {
-                    Fate::Lost => self.pool.forget_older(&held),
+                    Fate::Lost | Fate::Unready => self.pool.forget_older(&held),
                     Fate::Kept | Fate::Aborted => state.held = Some(held),
                 }
                 Err(error)
@@ -318,7 +322,7 @@ impl Session {
 
     /// What an error in `part` of a script leaves of the transaction.
     async fn after_error(&self, fate: Fate, part: Option<Part>, held: &mut Held) -> Phase {
-        if self.begin == Begin::Auto && fate != Fate::Lost {
+        if self.begin == Begin::Auto && matches!(fate, Fate::Kept | Fate::Aborted) {
             // There is no transaction that could have suffered.
             return Phase::Open;
         }
@@ -359,7 +363,12 @@ impl Session {
                 self.pool.forget_older(&held);
                 Err(DbError::CommitUnknown { source: Box::new(error) })
             }
-            Err((error, _)) => {
+            Err((error, Fate::Unready)) => {
+                // Closed without waiting, which rolls back.
+                self.pool.forget_older(&held);
+                Err(error)
+            }
+            Err((error, Fate::Kept | Fate::Aborted)) => {
                 state.held = Some(held);
                 Err(error)
             }

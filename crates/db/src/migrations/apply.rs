@@ -6,7 +6,7 @@
 
 use sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 
-use super::{Migration, ddl, pending};
+use super::{Migration, claim::Claim, ddl, pending};
 use crate::{
     Conn, Db, DbError, DbResult, Dialect,
     schema::{RevisionSteps as S, Revisions},
@@ -87,8 +87,23 @@ pub(crate) async fn upgrade(db: &Db) -> DbResult<Vec<&'static str>> {
 async fn by_steps(db: &Db) -> DbResult<Vec<&'static str>> {
     let conn = db.auto_commit().await?;
     lock(&conn).await?;
-    let applied = apply_by_steps(&conn).await;
+    let applied = claim_and_apply(&conn).await;
     conn.execute_ddl(vec![MYSQL_UNLOCK.into()]).await?;
+    applied
+}
+
+async fn claim_and_apply(conn: &Conn) -> DbResult<Vec<&'static str>> {
+    let steps = ddl::revision_steps_table().render(Dialect::Mysql);
+    conn.execute_ddl(vec![ddl::revisions_table().render(Dialect::Mysql), steps]).await?;
+    if pending(newest(conn).await?.as_deref())?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let claim = Claim::take(conn).await?;
+    let applied = apply_by_steps(conn, &claim).await;
+    // After a lost connection it stays, for the next one to take over.
+    if let Err(error) = claim.release(conn).await {
+        tracing::warn!(%error, "the right to upgrade the database runs out by itself");
+    }
     applied
 }
 
@@ -98,10 +113,9 @@ async fn lock(conn: &Conn) -> DbResult<()> {
         match conn.fetch_one(&lock).await {
             Ok(row) if row.int(0) == 1 => return Ok(()),
             Ok(_) => tracing::info!("waiting for another server to upgrade the database"),
-            // A cluster may refuse this kind of lock. Its nodes change the schema in one order
-            // anyway: of two that upgrade at a time, one is refused what is there already.
+            // A cluster may refuse this kind of lock; the claim is what counts there.
             Err(error @ DbError::Other { .. }) => {
-                tracing::warn!(%error, "upgrading the database without a lock");
+                tracing::info!(%error, "upgrading the database without a lock of the server");
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -110,14 +124,13 @@ async fn lock(conn: &Conn) -> DbResult<()> {
     Err(DbError::Busy { what: "another server to upgrade the database" })
 }
 
-async fn apply_by_steps(conn: &Conn) -> DbResult<Vec<&'static str>> {
-    let steps = ddl::revision_steps_table().render(Dialect::Mysql);
-    conn.execute_ddl(vec![ddl::revisions_table().render(Dialect::Mysql), steps]).await?;
+async fn apply_by_steps(conn: &Conn, claim: &Claim) -> DbResult<Vec<&'static str>> {
+    // Looked up again: another server may have been upgrading meanwhile.
     let at = newest(conn).await?;
     let mut applied = Vec::new();
     for migration in pending(at.as_deref())? {
         announce(migration);
-        apply_steps(conn, migration).await?;
+        apply_steps(conn, claim, migration).await?;
         record(conn, migration).await?;
         applied.push(migration.revision);
     }
@@ -132,12 +145,13 @@ struct Reached {
     refused: bool,
 }
 
-async fn apply_steps(conn: &Conn, migration: &Migration) -> DbResult<()> {
+async fn apply_steps(conn: &Conn, claim: &Claim, migration: &Migration) -> DbResult<()> {
     let reached = reached(conn, migration).await?;
     for (n, step) in (0..).zip((migration.steps)()) {
         if reached.as_ref().is_some_and(|reached| n < reached.step) {
             continue;
         }
+        claim.renew(conn).await?;
         let (marked, sql) = (mark(migration, n, false)?, step.render(Dialect::Mysql));
         let Err(error) = conn.execute_ddl(vec![marked, sql]).await else { continue };
         let perhaps_done = reached.as_ref().is_some_and(|r| r.step == n && !r.refused);

@@ -12,6 +12,7 @@ use sea_query::{
 use crate::{DbError, DbResult, Dialect};
 
 mod apply;
+mod claim;
 mod ddl;
 mod m0001_first_light;
 mod m0002_security_groups;

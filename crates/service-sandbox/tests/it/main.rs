@@ -9,7 +9,7 @@ use std::{
 };
 
 use neutrino_service_sandbox::{
-    Mariadb, PASSWORD, Postgres, Rabbitmq, Server, USER, mariadb::SOCKET,
+    Galera, Mariadb, PASSWORD, Postgres, Rabbitmq, Server, USER, mariadb::SOCKET,
 };
 
 fn gone(what: &str, is_gone: impl Fn() -> bool) {
@@ -84,6 +84,21 @@ fn mariadb_keeps_its_rows() {
 }
 
 #[test]
+fn what_one_node_of_a_cluster_takes_the_other_has() {
+    let mut cluster = Galera::start().unwrap();
+    let sql = |cluster: &Galera, node: usize, sql: &str| {
+        let sql = format!("SET wsrep_sync_wait = 1; USE {USER}; {sql}");
+        cluster.nodes()[node].sql(&sql).unwrap().trim().to_owned()
+    };
+    sql(&cluster, 0, "CREATE TABLE t (a INT PRIMARY KEY); INSERT INTO t VALUES (7)");
+    assert_eq!(sql(&cluster, 1, "SELECT a FROM t"), "7");
+    cluster.nodes_mut()[0].stop().unwrap();
+    sql(&cluster, 1, "INSERT INTO t VALUES (8)");
+    cluster.nodes_mut()[0].start_again().unwrap();
+    assert_eq!(sql(&cluster, 0, "SELECT MAX(a) FROM t"), "8");
+}
+
+#[test]
 fn postgres_keeps_its_rows() {
     let mut server = Postgres::start().unwrap();
     let sql = |server: &Postgres, sql: &str| {
@@ -108,7 +123,9 @@ fn owner_to_be_killed() {
         Box::new(Mariadb::start().unwrap()),
         Box::new(Postgres::start().unwrap()),
     ];
-    for server in servers.iter() {
+    let cluster = Galera::start().unwrap();
+    let nodes = cluster.nodes().iter().map(|node| &**node);
+    for server in servers.iter().map(|server| &***server).chain(nodes) {
         println!("sandbox {} {}", server.pid().unwrap(), server.dir().display());
     }
     println!("sandboxes end");
@@ -133,7 +150,7 @@ fn a_killed_owner_leaves_nothing() {
             Some((pid.parse().ok()?, dir.into()))
         })
         .collect();
-    assert_eq!(servers.len(), 3);
+    assert_eq!(servers.len(), 5);
     assert!(servers.iter().all(|(pid, dir)| is_alive(*pid) && !processes_in(dir).is_empty()));
     owner.kill().unwrap();
     owner.wait().unwrap();

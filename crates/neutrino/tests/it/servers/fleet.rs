@@ -51,8 +51,14 @@ pub struct Kills {
 impl Fleet {
     /// Starts servers with `options` besides [`CONF`].
     pub fn start(dir: Dir, options: &str) -> Self {
+        Self::start_each(dir, |_| options.to_owned())
+    }
+
+    /// The same with options that depend on the server's number.
+    pub fn start_each(dir: Dir, options: impl Fn(usize) -> String) -> Self {
         let ports: Vec<u16> = (0..SERVERS).map(|_| free_port()).collect();
         for (number, port) in ports.iter().enumerate() {
+            let options = options(number);
             let own = format!("[DEFAULT]\nbind_port = {port}\nhost = controller{number}\n");
             dir.write(&conf_of(number), &format!("{CONF}{options}{own}"));
         }

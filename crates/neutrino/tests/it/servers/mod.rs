@@ -5,6 +5,7 @@ mod agent;
 mod api;
 mod consistency;
 mod fleet;
+mod galera;
 mod workload;
 
 use std::{

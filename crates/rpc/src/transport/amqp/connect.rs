@@ -16,7 +16,7 @@ use lapin::{
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-use super::{config::Config, runtime, url::Host};
+use super::{config::Config, runtime, tls::advice, url::Host};
 use crate::envelope::hex_id;
 
 /// Time for connecting, TLS and authentication. A broker that accepts and then says nothing (its
@@ -32,6 +32,8 @@ pub(super) enum LinkError {
     Amqp(#[from] lapin::Error),
     #[error(transparent)]
     Config(#[from] crate::error::RpcError),
+    #[error("{reason}; {advice}")]
+    Tls { reason: String, advice: &'static str },
     #[error("no answer within {0:?}")]
     Silent(Duration),
     #[error("the broker cancelled the consumer of {0}")]
@@ -100,7 +102,7 @@ impl Wire {
             Ok(Ok(connection)) => Ok(Self { connection, socket, purpose }),
             Ok(Err(error)) => {
                 socket.shut();
-                Err(error.into())
+                Err(config.tls.as_ref().and_then(|_| refusal(&error)).unwrap_or(error.into()))
             }
             Err(_) => {
                 socket.shut();
@@ -147,6 +149,20 @@ impl Drop for Wire {
     }
 }
 
+/// What TLS has against a connection that ended with `error`, if that is why.
+fn refusal(error: &lapin::Error) -> Option<LinkError> {
+    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = at {
+        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = inside.and_then(|inside| inside.downcast_ref::<rustls::Error>());
+        if let Some(tls) = tls.or_else(|| cause.downcast_ref()) {
+            return Some(LinkError::Tls { reason: tls.to_string(), advice: advice(tls) });
+        }
+        at = cause.source();
+    }
+    None
+}
+
 fn uri(config: &Config, host: &Host) -> AMQPUri {
     // A peer is dead for lapin after twice the negotiated time.
     let seconds = config.heartbeat.as_secs().div_ceil(2);
@@ -163,5 +179,60 @@ fn uri(config: &Config, host: &Host) -> AMQPUri {
             auth_mechanism: Some(config.login),
             ..AMQPQueryString::default()
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use neutrino_conf::Conf;
+    use neutrino_service_sandbox::{Authority, Guard, Rabbitmq, certificates::Tls};
+
+    use super::*;
+    use crate::error::chain;
+
+    /// Opens a connection with the options `text` of `[oslo_messaging_rabbit]`.
+    async fn open(url: &str, text: &str) -> Result<(), String> {
+        let conf = Conf::parse_str(&format!("[oslo_messaging_rabbit]\n{text}\n")).expect("valid");
+        let config = Config::from_conf(&conf, url, "test").expect("valid");
+        let wire = Wire::open(&config, &config.hosts[0], "test").await;
+        let wire = wire.map_err(|error| chain(&error))?;
+        wire.close().await;
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_broker_that_speaks_tls_only() {
+        let dir = std::env::temp_dir().join(format!("neutrino-amqps-{}", std::process::id()));
+        std::fs::create_dir(&dir).expect("a directory");
+        let _guard = Guard::over(&dir).expect("a guard");
+        let authority = Authority::new(&dir, "ours").expect("openssl");
+        let other = Authority::new(&dir, "other").expect("openssl");
+        let identity = authority.issue("broker", "127.0.0.1").expect("a certificate");
+        let client = authority.issue("client", "neutron").expect("a certificate");
+        let tls = Tls { authority: authority.certificate(), identity };
+        let broker = tokio::task::block_in_place(|| Rabbitmq::start_with_tls(&tls)).expect("up");
+
+        let (url, by_name) = (broker.url(), broker.url().replace("127.0.0.1", "localhost"));
+        let option = |name: &str, path: &Path| format!("{name} = {}\n", path.display());
+        let own =
+            option("ssl_cert_file", &client.certificate) + &option("ssl_key_file", &client.key);
+        let ours = "ssl = true\n".to_owned() + &option("ssl_ca_file", &authority.certificate());
+        let other = "ssl = true\n".to_owned() + &option("ssl_ca_file", &other.certificate());
+        let no_name = "ssl_enforce_hostname_verification = false\n";
+
+        open(&url, &(ours.clone() + &own)).await.expect("as the options say");
+        open(&url, &("ssl = true\n".to_owned() + &own)).await.expect("nothing is checked");
+        open(&by_name, &(ours.clone() + &own + no_name)).await.expect("no name is checked");
+        for (url, text, named) in [
+            (&url, other + &own, "ssl_ca_file must hold"),
+            (&by_name, ours.clone() + &own, "ssl_enforce_hostname_verification"),
+            (&url, ours, "ssl_cert_file"),
+            (&url, String::new(), ""),
+        ] {
+            let error = open(url, &text).await.expect_err(named);
+            assert!(error.contains(named) && !error.contains("sandbox"), "{error}");
+        }
     }
 }

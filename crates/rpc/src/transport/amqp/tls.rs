@@ -52,6 +52,26 @@ impl Tls {
     }
 }
 
+/// What an operator does about a broker or a broker's answer that TLS refuses.
+pub(super) fn advice(error: &Error) -> &'static str {
+    match error {
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => {
+            "name the broker in transport_url as a subjectAltName of its certificate does, or set \
+             ssl_enforce_hostname_verification = false"
+        }
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "ssl_ca_file must hold the authority that signed the broker's certificate",
+        Error::InvalidCertificate(_) => "the broker needs another certificate",
+        Error::AlertReceived(_) => {
+            "the broker wants another client certificate: ssl_cert_file and ssl_key_file"
+        }
+        _ => "the broker must speak TLS 1.2 or 1.3 at that port",
+    }
+}
+
 fn chain_verifier(
     ca: &std::path::Path,
     provider: &Arc<CryptoProvider>,
