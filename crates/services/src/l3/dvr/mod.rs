@@ -26,7 +26,7 @@ use neutrino_db::{Db, Tx, agents, dvr};
 use neutrino_ml2::Ml2Plugin;
 use neutrino_rpc::methods;
 use neutrino_types::{ApiResult, Attrs, constants::agent_type, request};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::L3Notifier;
 
