@@ -18,6 +18,7 @@
 //! ```
 
 mod daemon;
+mod database;
 mod guard;
 mod launch;
 pub mod mariadb;
@@ -28,6 +29,7 @@ mod server;
 
 use std::io;
 
+pub use database::Database;
 pub use guard::{GUARD_MARK, Guard};
 pub use launch::{CommandLine, Launch};
 pub use mariadb::Mariadb;

@@ -2,16 +2,15 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    ops::{Deref, DerefMut},
     path::PathBuf,
 };
 
 use neutrino_linux::process::Signal;
 
 use crate::{
-    CommandLine, Launch, PASSWORD, Port, Result, USER,
+    CommandLine, Database, Launch, PASSWORD, Result, USER,
     launch::is_root,
-    server::{Kind, Place, Server, first_bytes},
+    server::{Kind, first_bytes},
 };
 
 /// The port the protocol has by default.
@@ -108,12 +107,12 @@ impl Settings {
     }
 }
 
-/// A private MariaDB server; ended and removed when dropped.
+/// The kind of server this is about.
 #[derive(Debug)]
-pub struct Mariadb {
-    server: Server,
-    _port: Port,
-}
+pub enum Engine {}
+
+/// A private MariaDB server; ended and removed when dropped.
+pub type Mariadb = Database<Engine>;
 
 impl Mariadb {
     /// Starts a server with one empty database.
@@ -121,36 +120,10 @@ impl Mariadb {
     /// # Errors
     /// When MariaDB is not installed or does not come up.
     pub fn start() -> Result<Self> {
-        let port = Port::take()?;
-        let place = Place::new("mariadb")?;
-        let settings = Settings {
-            dir: place.dir.clone(),
-            listen: Ipv4Addr::LOCALHOST.into(),
-            port: port.number(),
-            user: USER.to_owned(),
-            password: PASSWORD.to_owned(),
-        };
-        let server = Server::start(KIND, place, port.number(), settings.launch())?;
-        Ok(Self { server, _port: port })
-    }
-
-    /// `[database] connection` of its empty database `neutron`; the user may make others.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("mysql+pymysql://{USER}:{PASSWORD}@127.0.0.1:{}/{USER}", self.port())
-    }
-}
-
-impl Deref for Mariadb {
-    type Target = Server;
-
-    fn deref(&self) -> &Server {
-        &self.server
-    }
-}
-
-impl DerefMut for Mariadb {
-    fn deref_mut(&mut self) -> &mut Server {
-        &mut self.server
+        Self::start_as(KIND, "mariadb", "mysql+pymysql", |dir, port| {
+            let listen = Ipv4Addr::LOCALHOST.into();
+            let (user, password) = (USER.to_owned(), PASSWORD.to_owned());
+            Settings { dir, listen, port, user, password }.launch()
+        })
     }
 }
