@@ -37,7 +37,7 @@ use neutrino_agent::{AgentConfig, Heartbeat, Notification, ServerApi, Signals};
 use neutrino_conf::{Conf, opts};
 use neutrino_ofconn::{OfController, OfError, Timing};
 use neutrino_ovsdb::{ClientOptions, OvsdbClient, OvsdbError, Replica};
-use neutrino_rpc::{RpcError, shapes::AgentState, topics};
+use neutrino_rpc::{RpcError, objects::catalog::ADDRESS_GROUP, shapes::AgentState, topics};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -181,6 +181,8 @@ pub async fn start(
     let mut rpc_config = rpc_config.clone();
     if config.security_groups() {
         rpc_config.topics.push(topics::SECURITY_GROUP_UPDATE.to_string());
+        // Our server says of addresses on the topic above; Neutron's pushes the object only.
+        rpc_config.topics.push(ADDRESS_GROUP.topic(ADDRESS_GROUP.version));
     }
     if config.distributed {
         rpc_config.topics.push(topics::DVR_UPDATE.to_string());

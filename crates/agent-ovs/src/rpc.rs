@@ -173,7 +173,10 @@ pub fn notified(state: &mut State, config: &Config, notification: Notification) 
             tracing::warn!("server lost, the host stays as it is");
             state.connected = false;
         }
-        Notification::PortUpdate { port_id, .. } => state.touch(&port_id),
+        Notification::PortUpdate { port_id, port, .. } => {
+            state.touch(&port_id);
+            state.security_groups.port_updated(port_id, &port);
+        }
         Notification::PortDelete { port_id } => state.ports.deleted(&port_id),
         Notification::BindingActivate { port_id, host } if host == config.host => {
             state.ports.activated(&port_id);
@@ -201,6 +204,9 @@ pub fn notified(state: &mut State, config: &Config, notification: Notification) 
         }
         Notification::SecurityGroupsMemberUpdated { security_groups } => {
             state.security_groups.members_updated(security_groups);
+        }
+        Notification::AddressGroupsUpdated { address_groups } => {
+            state.security_groups.members_updated(address_groups);
         }
         Notification::DvrMacs(macs) => {
             if let Some(dvr) = &mut state.dvr {

@@ -9,8 +9,11 @@ mod convert;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use neutrino_dataplane::firewall::{Ethertype, SecurityGroup, SecurityGroups as Groups};
+use neutrino_dataplane::firewall::{
+    Ethertype, Member as Address, SecurityGroup, SecurityGroups as Groups,
+};
 use neutrino_rpc::shapes::security_groups::SecurityGroupInfo;
+use neutrino_types::{Attrs, MacAddr};
 
 /// A filtered port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,28 @@ impl Stale {
     }
 }
 
+/// What was said of a port, not necessarily of this host, when it changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Updated {
+    groups: Vec<String>,
+    mac: Option<MacAddr>,
+    /// What it is in its groups.
+    members: BTreeSet<Address>,
+}
+
+impl Updated {
+    /// Whether `known`, of an IP version, lacks an address of the port or has one it no longer has.
+    fn contradicts(&self, known: &BTreeSet<Address>, ethertype: Ethertype) -> bool {
+        let of_version = |member: &&Address| convert::is_of(&member.address, ethertype);
+        let has_other = |member: &Address| self.mac.is_some() && member.mac == self.mac;
+        self.members.iter().filter(of_version).any(|member| !known.contains(member))
+            || known
+                .iter()
+                .filter(of_version)
+                .any(|member| has_other(member) && !self.members.contains(member))
+    }
+}
+
 /// Security groups of the host.
 #[derive(Clone, Debug, Default)]
 pub struct SecurityGroups {
@@ -47,6 +72,8 @@ pub struct SecurityGroups {
     /// Filtered ports the server has answered for.
     ports: BTreeMap<String, Member>,
     stale: Stale,
+    /// Ports to compare with the members of their groups.
+    updated: BTreeMap<String, Updated>,
     /// What is being asked for.
     asked: Stale,
 }
@@ -57,9 +84,32 @@ impl SecurityGroups {
         self.stale.rules.extend(groups);
     }
 
-    /// Members of `groups` changed, or their addresses.
+    /// Members of `groups` changed, or their addresses: of security groups or of address groups.
     pub fn members_updated(&mut self, groups: Vec<String>) {
         self.stale.members.extend(groups);
+    }
+
+    /// A port of any host changed. Neutron's server says in no other way that its allowed address
+    /// pairs or its MAC did; of a pair with a MAC of its own that was taken away nothing can be
+    /// told from it.
+    pub fn port_updated(&mut self, port_id: String, port: &Attrs) {
+        self.updated.insert(port_id, convert::updated(port));
+    }
+
+    /// Members that ports which changed are not as: to be asked for.
+    fn compare_updated(&mut self) {
+        let updated = std::mem::take(&mut self.updated);
+        if updated.is_empty() {
+            return;
+        }
+        let named: BTreeSet<(&str, Ethertype)> = remotes(self.known.groups.values()).collect();
+        for (remote, ethertype) in named {
+            let Some(known) = self.known.members.get(remote) else { continue };
+            let mut ports = updated.values().filter(|p| p.groups.iter().any(|g| g == remote));
+            if ports.any(|port| port.contradicts(known, ethertype)) {
+                self.stale.members.insert(remote.to_string());
+            }
+        }
     }
 
     /// Ports to ask the server for, so that everything stale is answered: one per group. Groups
@@ -68,6 +118,7 @@ impl SecurityGroups {
     /// Not to be called while an answer is awaited: a port just being asked for may use a group
     /// that is not known yet.
     pub fn ask(&mut self) -> Vec<String> {
+        self.compare_updated();
         if self.stale.is_empty() {
             return Vec::new();
         }
@@ -191,7 +242,7 @@ impl SecurityGroups {
     /// Whether nothing is to be asked.
     #[must_use]
     pub fn settled(&self) -> bool {
-        self.stale.is_empty() && self.asked.is_empty()
+        self.stale.is_empty() && self.asked.is_empty() && self.updated.is_empty()
     }
 }
 

@@ -1,11 +1,14 @@
 //! What the server tells agents without being asked.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use async_trait::async_trait;
 use neutrino_rpc::{
     BusEvent, Failure, Handler, Request, Version, methods,
-    objects::{self, Push},
+    objects::{
+        self, Decoded, Push,
+        catalog::{ADDRESS_GROUP, PORT_FORWARDING},
+    },
     shapes::{FdbEntries, FdbUpdate, dvr::DvrMac},
     transport::Answer,
 };
@@ -100,6 +103,11 @@ pub enum Notification {
     SecurityGroupsMemberUpdated {
         /// The groups whose members are to be asked for again.
         security_groups: Vec<String>,
+    },
+    /// Addresses of address groups changed.
+    AddressGroupsUpdated {
+        /// The groups whose addresses are to be asked for again.
+        address_groups: Vec<String>,
     },
     /// The MACs of all hosts' distributed routers.
     DvrMacs(Vec<DvrMac>),
@@ -342,18 +350,6 @@ impl L3Event {
         methods::FIPNAMESPACE_DELETE_ON_EXT_NET,
     ];
 
-    /// The event behind versioned objects that were pushed. Agents listen for port forwardings only.
-    fn pushed(push: &Push) -> Result<Self, Failure> {
-        let mut router_ids = BTreeSet::new();
-        for primitive in &push.resource_list {
-            let read = objects::decode(primitive)
-                .map_err(|error| Failure::bad_arguments(methods::PUSH.name, error))?;
-            let router = read.attributes.get("router_id").and_then(Value::as_str);
-            router_ids.extend(router.map(str::to_string));
-        }
-        Ok(Self::Forwardings { router_ids: router_ids.into_iter().collect() })
-    }
-
     /// The event behind one of [`Self::METHODS`].
     fn decode(method: &str, args: Map<String, Value>) -> Result<Self, Failure> {
         let m = method;
@@ -438,7 +434,7 @@ impl Notification {
             // The L3 agent's has the same name.
             Self::AgentUpdated
         } else if m == methods::PUSH.name {
-            Self::L3(L3Event::pushed(&arguments::<Push>(m, args)?)?)
+            Self::pushed(&arguments::<Push>(m, args)?)?
         } else if L3Event::METHODS.iter().any(|known| known.name == m) {
             Self::L3(L3Event::decode(m, args)?)
         } else {
@@ -446,6 +442,32 @@ impl Notification {
             Self::Dhcp(event.ok_or_else(|| Failure::no_such_method(m))?)
         };
         Ok(out)
+    }
+
+    /// The notification behind versioned objects that were pushed: of kinds that agents listen for.
+    fn pushed(push: &Push) -> Result<Self, Failure> {
+        let bad = |error: &dyn fmt::Display| Failure::bad_arguments(methods::PUSH.name, error);
+        let mut kinds = BTreeSet::new();
+        // What identifies what is to be looked at again; not in what was deleted by id.
+        let mut ids = BTreeSet::new();
+        for primitive in &push.resource_list {
+            let Decoded { object, attributes, .. } =
+                objects::decode(primitive).map_err(|error| bad(&error))?;
+            let key = if object.name == PORT_FORWARDING.name { "router_id" } else { "id" };
+            kinds.insert(object.name);
+            ids.extend(attributes.get(key).and_then(Value::as_str).map(str::to_string));
+        }
+        let ids = ids.into_iter().collect();
+        // A push is of one kind.
+        match kinds.into_iter().collect::<Vec<_>>()[..] {
+            [kind] if kind == PORT_FORWARDING.name => {
+                Ok(Self::L3(L3Event::Forwardings { router_ids: ids }))
+            }
+            [kind] if kind == ADDRESS_GROUP.name => {
+                Ok(Self::AddressGroupsUpdated { address_groups: ids })
+            }
+            ref kinds => Err(bad(&format!("{kinds:?} are not listened for"))),
+        }
     }
 }
 

@@ -20,6 +20,10 @@ pub struct Cli {
 pub enum Command {
     /// Run the API server (neutron-server).
     Server(Common),
+    /// Serve agents without the API, beside servers that have it (neutron-rpc-server).
+    RpcServer(Common),
+    /// Do the work by the clock alone, beside other servers (neutron-periodic-workers).
+    PeriodicWorkers(Common),
     /// Run agents of this host, one or several in one process: AGENT... OPTIONS [AGENT... OPTIONS]...
     ///
     /// Options belong to the agents named right before them. When one agent fails the process

@@ -5,6 +5,8 @@ use std::{ffi::OsString, path::Path};
 /// Command name to the subcommand it stands for.
 const COMMANDS: &[(&str, &[&str])] = &[
     ("neutron-server", &["server"]),
+    ("neutron-rpc-server", &["rpc-server"]),
+    ("neutron-periodic-workers", &["periodic-workers"]),
     ("neutron-openvswitch-agent", &["agent", "openvswitch"]),
     ("neutron-dhcp-agent", &["agent", "dhcp"]),
     ("neutron-l3-agent", &["agent", "l3"]),
@@ -43,6 +45,7 @@ mod tests {
             rewritten(&["neutron-db-manage", "--subproject", "neutron", "upgrade", "heads"]),
             ["neutrino", "db", "--subproject", "neutron", "upgrade", "heads"]
         );
+        assert_eq!(rewritten(&["neutron-rpc-server"]), ["neutrino", "rpc-server"]);
         assert_eq!(rewritten(&["./neutrino", "server"]), ["neutrino", "server"]);
     }
 }

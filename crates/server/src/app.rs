@@ -1,10 +1,12 @@
-//! The running server: its parts, built from a configuration and taken down in order.
+//! The running server, with API or without: its parts, built from a configuration and taken down in
+//! order.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use neutrino_conf::Conf;
 use neutrino_policy::{Enforcer, Options};
+use neutrino_rpc::transport::bus::ServerBus;
 use neutrino_services::{Agents, nova::NovaNotifier};
 
 use crate::{
@@ -26,6 +28,96 @@ use crate::{
     },
     serve::Listening,
 };
+
+/// What a server process without API does, beside those that have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// It serves agents, and may do the work by the clock (neutron-rpc-server).
+    Agents,
+    /// It may do the work by the clock (neutron-periodic-workers).
+    Clock,
+}
+
+/// A server without API. Dropped without [`Worker::stop`] it goes on until the process ends.
+pub struct Worker {
+    rpc: RpcHandle,
+    periodic: Periodic,
+    nova: Option<NovaNotifier>,
+}
+
+impl Worker {
+    /// Builds every part and begins.
+    ///
+    /// # Errors
+    /// [`ServerError`] naming the part that could not be built; [`ServerError::Config`] with the
+    /// embedded bus, of which this process would have one of its own that nobody else is on.
+    pub async fn start(conf: &Conf, duty: Duty) -> Result<Self, ServerError> {
+        let rpc_config = RpcConfig::from_conf(conf)?;
+        if matches!(rpc_config.bus, ServerBus::Embedded(_)) {
+            return Err(ServerError::Config(
+                "a server without API needs a broker that it shares with those that have it: set \
+                 [DEFAULT] transport_url = rabbit://user:password@broker, or start neutron-server \
+                 alone"
+                    .into(),
+            ));
+        }
+        let (parts, rpc) = backend(conf, &rpc_config, duty).await?;
+        let nova = nova::start(conf, &parts)?;
+        let periodic = Periodic::start(&parts).await;
+        Ok(Self { rpc, periodic, nova })
+    }
+
+    /// Leaves everything to other servers.
+    pub async fn stop(self) {
+        let Self { rpc, periodic, nova } = self;
+        rpc.stop().await;
+        periodic.stop().await;
+        if let Some(nova) = nova {
+            nova.stop().await;
+        }
+    }
+}
+
+/// Builds the parts and puts them on the bus.
+async fn backend(
+    conf: &Conf,
+    config: &RpcConfig,
+    duty: Duty,
+) -> Result<(Parts, RpcHandle), ServerError> {
+    let bus = Bus::new(config);
+    let parts = Parts::build(conf, &bus).await?;
+    let rpc = match duty {
+        Duty::Agents => rpc::start(bus, config, services(&parts)).await?,
+        Duty::Clock => {
+            let versions = parts.changes.versions().clone();
+            rpc::attend(bus, config, versions, parts.db.clone()).await?
+        }
+    };
+    Ok((parts, rpc))
+}
+
+/// What agents call.
+fn services(parts: &Parts) -> Services {
+    let ml2 = || parts.ml2.clone();
+    let versions = parts.changes.versions();
+    let (scheduler, l3) = (parts.l3_scheduler.clone(), parts.l3.clone());
+    Services {
+        l2: Arc::new(ml2()),
+        agents: Agents::clone(&parts.agents),
+        versions: versions.clone(),
+        db: parts.db.clone(),
+        endpoints: vec![
+            Arc::new(DhcpEndpoint::new(parts.dhcp.clone(), ml2())),
+            Arc::new(MetadataEndpoint::new(ml2())),
+            Arc::new(DvrEndpoint::new(ml2())),
+            Arc::new(ResourcesEndpoint::new(parts.objects.clone(), versions.clone())),
+        ],
+        l3_endpoints: vec![
+            Arc::new(L3Endpoint::new(scheduler, l3, ml2())),
+            Arc::new(DvrL3Endpoint::new(parts.dvr.clone())),
+        ],
+    }
+}
 
 /// A server that listens. Dropped without [`Server::stop`] it goes on until the process ends.
 pub struct Server {
@@ -60,33 +152,7 @@ impl Server {
         let rpc_config = RpcConfig::from_conf(conf)?;
         // Before anything is opened.
         let policy = rules(&config)?;
-        let bus = Bus::new(&rpc_config);
-        let parts = Parts::build(conf, &bus).await?;
-        let services = Services {
-            l2: Arc::new(parts.ml2.clone()),
-            agents: Agents::clone(&parts.agents),
-            versions: parts.changes.versions().clone(),
-            db: parts.db.clone(),
-            endpoints: vec![
-                Arc::new(DhcpEndpoint::new(parts.dhcp.clone(), parts.ml2.clone())),
-                Arc::new(MetadataEndpoint::new(parts.ml2.clone())),
-                Arc::new(DvrEndpoint::new(parts.ml2.clone())),
-                Arc::new(ResourcesEndpoint::new(
-                    parts.objects.clone(),
-                    parts.changes.versions().clone(),
-                )),
-            ],
-            l3_endpoints: vec![
-                Arc::new(L3Endpoint::new(
-                    parts.l3_scheduler.clone(),
-                    parts.l3.clone(),
-                    parts.ml2.clone(),
-                )),
-                Arc::new(DvrL3Endpoint::new(parts.dvr.clone())),
-            ],
-        };
-        let rpc = rpc::start(bus, &rpc_config, services).await?;
-
+        let (parts, rpc) = backend(conf, &rpc_config, Duty::Agents).await?;
         let nova = nova::start(conf, &parts)?;
         let (authenticator, identity) = authenticator(conf, &config).await?;
         let api_router = api_router(&config, policy, &parts, &authenticator);
@@ -114,11 +180,8 @@ impl Server {
         if let Some(identity) = self.identity {
             identity.stop(self.grace).await;
         }
-        self.rpc.stop().await;
-        self.periodic.stop().await;
-        if let Some(nova) = self.nova {
-            nova.stop().await;
-        }
+        let (rpc, periodic, nova) = (self.rpc, self.periodic, self.nova);
+        Worker { rpc, periodic, nova }.stop().await;
     }
 }
 

@@ -55,6 +55,19 @@ pub enum ServerError {
     Signals(#[source] std::io::Error),
 }
 
+/// Runs a server without API until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`ServerError`] when a part cannot be built.
+pub async fn run_worker(conf: neutrino_conf::Conf, duty: app::Duty) -> Result<(), ServerError> {
+    let worker = app::Worker::start(&conf, duty).await?;
+    tracing::info!(?duty, "at work, without API");
+    serve::shutdown_signal().await.map_err(ServerError::Signals)?;
+    tracing::info!("stopping");
+    worker.stop().await;
+    Ok(())
+}
+
 /// Runs the server until SIGTERM or SIGINT. Whatever comes through `reloads` is a configuration
 /// to go on with, as far as it can change while the server runs.
 ///

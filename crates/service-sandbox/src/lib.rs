@@ -19,6 +19,7 @@
 
 pub mod certificates;
 mod daemon;
+mod database;
 pub mod galera;
 mod guard;
 mod launch;
@@ -31,6 +32,7 @@ mod server;
 use std::io;
 
 pub use certificates::Authority;
+pub use database::Database;
 pub use galera::Galera;
 pub use guard::{GUARD_MARK, Guard};
 pub use launch::{CommandLine, Launch};

@@ -2,7 +2,6 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -10,10 +9,10 @@ use std::{
 use neutrino_linux::process::{self, Signal};
 
 use crate::{
-    CommandLine, Launch, PASSWORD, Port, Result, USER,
+    CommandLine, Database, Launch, PASSWORD, Result, USER,
     certificates::Tls,
     launch::is_root,
-    server::{Kind, Place, Server, first_bytes},
+    server::{Kind, first_bytes},
 };
 
 /// The port the protocol has by default.
@@ -126,12 +125,12 @@ pub(crate) fn client(socket: &Path, statements: &str) -> Result<String> {
     Ok(process::run(command.args(["-e", statements]))?)
 }
 
-/// A private MariaDB server; ended and removed when dropped.
+/// The kind of server this is about.
 #[derive(Debug)]
-pub struct Mariadb {
-    server: Server,
-    _port: Port,
-}
+pub enum Engine {}
+
+/// A private MariaDB server; ended and removed when dropped.
+pub type Mariadb = Database<Engine>;
 
 impl Mariadb {
     /// Starts a server with one empty database.
@@ -158,23 +157,11 @@ impl Mariadb {
 
     /// Starts a server with `more` lines of configuration.
     fn start_with(more: &str) -> Result<Self> {
-        let port = Port::take()?;
-        let place = Place::new("mariadb")?;
-        let settings = Settings {
-            dir: place.dir.clone(),
-            listen: Ipv4Addr::LOCALHOST.into(),
-            port: port.number(),
-            user: USER.to_owned(),
-            password: PASSWORD.to_owned(),
-        };
-        let server = Server::start(KIND, place, port.number(), settings.launch_as("root", more))?;
-        Ok(Self { server, _port: port })
-    }
-
-    /// `[database] connection` of its empty database `neutron`; the user may make others.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("mysql+pymysql://{USER}:{PASSWORD}@127.0.0.1:{}/{USER}", self.port())
+        Self::start_as(KIND, "mariadb", "mysql+pymysql", |dir, port| {
+            let listen = Ipv4Addr::LOCALHOST.into();
+            let (user, password) = (USER.to_owned(), PASSWORD.to_owned());
+            Settings { dir, listen, port, user, password }.launch_as("root", more)
+        })
     }
 
     /// Runs `statements` as the administrator; answers the rows, without headings.
@@ -183,19 +170,5 @@ impl Mariadb {
     /// When a statement is refused.
     pub fn sql(&self, statements: &str) -> Result<String> {
         client(&self.dir().join(SOCKET), statements)
-    }
-}
-
-impl Deref for Mariadb {
-    type Target = Server;
-
-    fn deref(&self) -> &Server {
-        &self.server
-    }
-}
-
-impl DerefMut for Mariadb {
-    fn deref_mut(&mut self) -> &mut Server {
-        &mut self.server
     }
 }

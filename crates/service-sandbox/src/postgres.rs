@@ -3,17 +3,14 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr},
-    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
 };
 
 use neutrino_linux::process::Signal;
 
 use crate::{
-    CommandLine, Launch, PASSWORD, Port, Result, USER,
-    certificates::Tls,
-    launch::is_root,
-    server::{Kind, Place, Server},
+    CommandLine, Database, Launch, PASSWORD, Result, USER, certificates::Tls, launch::is_root,
+    server::Kind,
 };
 
 /// Where Debian has the server's programs.
@@ -165,12 +162,12 @@ fn unprivileged(words: Vec<String>) -> CommandLine {
     CommandLine::new([], switch.into_iter().flatten().chain(words))
 }
 
-/// A private PostgreSQL server; ended and removed when dropped.
+/// The kind of server this is about.
 #[derive(Debug)]
-pub struct Postgres {
-    server: Server,
-    _port: Port,
-}
+pub enum Engine {}
+
+/// A private PostgreSQL server; ended and removed when dropped.
+pub type Postgres = Database<Engine>;
 
 impl Postgres {
     /// Starts a server with one empty database.
@@ -191,36 +188,10 @@ impl Postgres {
     }
 
     fn start_with(tls: Option<&Tls>) -> Result<Self> {
-        let port = Port::take()?;
-        let place = Place::new("postgres")?;
-        let settings = Settings {
-            dir: place.dir.clone(),
-            listen: Ipv4Addr::LOCALHOST.into(),
-            port: port.number(),
-            user: USER.to_owned(),
-            password: PASSWORD.to_owned(),
-        };
-        let server = Server::start(KIND, place, port.number(), settings.launch_with(tls))?;
-        Ok(Self { server, _port: port })
-    }
-
-    /// `[database] connection` of its empty database `neutron`; the user may make others.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("postgresql+psycopg2://{USER}:{PASSWORD}@127.0.0.1:{}/{USER}", self.port())
-    }
-}
-
-impl Deref for Postgres {
-    type Target = Server;
-
-    fn deref(&self) -> &Server {
-        &self.server
-    }
-}
-
-impl DerefMut for Postgres {
-    fn deref_mut(&mut self) -> &mut Server {
-        &mut self.server
+        Self::start_as(KIND, "postgres", "postgresql+psycopg2", |dir, port| {
+            let listen = Ipv4Addr::LOCALHOST.into();
+            let (user, password) = (USER.to_owned(), PASSWORD.to_owned());
+            Settings { dir, listen, port, user, password }.launch_with(tls)
+        })
     }
 }

@@ -33,17 +33,20 @@ fn col(column: G) -> Expr {
     Expr::col((G::Table, column))
 }
 
+/// By what address groups are filtered and sorted.
+pub(crate) const LISTED: &[Column] = &[
+    Column::text("id", || col(G::Id)),
+    Column::text("name", || col(G::Name)),
+    Column::text("project_id", || col(G::ProjectId)),
+    Column::text("description", || col(G::Description)),
+    Column::int("revision_number", || col(G::RevisionNumber)),
+];
+
 static SPEC: ListSpec = ListSpec {
     resource: "address_group",
     from: || Query::select().from(G::Table).to_owned(),
     id: || col(G::Id),
-    columns: &[
-        Column::text("id", || col(G::Id)),
-        Column::text("name", || col(G::Name)),
-        Column::text("project_id", || col(G::ProjectId)),
-        Column::text("description", || col(G::Description)),
-        Column::int("revision_number", || col(G::RevisionNumber)),
-    ],
+    columns: LISTED,
     computed: list::nothing_computed,
     visibility: address_groups::visible,
     updated_at: Some(|| col(G::UpdatedAt)),

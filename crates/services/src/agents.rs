@@ -272,26 +272,29 @@ fn col(column: schema::Agents) -> Expr {
     Expr::col((schema::Agents::Table, column))
 }
 
+/// By what agents are filtered and sorted.
+pub(crate) const LISTED: &[Column] = &[
+    Column::text("id", || col(schema::Agents::Id)),
+    Column::text("agent_type", || col(schema::Agents::AgentType)),
+    Column::text("binary", || col(schema::Agents::Binary)),
+    Column::text("topic", || col(schema::Agents::Topic)),
+    Column::text("host", || col(schema::Agents::Host)),
+    Column::bool("admin_state_up", || col(schema::Agents::AdminStateUp)),
+    Column::text("created_at", || col(schema::Agents::CreatedAt)),
+    Column::text("started_at", || col(schema::Agents::StartedAt)),
+    Column::text("heartbeat_timestamp", || col(schema::Agents::HeartbeatTimestamp)),
+    // Only sorted by: the younger the last report, the more alive.
+    Column::text("alive", || col(schema::Agents::HeartbeatTimestamp)),
+    Column::text("description", || col(schema::Agents::Description)).or_null(),
+    Column::text("availability_zone", || col(schema::Agents::AvailabilityZone)).or_null(),
+    Column::bool("resources_synced", || col(schema::Agents::ResourcesSynced)).or_null(),
+];
+
 static SPEC: ListSpec = ListSpec {
     resource: "agent",
     from: || Query::select().from(schema::Agents::Table).to_owned(),
     id: || col(schema::Agents::Id),
-    columns: &[
-        Column::text("id", || col(schema::Agents::Id)),
-        Column::text("agent_type", || col(schema::Agents::AgentType)),
-        Column::text("binary", || col(schema::Agents::Binary)),
-        Column::text("topic", || col(schema::Agents::Topic)),
-        Column::text("host", || col(schema::Agents::Host)),
-        Column::bool("admin_state_up", || col(schema::Agents::AdminStateUp)),
-        Column::text("created_at", || col(schema::Agents::CreatedAt)),
-        Column::text("started_at", || col(schema::Agents::StartedAt)),
-        Column::text("heartbeat_timestamp", || col(schema::Agents::HeartbeatTimestamp)),
-        // Only sorted by: the younger the last report, the more alive.
-        Column::text("alive", || col(schema::Agents::HeartbeatTimestamp)),
-        Column::text("description", || col(schema::Agents::Description)).or_null(),
-        Column::text("availability_zone", || col(schema::Agents::AvailabilityZone)).or_null(),
-        Column::bool("resources_synced", || col(schema::Agents::ResourcesSynced)).or_null(),
-    ],
+    columns: LISTED,
     computed,
     visibility: list::scope::everything,
     updated_at: None,

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use neutrino_dataplane::firewall::{Direction, Ethertype, Member, Remote, Rule, SecurityGroup};
 use neutrino_rpc::shapes::security_groups::{Member as MemberShape, SecurityGroupRule};
-use neutrino_types::ip_protocol;
+use neutrino_types::{Attrs, ip_protocol};
+use serde_json::Value;
 
+use super::Updated;
 use crate::ports::parse_address;
 
 /// A group with the rules that are understood.
@@ -67,7 +69,7 @@ fn ethertype(name: &str) -> Result<Ethertype, &'static str> {
     known.map(|(ethertype, _)| *ethertype).ok_or("unknown ethertype")
 }
 
-const fn is_of(net: &IpNet, ethertype: Ethertype) -> bool {
+pub(super) const fn is_of(net: &IpNet, ethertype: Ethertype) -> bool {
     matches!((ethertype, net), (Ethertype::V4, IpNet::V4(_)) | (Ethertype::V6, IpNet::V6(_)))
 }
 
@@ -82,6 +84,25 @@ fn member(ethertype: Ethertype, shape: &MemberShape) -> Result<Member, &'static 
     // With a /0 the MAC is all that tells the member from others.
     let mac = mac.as_deref().map(str::parse).transpose().map_err(|_| "no MAC address")?;
     Ok(Member { address, mac })
+}
+
+/// What a port, as the API shows it, says of its groups and addresses. Of an address that is not
+/// understood it says nothing: the server is asked in vain.
+pub(super) fn updated(port: &Attrs) -> Updated {
+    let list = |key: &str| port.get(key).and_then(Value::as_array).into_iter().flatten();
+    let text = |value: &Value, key: &str| Some(value.get(key)?.as_str()?.to_string());
+    let own = port.get("mac_address").and_then(Value::as_str);
+    let fixed = list("fixed_ips").map(|ip| (text(ip, "ip_address"), own.map(str::to_string)));
+    let pairs = list("allowed_address_pairs")
+        .map(|pair| (text(pair, "ip_address"), text(pair, "mac_address")));
+    let members = fixed.chain(pairs).filter_map(|(address, mac)| {
+        Some(Member { address: parse_address(&address?)?, mac: Some(mac?.parse().ok()?) })
+    });
+    Updated {
+        groups: list("security_groups").filter_map(Value::as_str).map(str::to_string).collect(),
+        mac: own.and_then(|mac| mac.parse().ok()),
+        members: members.collect(),
+    }
 }
 
 fn rule(shape: &SecurityGroupRule) -> Result<Rule, &'static str> {

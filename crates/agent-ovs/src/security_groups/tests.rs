@@ -1,4 +1,4 @@
-use neutrino_dataplane::firewall::{Member as Address, Remote, Rule};
+use neutrino_dataplane::firewall::{Remote, Rule};
 use serde_json::{Value, json};
 
 use super::*;
@@ -72,6 +72,53 @@ fn answers_have_the_ip_versions_of_the_asked_ports_own_rules() {
                              "security_groups": {"six": [v6]},
                              "sg_member_ips": {"r": {"IPv6": []}}})));
     assert_eq!(addresses(&groups, "r"), ["10.0.0.1/32"]);
+}
+
+#[test]
+fn port_of_another_host_that_changed_is_compared_with_the_members_of_its_groups() {
+    let port = |group: &str, mac: &str, pairs: Value| {
+        let port = json!({"id": "z", "security_groups": [group], "mac_address": mac,
+            "fixed_ips": [{"ip_address": "10.0.0.9"}, {"ip_address": "2001:db8::9"}],
+            "allowed_address_pairs": pairs});
+        port.as_object().expect("object").clone()
+    };
+    let told = |port: Attrs| {
+        let mut groups = three_ports();
+        groups.port_updated("z".into(), &port);
+        let asked = groups.ask();
+        assert_eq!(groups.settled(), asked.is_empty());
+        asked
+    };
+    let same = "fa:16:3e:00:00:09";
+    let none: [&str; 0] = [];
+    // Rules that name the group are of IPv4 only.
+    assert_eq!(told(port("lb", same, json!([]))), none);
+    assert_eq!(told(port("nobody's", same, json!([]))), none);
+    let pair = json!([{"ip_address": "10.9.0.0/24", "mac_address": "fa:16:3e:00:00:77"}]);
+    assert_eq!(told(port("lb", same, pair)), ["a"]);
+    assert_eq!(told(port("lb", "fa:16:3e:00:00:10", json!([]))), ["a"]);
+    let mut without = port("lb", same, json!([]));
+    without.insert("fixed_ips".into(), json!([]));
+    assert_eq!(told(without), ["a"]);
+}
+
+#[test]
+fn port_that_changed_while_an_answer_is_awaited_is_compared_with_it() {
+    let mut groups = three_ports();
+    groups.members_updated(vec!["lb".into()]);
+    assert_eq!(groups.ask(), ["a"]);
+    let mac = "fa:16:3e:00:00:10";
+    let port = json!({"security_groups": ["lb"], "mac_address": mac,
+        "fixed_ips": [{"ip_address": "10.0.0.10"}]});
+    groups.port_updated("z".into(), port.as_object().expect("object"));
+    let members = json!([["10.0.0.9", "fa:16:3e:00:00:09"], ["10.0.0.10", mac]]);
+    groups.answered(
+        &["a".into()],
+        info(json!({"devices": {"a": {"security_groups": ["web"]}},
+                    "security_groups": {"web": [tcp("lb")]},
+                    "sg_member_ips": {"lb": {"IPv4": members}}})),
+    );
+    assert!(groups.ask().is_empty() && groups.settled());
 }
 
 #[test]

@@ -113,6 +113,17 @@ async fn changed_addresses_of_an_address_group_reach_the_switch_as_changed_rules
     let flows = host.flows("br-int");
     assert!(!flows.iter().any(|f| f.contains("10.1.0.2")), "{flows:#?}");
     assert_eq!(flow_mods(&agent) - before, 4, "one address came, another went");
+    // Neutron's server says it of the address group, as an object.
+    server.world().groups.members.insert(PEERS.into(), ["10.8.0.0/16".into()].into());
+    let asked = server.world().groups.asked.len();
+    let object = json!({"versioned_object.name": "AddressGroup", "versioned_object.version": "1.2",
+        "versioned_object.namespace": "versionedobjects", "versioned_object.data": {"id": PEERS}});
+    let push = json!({"resource_list": [object], "event_type": "updated"});
+    server.fanout("neutron-vo-AddressGroup-1.2", "push", push).await;
+    host.wait_flow("br-int", &["table=82", "nw_src=10.8.0.0/16", "conjunction"]).await;
+    let flows = host.flows("br-int");
+    assert!(!flows.iter().any(|f| f.contains("10.7.0.0")), "{flows:#?}");
+    assert_eq!(server.world().groups.asked.len() - asked, 1, "of one port");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,18 +108,41 @@ fn malformed_arguments_are_a_type_error() {
     assert_eq!(failure.known_class(), Some("NoSuchMethod"));
 }
 
-#[test]
-fn port_forwardings_are_pushed_as_objects() {
-    let object = |router: &str| {
-        let data = json!({"id": "f", "router_id": router});
-        json!({"versioned_object.name": "PortForwarding", "versioned_object.version": "1.3",
+/// Arguments of a push of objects of a kind.
+fn pushed(kind: &str, version: &str, event: &str, objects: &[Value]) -> Value {
+    let primitive = |data: &Value| {
+        json!({"versioned_object.name": kind, "versioned_object.version": version,
                "versioned_object.namespace": "versionedobjects", "versioned_object.data": data})
     };
-    let args = json!({"resource_list": [object("r"), object("q"), object("r")],
-                      "event_type": "deleted"});
+    let list: Vec<Value> = objects.iter().map(primitive).collect();
+    json!({"resource_list": list, "event_type": event})
+}
+
+#[test]
+fn port_forwardings_are_pushed_as_objects() {
+    let object = |router: &str| json!({"id": "f", "router_id": router});
+    let objects = [object("r"), object("q"), object("r")];
+    let args = pushed("PortForwarding", "1.3", "deleted", &objects);
     let router_ids = vec!["q".to_string(), "r".to_string()];
     let told = Notification::L3(L3Event::Forwardings { router_ids });
     assert_eq!(decode("push", args).ok(), Some(told));
     let failure = decode("push", json!({"resource_list": [{}], "event_type": "deleted"}));
     assert_eq!(failure.expect_err("no object").class, "TypeError");
+}
+
+#[test]
+fn address_groups_are_pushed_as_objects() {
+    let address = json!({"versioned_object.name": "AddressAssociation",
+        "versioned_object.version": "1.0", "versioned_object.namespace": "versionedobjects",
+        "versioned_object.data": {"address": "10.1.0.0/16", "address_group_id": "a"}});
+    let whole = json!({"id": "a", "name": "offices", "project_id": "p", "shared": false,
+        "addresses": [address], "revision_number": 2});
+    let told = Notification::AddressGroupsUpdated { address_groups: vec!["a".into()] };
+    // Of a group that is gone Neutron says no more than its id.
+    for (event, object) in [("updated", whole), ("deleted", json!({"id": "a"}))] {
+        let args = pushed("AddressGroup", "1.2", event, &[object]);
+        assert_eq!(decode("push", args).ok(), Some(told.clone()), "{event}");
+    }
+    let foreign = decode("push", pushed("Trunk", "1.1", "updated", &[json!({"id": "t"})]));
+    assert_eq!(foreign.expect_err("not listened for").class, "TypeError");
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use neutrino_lab::{LabOptions, ServiceAction, wait::wait_until};
+use neutrino_lab::{ServiceAction, wait::wait_until};
 use serde_json::{Value, json};
 
 use crate::cloud::{AGENT, Cloud, HOSTS, Instance, SETTLE};
@@ -105,15 +105,7 @@ struct Village {
 
 impl Village {
     fn up(name: &str) -> Self {
-        let cloud = Cloud::up_with(LabOptions {
-            name: format!("{name}-{}", std::process::id()),
-            firewall: vec!["mixed".parse().expect("choice")],
-            dhcp_hosts: Some(Vec::new()),
-            l3: Some(Vec::new()),
-            ..LabOptions::default()
-        });
-        let before = deployed::all_filters(&cloud);
-        let network = DualStack::create(&cloud);
+        let (cloud, before, network) = deployed::filtered(name);
         let open = deployed::empty_group(&cloud, "open");
         for (direction, ethertype) in
             [("egress", "IPv4"), ("egress", "IPv6"), ("ingress", "IPv4"), ("ingress", "IPv6")]

@@ -7,6 +7,7 @@ pub use neutrino_db::list::scope::{
 };
 use neutrino_db::{
     Conn, DbResult, RowRef,
+    list::Column,
     rbac::{self, ObjectType},
     schema::{
         Agents, NetworkDhcpAgentBindings as B, NetworkRbacs as R, Networks as N, Subnets, Tags,
@@ -97,6 +98,30 @@ pub fn visible(ctx: &Context) -> Option<Condition> {
 pub fn from() -> SelectStatement {
     Query::select().from(N::Table).to_owned()
 }
+
+/// Their ids, in what [`from`] selects of.
+#[must_use]
+pub fn id() -> Expr {
+    Expr::col((N::Table, N::Id))
+}
+
+/// By what networks are filtered and sorted, in what [`from`] selects of.
+pub const LISTED: &[Column] = &[
+    Column::text("id", id),
+    Column::text("name", || Expr::col((N::Table, N::Name))),
+    Column::text("project_id", || Expr::col((N::Table, N::ProjectId))),
+    Column::text("description", || Expr::col((N::Table, N::Description))),
+    Column::text("status", || Expr::col((N::Table, N::Status))),
+    Column::bool("admin_state_up", || Expr::col((N::Table, N::AdminStateUp))),
+    Column::int("mtu", || Expr::col((N::Table, N::Mtu))),
+    Column::bool("port_security_enabled", || Expr::col((N::Table, N::PortSecurityEnabled))),
+    Column::bool("router:external", || Expr::col((N::Table, N::External))),
+    Column::bool("is_default", || Expr::col((N::Table, N::IsDefault))),
+    Column::text("availability_zone_hints", || Expr::col((N::Table, N::AvailabilityZoneHints))),
+    Column::int("revision_number", || Expr::col((N::Table, N::RevisionNumber))),
+    Column::text("created_at", || Expr::col((N::Table, N::CreatedAt))),
+    Column::text("updated_at", || Expr::col((N::Table, N::UpdatedAt))),
+];
 
 /// The columns [`decode`] reads.
 #[must_use]

@@ -6,7 +6,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use neutrino_db::{
     Conn, DbResult, RowRef,
-    list::any_of,
+    list::{Column, any_of},
     schema::{
         AllowedAddressPairs as A, ExtraDhcpOpts as E, IpAllocations as I, Networks,
         PortBindings as B, Ports as P, SecurityGroupPortBindings as G, Tags,
@@ -191,6 +191,33 @@ const COLUMNS: [P; 17] = [
 const BINDING: usize = COLUMNS.len();
 /// First of the columns that tell which child tables hold rows.
 const FLAGS: usize = BINDING + 6;
+
+/// Their ids, in what [`from`] selects of.
+#[must_use]
+pub fn id() -> Expr {
+    Expr::col((P::Table, P::Id))
+}
+
+/// By what ports are filtered and sorted, in what [`from`] selects of.
+pub const LISTED: &[Column] = &[
+    Column::text("id", id),
+    Column::text("name", || Expr::col((P::Table, P::Name))),
+    Column::text("project_id", || Expr::col((P::Table, P::ProjectId))),
+    Column::text("network_id", || Expr::col((P::Table, P::NetworkId))),
+    Column::text("description", || Expr::col((P::Table, P::Description))),
+    Column::text("mac_address", || Expr::col((P::Table, P::MacAddress))),
+    Column::bool("admin_state_up", || Expr::col((P::Table, P::AdminStateUp))),
+    Column::text("status", || Expr::col((P::Table, P::Status))),
+    Column::text("device_id", || Expr::col((P::Table, P::DeviceId))),
+    Column::text("device_owner", || Expr::col((P::Table, P::DeviceOwner))),
+    Column::bool("port_security_enabled", || Expr::col((P::Table, P::PortSecurityEnabled))),
+    Column::text("binding:host_id", || Expr::col((B::Table, B::Host))).or_null(),
+    Column::text("binding:vnic_type", || Expr::col((B::Table, B::VnicType))).or_null(),
+    Column::text("binding:vif_type", || Expr::col((B::Table, B::VifType))).or_null(),
+    Column::int("revision_number", || Expr::col((P::Table, P::RevisionNumber))),
+    Column::text("created_at", || Expr::col((P::Table, P::CreatedAt))),
+    Column::text("updated_at", || Expr::col((P::Table, P::UpdatedAt))),
+];
 
 /// The columns [`decode`] reads.
 #[must_use]

@@ -5,6 +5,7 @@ use std::{collections::HashMap, net::IpAddr};
 use ipnet::IpNet;
 use neutrino_db::{
     Conn, DbResult, Prepared, RowRef, ip,
+    list::Column,
     schema::{
         DnsNameservers as D, IpAllocationPools as P, IpAllocations, Networks, Ports,
         SubnetRoutes as H, SubnetServiceTypes as T, Subnets as S, Tags,
@@ -111,6 +112,33 @@ pub fn from() -> SelectStatement {
         )
         .to_owned()
 }
+
+/// Their ids, in what [`from`] selects of.
+#[must_use]
+pub fn id() -> Expr {
+    Expr::col((S::Table, S::Id))
+}
+
+/// By what subnets are filtered and sorted, in what [`from`] selects of.
+pub const LISTED: &[Column] = &[
+    Column::text("id", id),
+    Column::text("name", || Expr::col((S::Table, S::Name))),
+    Column::text("project_id", || Expr::col((S::Table, S::ProjectId))),
+    Column::text("network_id", || Expr::col((S::Table, S::NetworkId))),
+    Column::text("segment_id", || Expr::col((S::Table, S::SegmentId))).or_null(),
+    Column::text("description", || Expr::col((S::Table, S::Description))),
+    Column::int("ip_version", || Expr::col((S::Table, S::IpVersion))),
+    Column::text("cidr", || Expr::col((S::Table, S::Cidr))),
+    Column::text("gateway_ip", || Expr::col((S::Table, S::GatewayIp))).or_null(),
+    Column::bool("enable_dhcp", || Expr::col((S::Table, S::EnableDhcp))),
+    Column::text("ipv6_ra_mode", || Expr::col((S::Table, S::Ipv6RaMode))).or_null(),
+    Column::text("ipv6_address_mode", || Expr::col((S::Table, S::Ipv6AddressMode))).or_null(),
+    Column::text("subnetpool_id", || Expr::col((S::Table, S::SubnetpoolId))).or_null(),
+    Column::bool("router:external", || Expr::col((Networks::Table, Networks::External))),
+    Column::int("revision_number", || Expr::col((S::Table, S::RevisionNumber))),
+    Column::text("created_at", || Expr::col((S::Table, S::CreatedAt))),
+    Column::text("updated_at", || Expr::col((S::Table, S::UpdatedAt))),
+];
 
 /// The columns [`decode`] reads.
 #[must_use]

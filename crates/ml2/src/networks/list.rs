@@ -1,7 +1,7 @@
 //! Lists of networks.
 
 use neutrino_db::{
-    list::{Column, ListSpec, any_of},
+    list::{ListSpec, any_of},
     rbac::{self, ObjectType},
     schema::{NetworkSegments as S, Networks as N},
     sea_query::{Cond, Condition, Expr, ExprTrait, Query},
@@ -11,31 +11,12 @@ use serde_json::Value;
 
 use crate::{models::network, plugin::Core};
 
-fn id() -> Expr {
-    Expr::col((N::Table, N::Id))
-}
-
 /// How networks are listed.
 static SPEC: ListSpec = ListSpec {
     resource: "network",
     from: network::from,
-    id,
-    columns: &[
-        Column::text("id", id),
-        Column::text("name", || Expr::col((N::Table, N::Name))),
-        Column::text("project_id", || Expr::col((N::Table, N::ProjectId))),
-        Column::text("description", || Expr::col((N::Table, N::Description))),
-        Column::text("status", || Expr::col((N::Table, N::Status))),
-        Column::bool("admin_state_up", || Expr::col((N::Table, N::AdminStateUp))),
-        Column::int("mtu", || Expr::col((N::Table, N::Mtu))),
-        Column::bool("port_security_enabled", || Expr::col((N::Table, N::PortSecurityEnabled))),
-        Column::bool("router:external", || Expr::col((N::Table, N::External))),
-        Column::bool("is_default", || Expr::col((N::Table, N::IsDefault))),
-        Column::text("availability_zone_hints", || Expr::col((N::Table, N::AvailabilityZoneHints))),
-        Column::int("revision_number", || Expr::col((N::Table, N::RevisionNumber))),
-        Column::text("created_at", || Expr::col((N::Table, N::CreatedAt))),
-        Column::text("updated_at", || Expr::col((N::Table, N::UpdatedAt))),
-    ],
+    id: network::id,
+    columns: network::LISTED,
     computed,
     visibility: network::visible,
     updated_at: Some(|| Expr::col((N::Table, N::UpdatedAt))),
@@ -44,7 +25,7 @@ static SPEC: ListSpec = ListSpec {
 
 fn computed(ctx: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
     let column = match name {
-        "shared" => return Some(Ok(shared(ctx, &id(), values))),
+        "shared" => return Some(Ok(shared(ctx, &network::id(), values))),
         "provider:network_type" => S::NetworkType,
         "provider:physical_network" => S::PhysicalNetwork,
         "provider:segmentation_id" => S::SegmentationId,
@@ -61,7 +42,7 @@ fn computed(ctx: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Con
         any.add(any_of(Expr::col(column), given.map(plain_text).collect()))
     };
     let networks = Query::select().column(S::NetworkId).from(S::Table).cond_where(any).to_owned();
-    Some(Ok(Cond::all().add(id().in_subquery(networks))))
+    Some(Ok(Cond::all().add(network::id().in_subquery(networks))))
 }
 
 /// The condition that the network with id `network` is (or is not) shared with the caller.

@@ -1,8 +1,8 @@
 //! Lists of ports.
 
 use neutrino_db::{
-    list::{Column, ListSpec, any_of},
-    schema::{IpAllocations as I, PortBindings as B, Ports as P, SecurityGroupPortBindings as G},
+    list::{ListSpec, any_of},
+    schema::{IpAllocations as I, Ports as P, SecurityGroupPortBindings as G},
     sea_query::{Cond, Condition, Expr, ExprTrait, LikeExpr, Query},
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context, ListQuery, WrittenPage};
@@ -14,34 +14,12 @@ use crate::{models::port, networks::plain_text, plugin::Core, views};
 /// of a statement is bounded.
 const MOST_PARTS: usize = 100;
 
-fn id() -> Expr {
-    Expr::col((P::Table, P::Id))
-}
-
 /// How ports are listed.
 static SPEC: ListSpec = ListSpec {
     resource: "port",
     from: port::from,
-    id,
-    columns: &[
-        Column::text("id", id),
-        Column::text("name", || Expr::col((P::Table, P::Name))),
-        Column::text("project_id", || Expr::col((P::Table, P::ProjectId))),
-        Column::text("network_id", || Expr::col((P::Table, P::NetworkId))),
-        Column::text("description", || Expr::col((P::Table, P::Description))),
-        Column::text("mac_address", || Expr::col((P::Table, P::MacAddress))),
-        Column::bool("admin_state_up", || Expr::col((P::Table, P::AdminStateUp))),
-        Column::text("status", || Expr::col((P::Table, P::Status))),
-        Column::text("device_id", || Expr::col((P::Table, P::DeviceId))),
-        Column::text("device_owner", || Expr::col((P::Table, P::DeviceOwner))),
-        Column::bool("port_security_enabled", || Expr::col((P::Table, P::PortSecurityEnabled))),
-        Column::text("binding:host_id", || Expr::col((B::Table, B::Host))).or_null(),
-        Column::text("binding:vnic_type", || Expr::col((B::Table, B::VnicType))).or_null(),
-        Column::text("binding:vif_type", || Expr::col((B::Table, B::VifType))).or_null(),
-        Column::int("revision_number", || Expr::col((P::Table, P::RevisionNumber))),
-        Column::text("created_at", || Expr::col((P::Table, P::CreatedAt))),
-        Column::text("updated_at", || Expr::col((P::Table, P::UpdatedAt))),
-    ],
+    id: port::id,
+    columns: port::LISTED,
     computed,
     visibility: port::visible,
     updated_at: Some(|| Expr::col((P::Table, P::UpdatedAt))),
@@ -83,7 +61,7 @@ fn fixed_ips(values: &[Value]) -> ApiResult<Condition> {
     let ports = |condition: Condition| {
         let rows =
             Query::select().column(I::PortId).from(I::Table).cond_where(condition).to_owned();
-        id().in_subquery(rows)
+        port::id().in_subquery(rows)
     };
     let mut all = Cond::all();
     if !addresses.is_empty() {

@@ -2,8 +2,8 @@
 
 use neutrino_db::{
     Db,
-    list::{Column, ListSpec},
-    schema::{Networks as N, SubnetServiceTypes as T, Subnets as S},
+    list::ListSpec,
+    schema::{SubnetServiceTypes as T, Subnets as S},
     sea_query::{Cond, Condition, Expr, ExprTrait, Query},
 };
 use neutrino_types::{ApiResult, Attrs, Context, ListQuery};
@@ -15,34 +15,12 @@ use crate::{
     views,
 };
 
-fn id() -> Expr {
-    Expr::col((S::Table, S::Id))
-}
-
 /// How subnets are listed.
 static SPEC: ListSpec = ListSpec {
     resource: "subnet",
     from: subnet::from,
-    id,
-    columns: &[
-        Column::text("id", id),
-        Column::text("name", || Expr::col((S::Table, S::Name))),
-        Column::text("project_id", || Expr::col((S::Table, S::ProjectId))),
-        Column::text("network_id", || Expr::col((S::Table, S::NetworkId))),
-        Column::text("segment_id", || Expr::col((S::Table, S::SegmentId))).or_null(),
-        Column::text("description", || Expr::col((S::Table, S::Description))),
-        Column::int("ip_version", || Expr::col((S::Table, S::IpVersion))),
-        Column::text("cidr", || Expr::col((S::Table, S::Cidr))),
-        Column::text("gateway_ip", || Expr::col((S::Table, S::GatewayIp))).or_null(),
-        Column::bool("enable_dhcp", || Expr::col((S::Table, S::EnableDhcp))),
-        Column::text("ipv6_ra_mode", || Expr::col((S::Table, S::Ipv6RaMode))).or_null(),
-        Column::text("ipv6_address_mode", || Expr::col((S::Table, S::Ipv6AddressMode))).or_null(),
-        Column::text("subnetpool_id", || Expr::col((S::Table, S::SubnetpoolId))).or_null(),
-        Column::bool("router:external", || Expr::col((N::Table, N::External))),
-        Column::int("revision_number", || Expr::col((S::Table, S::RevisionNumber))),
-        Column::text("created_at", || Expr::col((S::Table, S::CreatedAt))),
-        Column::text("updated_at", || Expr::col((S::Table, S::UpdatedAt))),
-    ],
+    id: subnet::id,
+    columns: subnet::LISTED,
     computed,
     visibility: subnet::visible,
     updated_at: Some(|| Expr::col((S::Table, S::UpdatedAt))),
@@ -59,7 +37,7 @@ fn computed(ctx: &Context, name: &str, values: &[Value]) -> Option<ApiResult<Con
                 .from(T::Table)
                 .and_where(Expr::col(T::ServiceType).is_in(wanted))
                 .to_owned();
-            Some(Ok(Cond::all().add(id().in_subquery(having))))
+            Some(Ok(Cond::all().add(subnet::id().in_subquery(having))))
         }
         _ => None,
     }

@@ -7,8 +7,9 @@ mod service;
 use std::{error::Error, io::Read, process::ExitCode};
 
 use neutrino_conf::Role;
+use neutrino_server::app::Duty;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Common};
 
 /// Any command's failure, to be printed by `main`.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -20,6 +21,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             service::run("neutron-server", Role::Server, &common, |conf, reloads| async {
                 neutrino_server::run(conf, reloads).await.map_err(Failure::from)
             })
+        }
+        Command::RpcServer(common) => worker("neutron-rpc-server", Duty::Agents, &common),
+        Command::PeriodicWorkers(common) => {
+            worker("neutron-periodic-workers", Duty::Clock, &common)
         }
         Command::Agent(first) => {
             let groups: Vec<_> = std::iter::once(first).chain(cli.more_agents).collect();
@@ -39,4 +44,11 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Runs a server without API, which reads nothing again but what it logs.
+fn worker(name: &str, duty: Duty, common: &Common) -> Result<ExitCode, Failure> {
+    service::run(name, Role::Server, common, |conf, _| async move {
+        neutrino_server::run_worker(conf, duty).await.map_err(Failure::from)
+    })
 }

@@ -16,6 +16,7 @@ use crate::{
 };
 
 pub mod amqp;
+mod attempt;
 pub mod bus;
 pub mod embedded;
 mod stream;

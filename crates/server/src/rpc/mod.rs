@@ -22,6 +22,7 @@ mod versions;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use neutrino_conf::{Conf, opts};
+use neutrino_db::{Db, Retries};
 use neutrino_rpc::{
     Endpoint, RpcClient,
     client::Timeouts,
@@ -116,7 +117,7 @@ pub struct Services {
     /// Which versions of objects they know.
     pub versions: AgentVersions,
     /// The database, asked whether it answers.
-    pub db: neutrino_db::Db,
+    pub db: Db,
     /// What else is served on the plugin's topic.
     pub endpoints: Vec<Arc<dyn Endpoint>>,
     /// What is served on the topic of L3 agents' calls.
@@ -168,6 +169,35 @@ impl RpcHandle {
     }
 }
 
+/// Serves nobody, and hears on `bus` which `versions` of objects agents told other servers that they
+/// know: what is pushed to them depends on it.
+///
+/// # Errors
+/// [`ServerError::Rpc`] when the bus cannot be opened.
+pub async fn attend(
+    bus: Bus,
+    config: &RpcConfig,
+    versions: AgentVersions,
+    db: Db,
+) -> Result<RpcHandle, ServerError> {
+    let retries = db.retries();
+    let versions = Arc::new(Versions::new(versions, bus.client.clone(), db));
+    hear(&bus, config, versions, retries).await?;
+    Ok(RpcHandle { bus, listener: None })
+}
+
+async fn hear(
+    bus: &Bus,
+    config: &RpcConfig,
+    versions: Arc<Versions>,
+    retries: Retries,
+) -> Result<(), ServerError> {
+    let (topic, dispatcher) =
+        (topics::SERVER_RESOURCE_VERSIONS, dispatcher(vec![versions], retries));
+    let listening = bus.side.transport().listen(topic, &config.host, Arc::new(dispatcher)).await;
+    listening.map_err(ServerError::Rpc)
+}
+
 /// Serves `services` on `bus` and opens it to agents.
 ///
 /// # Errors
@@ -199,9 +229,7 @@ pub async fn start(
     listen(topics::L3_PLUGIN, dispatcher(services.l3_endpoints, retries))
         .await
         .map_err(ServerError::Rpc)?;
-    listen(topics::SERVER_RESOURCE_VERSIONS, dispatcher(vec![Arc::new(versions)], retries))
-        .await
-        .map_err(ServerError::Rpc)?;
+    hear(&bus, config, Arc::new(versions), retries).await?;
     listen(topics::REPORTS, dispatcher(vec![reports], retries)).await.map_err(ServerError::Rpc)?;
     let listener = match (&bus.side, &config.bus) {
         (ServerSide::Embedded(broker), ServerBus::Embedded(Some(listen))) => Some(

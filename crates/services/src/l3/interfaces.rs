@@ -199,17 +199,16 @@ async fn commit(
     let answer = answer(payload.id, &shown, subnets, subnets.last());
     let event = event(&answer, &shown);
     let payload = payload.current(&event);
-    let asked =
-        inner.registry.precommit(&mut tx, Resource::RouterInterface, Action::Create, &payload);
-    asked
-        .await
-        .map_err(|error| if error.retriable { error } else { attachment_conflict(error) })?;
+    inner.registry.precommit(&mut tx, Resource::RouterInterface, Action::Create, &payload).await?;
     tx.commit().await?;
     Ok(shown)
 }
 
-/// `RouterInterfaceAttachmentConflict` (409).
-fn attachment_conflict(error: ApiError) -> ApiError {
+/// `RouterInterfaceAttachmentConflict` (409), but for what trying again may mend.
+pub(super) fn attachment_conflict(error: ApiError) -> ApiError {
+    if error.retriable {
+        return error;
+    }
     ApiError::conflict(
         "RouterInterfaceAttachmentConflict",
         format!(

@@ -2,12 +2,12 @@
 
 use neutrino_db::{
     Conn, address_groups as rows,
-    list::{Column, ListSpec, scope},
+    list::{ListSpec, scope},
     rbac::{self, ObjectType},
     schema::AddressGroups as G,
     sea_query::{Condition, Expr, Order, Query},
 };
-use neutrino_rpc::objects::Attributes;
+use neutrino_rpc::objects::{Attributes, catalog::ADDRESS_GROUP};
 use neutrino_types::{ApiResult, Context};
 use serde_json::{Value, json};
 
@@ -21,16 +21,12 @@ fn id() -> Expr {
     Expr::col((G::Table, G::Id))
 }
 
-/// By what address groups can be asked for.
+/// How address groups are found.
 static SPEC: ListSpec = ListSpec {
     resource: "address_group",
     from: || Query::select().from(G::Table).to_owned(),
     id,
-    columns: &[
-        Column::text("id", id),
-        Column::text("name", || Expr::col((G::Table, G::Name))),
-        Column::text("project_id", || Expr::col((G::Table, G::ProjectId))),
-    ],
+    columns: crate::address_groups::LISTED,
     computed,
     visibility: scope::everything,
     updated_at: None,
@@ -45,7 +41,7 @@ pub(super) async fn find(conn: &Conn, filters: &Filters) -> ApiResult<Vec<Attrib
     let mut query = (SPEC.from)();
     query
         .exprs(rows::exprs(&Context::admin()))
-        .cond_where(filters::condition(&SPEC, filters)?)
+        .cond_where(filters::condition(&ADDRESS_GROUP, &SPEC, filters)?)
         .order_by_expr(id(), Order::Asc);
     let groups = conn.fetch_map(&query, rows::decode).await?;
     let ids: Vec<&str> = groups.iter().map(|group| group.id.as_str()).collect();

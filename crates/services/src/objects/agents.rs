@@ -3,11 +3,11 @@
 use neutrino_db::{
     Conn,
     agents::{self as rows, Agent},
-    list::{Column, ListSpec, nothing_computed, scope},
+    list::{ListSpec, nothing_computed, scope},
     schema::Agents as A,
     sea_query::{Expr, Query},
 };
-use neutrino_rpc::objects::Attributes;
+use neutrino_rpc::objects::{Attributes, catalog::AGENT};
 use neutrino_types::ApiResult;
 
 use super::{
@@ -19,20 +19,12 @@ fn col(column: A) -> Expr {
     Expr::col((A::Table, column))
 }
 
-/// By what agents can be asked for.
+/// How agents are found.
 static SPEC: ListSpec = ListSpec {
     resource: "agent",
     from: || Query::select().from(A::Table).to_owned(),
     id: || col(A::Id),
-    columns: &[
-        Column::text("id", || col(A::Id)),
-        Column::text("agent_type", || col(A::AgentType)),
-        Column::text("binary", || col(A::Binary)),
-        Column::text("topic", || col(A::Topic)),
-        Column::text("host", || col(A::Host)),
-        Column::text("availability_zone", || col(A::AvailabilityZone)).or_null(),
-        Column::bool("admin_state_up", || col(A::AdminStateUp)),
-    ],
+    columns: crate::agents::LISTED,
     computed: nothing_computed,
     visibility: scope::everything,
     updated_at: None,
@@ -41,7 +33,7 @@ static SPEC: ListSpec = ListSpec {
 
 pub(super) async fn find(conn: &Conn, filters: &Filters) -> ApiResult<Vec<Attributes>> {
     let mut query = rows::select();
-    query.cond_where(filters::condition(&SPEC, filters)?);
+    query.cond_where(filters::condition(&AGENT, &SPEC, filters)?);
     let agents = conn.fetch_map(&query, rows::decode).await?;
     Ok(agents.iter().map(attributes_of).collect())
 }

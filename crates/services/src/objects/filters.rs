@@ -34,13 +34,19 @@ impl Filters {
     }
 }
 
-/// The condition of `filters` for objects of which `spec` names the columns. `spec` knows no other
-/// visibility than everybody's.
-pub(super) fn condition(spec: &ListSpec, filters: &Filters) -> ApiResult<Condition> {
+/// The condition of `filters` for `object`, of which `spec` says where the fields are, beside what
+/// the API lists by. `spec` knows no other visibility than everybody's.
+pub(super) fn condition(
+    object: &ObjectType,
+    spec: &ListSpec,
+    filters: &Filters,
+) -> ApiResult<Condition> {
     let ctx = Context::admin();
     for (field, values) in &filters.0.filters {
         let is_column = spec.columns.iter().any(|column| column.attribute == field);
-        if !is_column && (spec.computed)(&ctx, field, values).is_none() {
+        if !(is_column && is_scalar(object, field))
+            && (spec.computed)(&ctx, field, values).is_none()
+        {
             return Err(unknown(field));
         }
     }
@@ -50,15 +56,16 @@ pub(super) fn condition(spec: &ListSpec, filters: &Filters) -> ApiResult<Conditi
 
 /// Refuses filters that `object`, of which there is no table, would not have either.
 pub(super) fn check(object: &ObjectType, filters: &Filters) -> ApiResult<()> {
-    let known = |name: &str| {
-        let mut fields = object.fields();
-        fields
-            .any(|f| f.name == name && matches!(f.kind, Kind::Text | Kind::Integer | Kind::Boolean))
-    };
-    match filters.0.filters.iter().find(|(field, _)| !known(field)) {
+    match filters.0.filters.iter().find(|(field, _)| !is_scalar(object, field)) {
         Some((field, _)) => Err(unknown(field)),
         None => Ok(()),
     }
+}
+
+/// Whether `object` has a field of this name that is one value.
+fn is_scalar(object: &ObjectType, name: &str) -> bool {
+    let is_one = |kind| matches!(kind, Kind::Text | Kind::Integer | Kind::Boolean | Kind::Mac);
+    object.fields().any(|field| field.name == name && is_one(field.kind))
 }
 
 fn unknown(field: &str) -> ApiError {

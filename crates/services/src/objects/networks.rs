@@ -2,13 +2,12 @@
 
 use neutrino_db::{
     Conn,
-    list::{Column, ListSpec, scope},
+    list::{ListSpec, scope},
     rbac::{self, ObjectType},
-    schema::Networks as N,
-    sea_query::{Condition, Expr, Order},
+    sea_query::{Condition, Order},
 };
 use neutrino_ml2::models::network::{self, Network};
-use neutrino_rpc::objects::Attributes;
+use neutrino_rpc::objects::{Attributes, catalog::NETWORK};
 use neutrino_types::{ApiResult, Context};
 use serde_json::{Value, json};
 
@@ -18,23 +17,12 @@ use super::{
     or_null, standard,
 };
 
-fn id() -> Expr {
-    Expr::col((N::Table, N::Id))
-}
-
-/// By what networks can be asked for.
+/// How networks are found.
 static SPEC: ListSpec = ListSpec {
     resource: "network",
     from: network::from,
-    id,
-    columns: &[
-        Column::text("id", id),
-        Column::text("project_id", || Expr::col((N::Table, N::ProjectId))),
-        Column::text("name", || Expr::col((N::Table, N::Name))),
-        Column::text("status", || Expr::col((N::Table, N::Status))),
-        Column::bool("admin_state_up", || Expr::col((N::Table, N::AdminStateUp))),
-        Column::int("mtu", || Expr::col((N::Table, N::Mtu))),
-    ],
+    id: network::id,
+    columns: network::LISTED,
     computed,
     visibility: scope::everything,
     updated_at: None,
@@ -42,15 +30,16 @@ static SPEC: ListSpec = ListSpec {
 };
 
 fn computed(ctx: &Context, field: &str, values: &[Value]) -> Option<ApiResult<Condition>> {
-    (field == "shared").then(|| Ok(rbac::is_shared(ObjectType::Network, ctx, &id(), values)))
+    (field == "shared")
+        .then(|| Ok(rbac::is_shared(ObjectType::Network, ctx, &network::id(), values)))
 }
 
 pub(super) async fn find(conn: &Conn, filters: &Filters) -> ApiResult<Vec<Attributes>> {
     let mut query = network::from();
     query
         .exprs(network::exprs(&Context::admin()))
-        .cond_where(filters::condition(&SPEC, filters)?)
-        .order_by_expr(id(), Order::Asc);
+        .cond_where(filters::condition(&NETWORK, &SPEC, filters)?)
+        .order_by_expr(network::id(), Order::Asc);
     let networks = conn.fetch_map(&query, network::decode).await?;
     let ids = networks.iter().map(|n| n.id.clone()).collect();
     let mut segments = segments::by_networks(conn, ids).await?;

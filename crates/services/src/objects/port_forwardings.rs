@@ -7,7 +7,7 @@ use neutrino_db::{
     schema::{FloatingIps as F, PortForwardings as W},
     sea_query::{Expr, ExprTrait, JoinType, Order, SelectStatement},
 };
-use neutrino_rpc::objects::Attributes;
+use neutrino_rpc::objects::{Attributes, catalog::PORT_FORWARDING};
 use neutrino_types::ApiResult;
 
 use super::{
@@ -50,7 +50,7 @@ pub(super) async fn find(conn: &Conn, filters: &Filters) -> ApiResult<Vec<Attrib
     query
         .columns(rows::COLUMNS.map(|column| (W::Table, column)))
         .columns([F::FloatingIpAddress, F::RouterId].map(|column| (F::Table, column)))
-        .cond_where(filters::condition(&SPEC, filters)?)
+        .cond_where(filters::condition(&PORT_FORWARDING, &SPEC, filters)?)
         .order_by((W::Table, W::Id), Order::Asc);
     let found = conn
         .fetch_map(&query, move |r| {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use neutrino_db::{
     Conn,
-    list::{Column, ListSpec, any_of, scope},
-    schema::{ExtraDhcpOpts as E, Ports as P},
+    list::{ListSpec, any_of, scope},
+    schema::ExtraDhcpOpts as E,
     sea_query::{Condition, Expr, Order, Query},
 };
 use neutrino_ml2::{
@@ -16,7 +16,7 @@ use neutrino_ml2::{
     },
     views::json_object,
 };
-use neutrino_rpc::objects::Attributes;
+use neutrino_rpc::objects::{Attributes, catalog::PORT};
 use neutrino_types::{ApiResult, Context, constants::device_owner};
 use serde_json::{Value, json};
 
@@ -27,26 +27,12 @@ use super::{
     or_null, standard,
 };
 
-fn id() -> Expr {
-    Expr::col((P::Table, P::Id))
-}
-
-/// By what ports can be asked for.
+/// How ports are found.
 static SPEC: ListSpec = ListSpec {
     resource: "port",
     from: port::from,
-    id,
-    columns: &[
-        Column::text("id", id),
-        Column::text("project_id", || Expr::col((P::Table, P::ProjectId))),
-        Column::text("name", || Expr::col((P::Table, P::Name))),
-        Column::text("network_id", || Expr::col((P::Table, P::NetworkId))),
-        Column::text("mac_address", || Expr::col((P::Table, P::MacAddress))),
-        Column::bool("admin_state_up", || Expr::col((P::Table, P::AdminStateUp))),
-        Column::text("device_id", || Expr::col((P::Table, P::DeviceId))),
-        Column::text("device_owner", || Expr::col((P::Table, P::DeviceOwner))),
-        Column::text("status", || Expr::col((P::Table, P::Status))),
-    ],
+    id: port::id,
+    columns: port::LISTED,
     computed,
     visibility: scope::everything,
     updated_at: None,
@@ -64,8 +50,8 @@ pub(super) async fn find(conn: &Conn, filters: &Filters) -> ApiResult<Vec<Attrib
     let mut query = port::from();
     query
         .exprs(port::exprs())
-        .cond_where(filters::condition(&SPEC, filters)?)
-        .order_by_expr(id(), Order::Asc);
+        .cond_where(filters::condition(&PORT, &SPEC, filters)?)
+        .order_by_expr(port::id(), Order::Asc);
     let mut ports = conn.fetch_map(&query, port::decode).await?;
     if ports.is_empty() {
         return Ok(Vec::new());

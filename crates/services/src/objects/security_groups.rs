@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use neutrino_db::{
     Conn,
-    list::{Column, ListSpec, nothing_computed, scope},
+    list::{ListSpec, nothing_computed, scope},
     rbac::{self, ObjectType},
     schema::{SecurityGroupRules as R, SecurityGroups as G},
     sea_query::{Condition, Expr, ExprTrait, Order},
     security_groups::{self as rows, Group, Rule},
 };
-use neutrino_rpc::objects::Attributes;
+use neutrino_rpc::objects::{
+    Attributes,
+    catalog::{SECURITY_GROUP, SECURITY_GROUP_RULE},
+};
 use neutrino_types::{ApiResult, Context};
 use serde_json::Value;
 
@@ -19,6 +22,7 @@ use super::{
     filters::{self, Filters},
     standard,
 };
+use crate::security_groups::{groups, rules};
 
 fn group_id() -> Expr {
     Expr::col((G::Table, G::Id))
@@ -28,17 +32,12 @@ fn rule_id() -> Expr {
     Expr::col((R::Table, R::Id))
 }
 
-/// By what groups can be asked for.
+/// How groups are found.
 static GROUPS: ListSpec = ListSpec {
     resource: "security_group",
     from: rows::from,
     id: group_id,
-    columns: &[
-        Column::text("id", group_id),
-        Column::text("name", || Expr::col((G::Table, G::Name))),
-        Column::text("project_id", || Expr::col((G::Table, G::ProjectId))),
-        Column::bool("stateful", || Expr::col((G::Table, G::Stateful))),
-    ],
+    columns: groups::LISTED,
     computed: |ctx, field, values| match field {
         "shared" => Some(Ok(shared(ctx, values))),
         "is_default" => Some(Ok(default(values))),
@@ -49,25 +48,12 @@ static GROUPS: ListSpec = ListSpec {
     tagged: false,
 };
 
-/// By what rules can be asked for.
+/// How rules are found.
 static RULES: ListSpec = ListSpec {
     resource: "security_group_rule",
     from: rows::rule_from,
     id: rule_id,
-    columns: &[
-        Column::text("id", rule_id),
-        Column::text("project_id", || Expr::col((R::Table, R::ProjectId))),
-        Column::text("security_group_id", || Expr::col((R::Table, R::SecurityGroupId))),
-        Column::text("remote_group_id", || Expr::col((R::Table, R::RemoteGroupId))).or_null(),
-        Column::text("remote_address_group_id", || Expr::col((R::Table, R::RemoteAddressGroupId)))
-            .or_null(),
-        Column::text("direction", || Expr::col((R::Table, R::Direction))),
-        Column::text("ethertype", || Expr::col((R::Table, R::Ethertype))),
-        Column::text("protocol", || Expr::col((R::Table, R::Protocol))).or_null(),
-        Column::int("port_range_min", || Expr::col((R::Table, R::PortRangeMin))).or_null(),
-        Column::int("port_range_max", || Expr::col((R::Table, R::PortRangeMax))).or_null(),
-        Column::text("remote_ip_prefix", || Expr::col((R::Table, R::RemoteIpPrefix))).or_null(),
-    ],
+    columns: rules::LISTED,
     computed: nothing_computed,
     visibility: scope::everything,
     updated_at: None,
@@ -93,7 +79,7 @@ pub(super) async fn groups(conn: &Conn, filters: &Filters) -> ApiResult<Vec<Attr
     query
         .exprs(exprs)
         .expr(rows::is_some_default())
-        .cond_where(filters::condition(&GROUPS, filters)?)
+        .cond_where(filters::condition(&SECURITY_GROUP, &GROUPS, filters)?)
         .order_by_expr(group_id(), Order::Asc);
     let groups = conn.fetch_map(&query, move |r| (rows::decode(r), r.bool(is_default))).await?;
     if groups.is_empty() {
@@ -115,7 +101,7 @@ pub(super) async fn rules(conn: &Conn, filters: &Filters) -> ApiResult<Vec<Attri
     let mut query = rows::rule_from();
     query
         .exprs(rows::rule_exprs())
-        .cond_where(filters::condition(&RULES, filters)?)
+        .cond_where(filters::condition(&SECURITY_GROUP_RULE, &RULES, filters)?)
         .order_by_expr(rule_id(), Order::Asc);
     let rules = conn.fetch_map(&query, Rule::decode).await?;
     Ok(rules.iter().map(rule_attributes).collect())

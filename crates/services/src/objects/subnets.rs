@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use neutrino_db::{
     Conn, DbResult,
-    list::{Column, ListSpec, any_of, scope},
+    list::{ListSpec, any_of, scope},
     schema::{IpAllocationPools as A, Subnets as S},
     sea_query::{Expr, Order, Query},
 };
@@ -12,7 +12,7 @@ use neutrino_ml2::models::{
     network::{ACCESS_SHARED, granted},
     subnet::{self, Subnet},
 };
-use neutrino_rpc::objects::Attributes;
+use neutrino_rpc::objects::{Attributes, catalog::SUBNET};
 use neutrino_types::ApiResult;
 use serde_json::{Value, json};
 
@@ -22,29 +22,12 @@ use super::{
     standard,
 };
 
-fn id() -> Expr {
-    Expr::col((S::Table, S::Id))
-}
-
-/// By what subnets can be asked for.
+/// How subnets are found.
 static SPEC: ListSpec = ListSpec {
     resource: "subnet",
     from: subnet::from,
-    id,
-    columns: &[
-        Column::text("id", id),
-        Column::text("project_id", || Expr::col((S::Table, S::ProjectId))),
-        Column::text("name", || Expr::col((S::Table, S::Name))),
-        Column::text("network_id", || Expr::col((S::Table, S::NetworkId))),
-        Column::text("segment_id", || Expr::col((S::Table, S::SegmentId))).or_null(),
-        Column::text("subnetpool_id", || Expr::col((S::Table, S::SubnetpoolId))).or_null(),
-        Column::int("ip_version", || Expr::col((S::Table, S::IpVersion))),
-        Column::text("cidr", || Expr::col((S::Table, S::Cidr))),
-        Column::text("gateway_ip", || Expr::col((S::Table, S::GatewayIp))).or_null(),
-        Column::bool("enable_dhcp", || Expr::col((S::Table, S::EnableDhcp))),
-        Column::text("ipv6_ra_mode", || Expr::col((S::Table, S::Ipv6RaMode))).or_null(),
-        Column::text("ipv6_address_mode", || Expr::col((S::Table, S::Ipv6AddressMode))).or_null(),
-    ],
+    id: subnet::id,
+    columns: subnet::LISTED,
     computed: neutrino_db::list::nothing_computed,
     visibility: scope::everything,
     updated_at: None,
@@ -58,8 +41,8 @@ pub(super) async fn find(conn: &Conn, filters: &Filters) -> ApiResult<Vec<Attrib
     query
         .exprs(exprs)
         .expr(granted((S::Table, S::NetworkId), "", &[ACCESS_SHARED]))
-        .cond_where(filters::condition(&SPEC, filters)?)
-        .order_by_expr(id(), Order::Asc);
+        .cond_where(filters::condition(&SUBNET, &SPEC, filters)?)
+        .order_by_expr(subnet::id(), Order::Asc);
     let rows = conn.fetch_map(&query, move |r| (r.bool(shared), subnet::decode(r))).await?;
     if rows.is_empty() {
         return Ok(Vec::new());

@@ -30,21 +30,24 @@ fn id() -> Expr {
     Expr::col((G::Table, G::Id))
 }
 
+/// By what groups are filtered and sorted.
+pub(crate) const LISTED: &[Column] = &[
+    Column::text("id", id),
+    Column::text("name", || Expr::col((G::Table, G::Name))),
+    Column::text("project_id", || Expr::col((G::Table, G::ProjectId))),
+    Column::text("description", || Expr::col((G::Table, G::Description))),
+    Column::bool("stateful", || Expr::col((G::Table, G::Stateful))),
+    Column::int("revision_number", || Expr::col((G::Table, G::RevisionNumber))),
+    Column::text("created_at", || Expr::col((G::Table, G::CreatedAt))),
+    Column::text("updated_at", || Expr::col((G::Table, G::UpdatedAt))),
+];
+
 /// How groups are listed.
 static SPEC: ListSpec = ListSpec {
     resource: "security_group",
     from: rows::from,
     id,
-    columns: &[
-        Column::text("id", id),
-        Column::text("name", || Expr::col((G::Table, G::Name))),
-        Column::text("project_id", || Expr::col((G::Table, G::ProjectId))),
-        Column::text("description", || Expr::col((G::Table, G::Description))),
-        Column::bool("stateful", || Expr::col((G::Table, G::Stateful))),
-        Column::int("revision_number", || Expr::col((G::Table, G::RevisionNumber))),
-        Column::text("created_at", || Expr::col((G::Table, G::CreatedAt))),
-        Column::text("updated_at", || Expr::col((G::Table, G::UpdatedAt))),
-    ],
+    columns: LISTED,
     computed,
     visibility: rows::visible,
     updated_at: Some(|| Expr::col((G::Table, G::UpdatedAt))),

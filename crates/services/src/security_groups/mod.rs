@@ -5,8 +5,8 @@
 //! functions.
 
 mod default_rules;
-mod groups;
-mod rules;
+pub(crate) mod groups;
+pub(crate) mod rules;
 mod validate;
 
 use std::sync::Arc;

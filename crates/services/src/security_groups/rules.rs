@@ -29,30 +29,33 @@ fn id() -> Expr {
     Expr::col((R::Table, R::Id))
 }
 
+/// By what rules are filtered and sorted.
+pub(crate) const LISTED: &[Column] = &[
+    Column::text("id", id),
+    Column::text("project_id", || Expr::col((R::Table, R::ProjectId))),
+    Column::text("security_group_id", || Expr::col((R::Table, R::SecurityGroupId))),
+    Column::text("remote_group_id", || Expr::col((R::Table, R::RemoteGroupId))).or_null(),
+    Column::text("remote_address_group_id", || Expr::col((R::Table, R::RemoteAddressGroupId)))
+        .or_null(),
+    Column::text("direction", || Expr::col((R::Table, R::Direction))),
+    Column::text("ethertype", || Expr::col((R::Table, R::Ethertype))),
+    Column::text("protocol", || Expr::col((R::Table, R::Protocol))).or_null(),
+    Column::int("port_range_min", || Expr::col((R::Table, R::PortRangeMin))).or_null(),
+    Column::int("port_range_max", || Expr::col((R::Table, R::PortRangeMax))).or_null(),
+    Column::text("remote_ip_prefix", || Expr::col((R::Table, R::RemoteIpPrefix))).or_null(),
+    Column::text("normalized_cidr", || Expr::col((R::Table, R::NormalizedCidr))).or_null(),
+    Column::text("description", || Expr::col((R::Table, R::Description))).or_null(),
+    Column::int("revision_number", || Expr::col((R::Table, R::RevisionNumber))),
+    Column::text("created_at", || Expr::col((R::Table, R::CreatedAt))),
+    Column::text("updated_at", || Expr::col((R::Table, R::UpdatedAt))),
+];
+
 /// How rules are listed.
 static SPEC: ListSpec = ListSpec {
     resource: "security_group_rule",
     from: rows::rule_from,
     id,
-    columns: &[
-        Column::text("id", id),
-        Column::text("project_id", || Expr::col((R::Table, R::ProjectId))),
-        Column::text("security_group_id", || Expr::col((R::Table, R::SecurityGroupId))),
-        Column::text("remote_group_id", || Expr::col((R::Table, R::RemoteGroupId))).or_null(),
-        Column::text("remote_address_group_id", || Expr::col((R::Table, R::RemoteAddressGroupId)))
-            .or_null(),
-        Column::text("direction", || Expr::col((R::Table, R::Direction))),
-        Column::text("ethertype", || Expr::col((R::Table, R::Ethertype))),
-        Column::text("protocol", || Expr::col((R::Table, R::Protocol))).or_null(),
-        Column::int("port_range_min", || Expr::col((R::Table, R::PortRangeMin))).or_null(),
-        Column::int("port_range_max", || Expr::col((R::Table, R::PortRangeMax))).or_null(),
-        Column::text("remote_ip_prefix", || Expr::col((R::Table, R::RemoteIpPrefix))).or_null(),
-        Column::text("normalized_cidr", || Expr::col((R::Table, R::NormalizedCidr))).or_null(),
-        Column::text("description", || Expr::col((R::Table, R::Description))).or_null(),
-        Column::int("revision_number", || Expr::col((R::Table, R::RevisionNumber))),
-        Column::text("created_at", || Expr::col((R::Table, R::CreatedAt))),
-        Column::text("updated_at", || Expr::col((R::Table, R::UpdatedAt))),
-    ],
+    columns: LISTED,
     computed,
     visibility: rows::rule_visible,
     updated_at: Some(|| Expr::col((R::Table, R::UpdatedAt))),

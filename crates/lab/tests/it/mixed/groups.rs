@@ -7,7 +7,8 @@ use super::Fleet;
 use crate::cloud::{Cloud, HOSTS, Instance, SETTLE};
 
 /// On each host an instance behind a group of its own: closed, opened by a rule, closed again,
-/// opened to the members of a group, also to one that joins later.
+/// opened to the members of a group, also to one that joins later or is given another address, and
+/// to an address group whose addresses change.
 pub fn rules_and_members_take_effect(fleet: &Fleet) {
     let cloud = &fleet.cloud;
     let [first, second, _] = &fleet.instances;
@@ -36,9 +37,34 @@ pub fn rules_and_members_take_effect(fleet: &Fleet) {
     join(cloud, first, &default);
     await_all(first, true);
     cloud.client.delete(&members).expect("rule deleted");
+    await_all(first, false);
+    address_groups_take_effect(fleet, &group, await_all);
     guarded.iter().for_each(|instance| cloud.remove(instance));
     let path = format!("/v2.0/security-groups/{}", group.as_str().expect("id"));
     cloud.client.delete(&path).expect("group deleted");
+}
+
+/// Pings come in from what an address group has at the time.
+fn address_groups_take_effect(fleet: &Fleet, group: &Value, await_all: impl Fn(&Instance, bool)) {
+    let Fleet { cloud, instances: [first, second, _], .. } = fleet;
+    let made = cloud.create("address_group", json!({"name": "offices", "addresses": []}));
+    let path = format!("/v2.0/address-groups/{}", made["id"].as_str().expect("id"));
+    let change = |what: &str, instance: &Instance| {
+        let body = json!({"addresses": [format!("{}/32", instance.ip)]});
+        cloud.client.put(&format!("{path}/{what}_addresses"), &body).expect(what);
+    };
+    change("add", first);
+    let rule = rule(cloud, group, json!({"remote_address_group_id": made["id"]}));
+    await_all(first, true);
+    await_all(second, false);
+    change("add", second);
+    await_all(second, true);
+    change("remove", first);
+    await_all(first, false);
+    await_all(second, true);
+    cloud.client.delete(&rule).expect("rule deleted");
+    await_all(second, false);
+    cloud.client.delete(&path).expect("address group deleted");
 }
 
 /// A rule that lets pings in; answers its path.

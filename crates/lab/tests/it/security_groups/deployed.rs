@@ -2,12 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use neutrino_lab::{Addressing, wait::wait_until};
+use neutrino_lab::{Addressing, LabOptions, wait::wait_until};
 use serde_json::{Value, json};
 
 use super::model::{Member, Remote, Rule, World};
 use crate::cloud::{Cloud, HOSTS, Instance, SETTLE};
 use crate::probe::Protocol;
+
+/// A cloud whose hosts filter by both drivers, without DHCP and routers; what filters each host had
+/// before there was any port; and a network.
+pub fn filtered(name: &str) -> (Cloud, [String; 3], DualStack) {
+    let cloud = Cloud::up_with(LabOptions {
+        name: format!("{name}-{}", std::process::id()),
+        firewall: vec!["mixed".parse().expect("choice")],
+        dhcp_hosts: Some(Vec::new()),
+        l3: Some(Vec::new()),
+        ..LabOptions::default()
+    });
+    let before = all_filters(&cloud);
+    let network = DualStack::create(&cloud);
+    (cloud, before, network)
+}
 
 /// A network with both versions of IP and without DHCP.
 pub struct DualStack {

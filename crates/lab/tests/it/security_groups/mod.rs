@@ -7,7 +7,7 @@ mod model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use neutrino_lab::{LabOptions, wait::wait_until};
+use neutrino_lab::wait::wait_until;
 use serde_json::json;
 
 use crate::cloud::{AGENT, Cloud, HOSTS, Instance, SETTLE};
@@ -130,15 +130,7 @@ struct Matrix {
 
 impl Matrix {
     fn up() -> Self {
-        let cloud = Cloud::up_with(LabOptions {
-            name: format!("matrix-{}", std::process::id()),
-            firewall: vec!["mixed".parse().expect("choice")],
-            dhcp_hosts: Some(Vec::new()),
-            l3: Some(Vec::new()),
-            ..LabOptions::default()
-        });
-        let before = deployed::all_filters(&cloud);
-        let network = DualStack::create(&cloud);
+        let (cloud, before, network) = deployed::filtered("matrix");
         let world = world();
         let deployed = Deployed::create(&cloud, &world);
         let mut instances = Vec::new();

@@ -46,29 +46,52 @@ impl Host {
 
     /// One instance's port, from create to delete.
     pub fn boot_one(&self, api: &mut Api, network: &str) {
-        let port = json!({"port": {
+        let port = self.create(api, network);
+        self.plug(&port);
+        self.await_active(api, &port);
+        self.ovs.vsctl(&["del-port", "br-int", &tap(&port)]).expect("unplugged");
+        api.send("DELETE", &path(&port), &Value::Null);
+    }
+
+    /// Makes an instance's port.
+    pub fn create(&self, api: &mut Api, network: &str) -> Value {
+        let body = json!({"port": {
             "network_id": network, "binding:host_id": self.name, "device_owner": "compute:nova",
             "device_id": "instance",
         }});
-        let port = api.send("POST", "/v2.0/ports", &port).body;
-        let id = port["port"]["id"].as_str().unwrap_or_else(|| panic!("{port}"));
-        let mac = port["port"]["mac_address"].as_str().expect("a MAC");
-        let (path, tap) = (format!("/v2.0/ports/{id}"), format!("tap{}", &id[..11]));
-        let interface = format!("external_ids:iface-id={id}");
+        let mut answer = api.send("POST", "/v2.0/ports", &body).body;
+        assert!(answer["port"]["id"].is_string(), "{answer}");
+        answer["port"].take()
+    }
+
+    /// Plugs the instance in.
+    pub fn plug(&self, port: &Value) {
+        let tap = tap(port);
+        let interface = format!("external_ids:iface-id={}", id(port));
+        let mac = port["mac_address"].as_str().expect("a MAC");
         let mac = format!("external_ids:attached-mac=\"{mac}\"");
         let plug = ["add-port", "br-int", &tap, "--", "set", "Interface", &tap, &interface, &mac];
         self.ovs.vsctl(&plug).expect("plugged");
-        let mut last = Value::Null;
-        await_some(
-            "a port becomes ACTIVE",
-            || {
-                last = api.send("GET", &path, &Value::Null).body;
-                (last["port"]["status"] == "ACTIVE").then_some(())
-            },
-            || self.agent.log(),
-        );
-        self.ovs.vsctl(&["del-port", "br-int", &tap]).expect("unplugged");
-        api.send("DELETE", &path, &Value::Null);
+    }
+
+    /// Waits until the API says that the instance's port is wired.
+    pub fn await_active(&self, api: &mut Api, port: &Value) {
+        let path = path(port);
+        let active = || {
+            let answer = api.send("GET", &path, &Value::Null).body;
+            (answer["port"]["status"] == "ACTIVE").then_some(())
+        };
+        await_some("a port becomes ACTIVE", active, || self.agent.log());
+    }
+
+    /// What the agent has said.
+    pub fn log(&self) -> String {
+        self.agent.log()
+    }
+
+    /// Waits until the agent has said `text` after the first `skip` bytes.
+    pub fn await_line(&mut self, skip: usize, text: &str) {
+        self.agent.await_line(skip, text);
     }
 
     /// Ends the agent as an operator does.
@@ -77,4 +100,16 @@ impl Host {
         let log = self.agent.log();
         assert!(self.agent.ended().success(), "{log}");
     }
+}
+
+fn id(port: &Value) -> &str {
+    port["id"].as_str().expect("an id")
+}
+
+fn path(port: &Value) -> String {
+    format!("/v2.0/ports/{}", id(port))
+}
+
+fn tap(port: &Value) -> String {
+    format!("tap{}", &id(port)[..11])
 }

@@ -14,7 +14,8 @@ const SERVERS: usize = 3;
 /// Between a server's death and its next start, and between that and the next death.
 const PAUSE: Duration = Duration::from_millis(1500);
 
-const CONF: &str = "
+/// What every server is told.
+pub const CONF: &str = "
 [DEFAULT]
 bind_host = 127.0.0.1
 auth_strategy = noauth
@@ -131,7 +132,7 @@ fn conf_of(number: usize) -> String {
 }
 
 /// A port that nobody listens on; a server takes it for good a moment later.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     socket.local_addr().expect("bound").port()
 }

@@ -4,6 +4,7 @@
 mod agent;
 mod api;
 mod consistency;
+mod duties;
 mod fleet;
 mod galera;
 mod workload;

@@ -33,10 +33,7 @@ pub mod url;
 pub mod waiters;
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -60,7 +57,10 @@ use self::{
 use crate::{
     envelope::{CallHeader, Request, hex_id},
     error::RpcError,
-    transport::{BusEvent, Handler, Subscription, Target, Transport},
+    transport::{
+        BusEvent, Handler, Subscription, Target, Transport,
+        attempt::{Attempts, Finally},
+    },
 };
 
 /// What one subscription consumes.
@@ -107,9 +107,8 @@ struct Shared {
     /// A subscription was added.
     subscribed: Notify,
     link: watch::Sender<Option<Arc<Link>>>,
-    connected: watch::Sender<bool>,
+    attempts: Attempts,
     obsolete: Mutex<Obsolete>,
-    attempts: AtomicU64,
     stop: watch::Sender<bool>,
 }
 
@@ -140,9 +139,8 @@ impl AmqpClient {
             queued: Notify::new(),
             subscribed: Notify::new(),
             link: watch::Sender::new(None),
-            connected: watch::Sender::new(false),
+            attempts: Attempts::default(),
             obsolete: Mutex::default(),
-            attempts: AtomicU64::new(0),
             stop: watch::Sender::new(false),
             config,
         });
@@ -156,13 +154,13 @@ impl AmqpClient {
     /// Whether the broker is connected and everything subscribed, to be watched.
     #[must_use]
     pub fn connected(&self) -> watch::Receiver<bool> {
-        self.shared.connected.subscribe()
+        self.shared.attempts.watch()
     }
 
     /// Connection attempts so far.
     #[must_use]
     pub fn attempts(&self) -> u64 {
-        self.shared.attempts.load(Ordering::Relaxed)
+        self.shared.attempts.count()
     }
 
     /// Messages that wait to be published or confirmed, and bytes of them.
@@ -256,18 +254,6 @@ impl Shared {
     }
 }
 
-/// Takes a call's place away however the call ends, also when its future is dropped.
-struct Slot<'a> {
-    shared: &'a Shared,
-    msg_id: String,
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        self.shared.state().waiters.remove(&self.msg_id);
-    }
-}
-
 #[async_trait]
 impl Transport for AmqpClient {
     /// While disconnected it fails at once; a call in flight fails when the connection is lost.
@@ -292,7 +278,10 @@ impl Transport for AmqpClient {
             }
             state.waiters.add(&msg_id, answer);
         }
-        let _slot = Slot { shared: &self.shared, msg_id: msg_id.clone() };
+        let waiting = msg_id.clone();
+        let _slot = Finally(|| {
+            self.shared.state().waiters.remove(&waiting);
+        });
         let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         let deadline = Instant::now() + patience;
         self.shared.publish(target, &request, Some(Call { msg_id, patience_ms, deadline }))?;

@@ -1,10 +1,6 @@
 //! The connection task: connects, consumes, publishes, and begins again.
 
-use std::{
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use lapin::{
@@ -65,7 +61,7 @@ impl Shared {
         let mut hosts = Hosts::new(self.config.hosts.len(), self.config.shuffle, self.config.retry);
         let mut last_error = String::new();
         loop {
-            self.attempts.fetch_add(1, Ordering::Relaxed);
+            self.attempts.begin();
             let host = &self.config.hosts[hosts.current()];
             let connected = tokio::select! {
                 biased;
@@ -176,7 +172,7 @@ impl Shared {
         let Listening { wire, consumers } = listening;
         self.state().online = true;
         self.link.send_replace(Some(Arc::clone(link)));
-        self.connected.send_replace(true);
+        self.attempts.set_connected(true);
         self.push_event(BusEvent::Connected);
         let mut pumps = JoinSet::new();
         self.pump(consumers, &mut pumps);
@@ -229,7 +225,7 @@ impl Shared {
         state.waiters.clear();
         drop(state);
         self.outbox().disconnected();
-        self.connected.send_replace(false);
+        self.attempts.set_connected(false);
         self.push_event(BusEvent::Disconnected);
     }
 

@@ -28,7 +28,7 @@ use neutrino_rpc::methods;
 use neutrino_types::{ApiResult, Attrs, constants::agent_type, request};
 use serde_json::json;
 
-use super::L3Notifier;
+use super::{L3Notifier, interfaces::attachment_conflict};
 
 pub use hosts::{hosts, routers_on};
 pub use sync::{bind, extend};
@@ -136,14 +136,20 @@ impl Subscriber for Events {
     ) -> ApiResult<()> {
         let inner = &*self.0.0;
         let was = is_distributed(payload.original);
-        if resource != Resource::Router {
-            return if was { inner.create_csnat(tx, payload.id).await } else { Ok(()) };
+        match resource {
+            Resource::RouterInterface if was => {
+                inner.create_csnat(tx, payload.id).await.map_err(attachment_conflict)
+            }
+            Resource::RouterGateway if was => inner.create_csnat(tx, payload.id).await,
+            Resource::Router => {
+                let is = is_distributed(payload.current);
+                if was != is {
+                    inner.ml2.rebind_router(tx, payload.id).await?;
+                }
+                if is && !was { inner.create_csnat(tx, payload.id).await } else { Ok(()) }
+            }
+            _ => Ok(()),
         }
-        let is = is_distributed(payload.current);
-        if was != is {
-            inner.ml2.rebind_router(tx, payload.id).await?;
-        }
-        if is && !was { inner.create_csnat(tx, payload.id).await } else { Ok(()) }
     }
 
     async fn after(

@@ -1,9 +1,6 @@
 //! The connection task: connects, authenticates, subscribes, reads, and begins again.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
@@ -30,7 +27,7 @@ impl Shared {
         let mut backoff = self.config.min_backoff;
         let mut last_error = String::new();
         loop {
-            self.attempts.fetch_add(1, Ordering::Relaxed);
+            self.attempts.begin();
             let begun = Instant::now();
             let (error, was_connected) = self.one_connection(tls.as_ref()).await;
             self.disconnect(was_connected);
@@ -80,7 +77,7 @@ impl Shared {
             result = reading => result,
             result = write_loop(writer, outgoing, heartbeat) => result,
         };
-        let was_connected = *self.connected.borrow();
+        let was_connected = self.attempts.is_connected();
         (result.err().unwrap_or(LinkError::Closed), was_connected)
     }
 

@@ -21,7 +21,7 @@ use crate::{
 impl Shared {
     /// Every subscription is confirmed: nothing is missed from now on.
     pub(super) fn connect_done(&self) {
-        self.connected.send_replace(true);
+        self.attempts.set_connected(true);
         tracing::info!(host = self.config.host, port = self.config.port, "connected to the server");
         self.push_event(BusEvent::Connected);
     }
@@ -34,7 +34,7 @@ impl Shared {
         state.subscribing.clear();
         drop(state);
         if was_connected {
-            self.connected.send_replace(false);
+            self.attempts.set_connected(false);
             self.push_event(BusEvent::Disconnected);
         }
     }

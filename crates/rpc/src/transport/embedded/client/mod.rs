@@ -12,10 +12,7 @@ mod delivery;
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -38,7 +35,10 @@ use super::{
 use crate::{
     envelope::{CallHeader, Reply, Request},
     error::RpcError,
-    transport::{BusEvent, Handler, Subscription, Target, Transport},
+    transport::{
+        BusEvent, Handler, Subscription, Target, Transport,
+        attempt::{Attempts, Finally},
+    },
 };
 
 /// Requests waiting to be written; further ones wait in their callers.
@@ -143,8 +143,7 @@ struct Shared {
     config: ClientConfig,
     state: Mutex<State>,
     arrived: Notify,
-    connected: watch::Sender<bool>,
-    attempts: AtomicU64,
+    attempts: Attempts,
 }
 
 /// A connection to the server's bus. Reconnects until dropped.
@@ -176,8 +175,7 @@ impl BusClient {
                 ..State::default()
             }),
             arrived: Notify::new(),
-            connected: watch::Sender::new(false),
-            attempts: AtomicU64::new(0),
+            attempts: Attempts::default(),
         });
         let tasks = [
             tokio::spawn(Arc::clone(&shared).keep_connected(tls)),
@@ -189,13 +187,13 @@ impl BusClient {
     /// Whether the bus is connected and subscribed, to be watched.
     #[must_use]
     pub fn connected(&self) -> watch::Receiver<bool> {
-        self.shared.connected.subscribe()
+        self.shared.attempts.watch()
     }
 
     /// Connection attempts so far.
     #[must_use]
     pub fn attempts(&self) -> u64 {
-        self.shared.attempts.load(Ordering::Relaxed)
+        self.shared.attempts.count()
     }
 }
 
@@ -223,18 +221,6 @@ fn frame_error(error: protocol::FrameError, method: &str) -> RpcError {
     }
 }
 
-/// Takes a call's slot away however the call ends, also when its future is dropped.
-struct Slot<'a> {
-    shared: &'a Shared,
-    id: u64,
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        self.shared.state().calls.remove(&self.id);
-    }
-}
-
 #[async_trait]
 impl Transport for BusClient {
     async fn call(
@@ -256,7 +242,9 @@ impl Transport for BusClient {
             state.calls.insert(id, answer);
             (send, id)
         };
-        let _slot = Slot { shared: &self.shared, id };
+        let _slot = Finally(|| {
+            self.shared.state().calls.remove(&id);
+        });
         let frame = Frame::Call {
             id,
             topic: target.topic.clone(),
