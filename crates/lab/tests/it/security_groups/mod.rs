@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cloud::{AGENT, Cloud, HOSTS, Instance, SETTLE};
 use crate::probe::{self, Attempt, Program, Protocol, Streams};
-use deployed::{Deployed, DualStack};
+use deployed::Deployed;
 use model::{Member, Packet, Remote, Rule, World};
 
 /// Ports that the rules open, and their closed neighbours.
