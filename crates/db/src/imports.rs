@@ -64,9 +64,12 @@ pub async fn mark_used(db: &Db) -> DbResult<()> {
         .value(I::UsedAt, time::now())
         .and_where(Expr::col(I::UsedAt).is_null())
         .to_owned();
-    let tx = db.begin().await?;
-    tx.execute(&update).await?;
-    tx.commit().await
+    let once = async || {
+        let tx = db.begin().await?;
+        tx.execute(&update).await?;
+        tx.commit().await
+    };
+    db.retries().run(once).await
 }
 
 /// Whether the database is one of Neutron's.

@@ -80,6 +80,7 @@ async fn run(db: &Db, statement: &Prepared) -> DbResult<u64> {
         Ok(changed.first().copied().unwrap_or_default())
     };
     let mut outcome = once().await;
+    // Others stay what they are: a row that is there already, a database that is away.
     for _ in 0..RACES {
         let Err(DbError::Deadlock { .. }) = &outcome else { break };
         tokio::time::sleep(PAUSE).await;

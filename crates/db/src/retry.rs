@@ -13,6 +13,8 @@ use std::{
 
 use neutrino_types::{ApiError, ApiResult};
 
+use crate::DbError;
+
 /// An error that says whether trying again may help.
 pub trait Retriable {
     /// Whether it may.
@@ -29,6 +31,16 @@ impl Retriable for ApiError {
 
     fn exhausted(mut self) -> Self {
         self.retriable = false;
+        self
+    }
+}
+
+impl Retriable for DbError {
+    fn is_retriable(&self) -> bool {
+        Self::is_retriable(self)
+    }
+
+    fn exhausted(self) -> Self {
         self
     }
 }

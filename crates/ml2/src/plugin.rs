@@ -73,9 +73,13 @@ impl Ml2Plugin {
         let named = extensions.iter().any(|e| e.name() == ext::dns::NAME);
         let dns = named.then(|| Dns::new(&config.dns_domain));
         let types = TypeManager::new(&config);
-        let tx = db.begin().await.map_err(StartError::Sync)?;
-        types.sync(&tx).await.map_err(StartError::Sync)?;
-        tx.commit().await.map_err(StartError::Sync)?;
+        let sync = async || {
+            let tx = db.begin().await?;
+            types.sync(&tx).await?;
+            tx.commit().await
+        };
+        // Servers that run already write at the same time, on other nodes of a cluster perhaps.
+        db.retries().run(sync).await.map_err(StartError::Sync)?;
         tracing::info!(
             type_drivers = ?config.type_drivers,
             mechanism_drivers = ?config.mechanism_drivers,

@@ -6,7 +6,6 @@ use neutrino_callbacks::{Action, Payload, Phase, Registry, Resource, VETO};
 use neutrino_db::{
     Db, Prepared,
     quotas::{self, QuotaDefaults},
-    retrying,
     security_groups::{self as rows, Group},
 };
 use neutrino_types::{ApiError, ApiResult, Attrs, Context};
@@ -66,7 +65,9 @@ impl DefaultGroups {
         let payload = Payload::new(ctx, "").request(&request);
         let asked = self.registry.before(Resource::SecurityGroup, Action::Create, &payload).await;
         vetoed(asked, (Phase::Before, Action::Create), conflict)?;
-        match retrying(|| self.try_make(ctx, project, &request)).await? {
+        // With bounds of its own: that there is a group now does not keep the request that needs it
+        // from being tried again.
+        match self.db.retries().run(|| self.try_make(ctx, project, &request)).await? {
             Made::New(shown, id) => {
                 let payload = Payload::new(ctx, &id).request(&request).current(&shown);
                 self.registry.after(Resource::SecurityGroup, Action::Create, &payload).await;

@@ -4,7 +4,9 @@
 //! commit each change by itself, so there each step is recorded before it is tried: a migration
 //! that was cut short goes on at the step it was cut at.
 
-use sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
+use std::time::Duration;
+
+use sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, OnConflict, Order, Query};
 
 use super::{Migration, claim::Claim, ddl, pending};
 use crate::{
@@ -23,11 +25,29 @@ const POSTGRES_LOCK: [&str; 2] =
 const MYSQL_LOCK: &str = "GET_LOCK(CONCAT('neutrino.', LEFT(DATABASE(), 50)), 20)";
 const MYSQL_UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('neutrino.', LEFT(DATABASE(), 50)))";
 const LOCK_TRIES: u32 = 90;
+const RACE_PAUSE: Duration = Duration::from_millis(100);
 
 /// The revision the schema seen by `conn` (a writer) is at.
 pub(crate) async fn current(conn: &Conn) -> DbResult<Option<String>> {
+    if conn.dialect() == Dialect::Mysql {
+        return if has_own_tables(conn).await? { newest(conn).await } else { Ok(None) };
+    }
     conn.execute_ddl(vec![ddl::revisions_table().render(conn.dialect())]).await?;
     newest(conn).await
+}
+
+/// Whether the two tables about revisions are there. A change of the schema, be it of nothing, makes
+/// all nodes of a cluster wait and may lose against what is written there: none is made in vain.
+async fn has_own_tables(conn: &Conn) -> DbResult<bool> {
+    let count = Query::select()
+        .expr(Func::count(Expr::col(Asterisk)))
+        .from((Alias::new("information_schema"), Alias::new("tables")))
+        .and_where(Expr::col(Alias::new("table_schema")).eq(Expr::cust("DATABASE()")))
+        .and_where(
+            Expr::col(Alias::new("table_name")).is_in([Revisions::Table.name(), S::Table.name()]),
+        )
+        .to_owned();
+    Ok(conn.fetch_one(&count).await?.int(0) == 2)
 }
 
 async fn newest(conn: &Conn) -> DbResult<Option<String>> {
@@ -92,9 +112,24 @@ async fn by_steps(db: &Db) -> DbResult<Vec<&'static str>> {
     applied
 }
 
+async fn make_own_tables(conn: &Conn) -> DbResult<()> {
+    let tables = [ddl::revisions_table(), ddl::revision_steps_table()];
+    for _ in 0..LOCK_TRIES {
+        if has_own_tables(conn).await? {
+            return Ok(());
+        }
+        let sql = tables.iter().map(|table| table.render(Dialect::Mysql)).collect();
+        match conn.execute_ddl(sql).await {
+            // Another node makes them.
+            Err(DbError::Deadlock { .. }) => tokio::time::sleep(RACE_PAUSE).await,
+            other => return other,
+        }
+    }
+    Err(DbError::Busy { what: "another server to upgrade the database" })
+}
+
 async fn claim_and_apply(conn: &Conn) -> DbResult<Vec<&'static str>> {
-    let steps = ddl::revision_steps_table().render(Dialect::Mysql);
-    conn.execute_ddl(vec![ddl::revisions_table().render(Dialect::Mysql), steps]).await?;
+    make_own_tables(conn).await?;
     if pending(newest(conn).await?.as_deref())?.is_empty() {
         return Ok(Vec::new());
     }

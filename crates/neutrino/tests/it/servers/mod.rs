@@ -30,6 +30,15 @@ use crate::process::{Dir, await_some};
 /// Clients at a time.
 const CLIENTS: usize = 16;
 
+/// Tells clients to stop when dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Sends requests of [`CLIENTS`] clients to `fleet` for `time` while its servers are killed.
 fn storm(fleet: &Fleet, time: Duration) -> (Tally, Vec<Ledger>, Kills) {
     let mut setup = Api::new(fleet.addresses(), 0);
@@ -43,8 +52,11 @@ fn storm(fleet: &Fleet, time: Duration) -> (Tally, Vec<Ledger>, Kills) {
                 scope.spawn(move || Worker::new(number, api, common).run(stop))
             })
             .collect();
-        let kills = fleet.kill_in_turn(Instant::now() + time);
-        stop.store(true, Ordering::Relaxed);
+        let kills = {
+            // Also when a server does not come back: the clients would go on.
+            let _stop = Stop(&stop);
+            fleet.kill_in_turn(Instant::now() + time)
+        };
         let mut tally = setup.tally;
         let mut ledgers = Vec::new();
         for client in clients {
