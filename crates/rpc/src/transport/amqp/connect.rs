@@ -16,7 +16,12 @@ use lapin::{
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-use super::{config::Config, runtime, tls::advice, url::Host};
+use super::{
+    config::Config,
+    runtime,
+    tls::{NO_IDENTITY, Tls, advice},
+    url::Host,
+};
 use crate::envelope::hex_id;
 
 /// Time for connecting, TLS and authentication. A broker that accepts and then says nothing (its
@@ -102,7 +107,11 @@ impl Wire {
             Ok(Ok(connection)) => Ok(Self { connection, socket, purpose }),
             Ok(Err(error)) => {
                 socket.shut();
-                Err(config.tls.as_ref().and_then(|_| refusal(&error)).unwrap_or(error.into()))
+                Err(config
+                    .tls
+                    .as_ref()
+                    .and_then(|tls| refusal(&error, tls))
+                    .unwrap_or(error.into()))
             }
             Err(_) => {
                 socket.shut();
@@ -149,18 +158,30 @@ impl Drop for Wire {
     }
 }
 
-/// What TLS has against a connection that ended with `error`, if that is why.
-fn refusal(error: &lapin::Error) -> Option<LinkError> {
-    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(cause) = at {
-        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = inside.and_then(|inside| inside.downcast_ref::<rustls::Error>());
-        if let Some(tls) = tls.or_else(|| cause.downcast_ref()) {
-            return Some(LinkError::Tls { reason: tls.to_string(), advice: advice(tls) });
+/// What TLS, with these options, has against a connection that ended with `error`, if that is why.
+fn refusal(error: &lapin::Error, tls: &Tls) -> Option<LinkError> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    for cause in std::iter::successors(Some(first), |cause| cause.source()) {
+        let io = cause.downcast_ref::<io::Error>();
+        let inside = io.and_then(io::Error::get_ref);
+        let refused = inside.and_then(|inside| inside.downcast_ref::<rustls::Error>());
+        if let Some(refused) = refused.or_else(|| cause.downcast_ref()) {
+            let advice = advice(refused);
+            return Some(LinkError::Tls { reason: refused.to_string(), advice });
         }
-        at = cause.source();
+        // The broker says in an alert that it wants a certificate, and resets the connection, which
+        // may overtake the alert.
+        let ended = io.filter(|_| tls.identity.is_none()).filter(|io| is_end(io.kind()));
+        if let Some(io) = ended {
+            return Some(LinkError::Tls { reason: io.to_string(), advice: NO_IDENTITY });
+        }
     }
     None
+}
+
+fn is_end(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 fn uri(config: &Config, host: &Host) -> AMQPUri {

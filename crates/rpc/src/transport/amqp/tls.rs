@@ -72,6 +72,10 @@ pub(super) fn advice(error: &Error) -> &'static str {
     }
 }
 
+/// The same about a broker that ends the connection of a client without certificate.
+pub(super) const NO_IDENTITY: &str =
+    "the broker may want a client certificate: ssl_cert_file and ssl_key_file";
+
 fn chain_verifier(
     ca: &std::path::Path,
     provider: &Arc<CryptoProvider>,
